@@ -1,0 +1,17 @@
+-- One role per database. A password changed in the environment takes effect on the next run.
+\getenv airflow_password AIRFLOW_DB_PASSWORD
+\getenv mlflow_password MLFLOW_DB_PASSWORD
+\getenv penguins_password PENGUINS_DB_PASSWORD
+
+-- The statements hold passwords: keep them out of the server's log, also when one fails.
+SET log_statement = 'none';
+SET log_min_error_statement = 'panic';
+
+SELECT format('CREATE ROLE %I', name)
+FROM unnest(ARRAY['airflow', 'mlflow', 'penguins']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
+\gexec
+
+ALTER ROLE airflow LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'airflow_password';
+ALTER ROLE mlflow LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'mlflow_password';
+ALTER ROLE penguins LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'penguins_password';

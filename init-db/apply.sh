@@ -1,0 +1,18 @@
+#!/bin/sh
+# Creates the roles, databases and tables of the stack. Safe to run again: what exists is kept,
+# passwords and grants are brought up to date.
+#
+# Connects as a superuser through the usual PGHOST, PGPORT, PGUSER and PGPASSWORD; the passwords of
+# the roles come from AIRFLOW_DB_PASSWORD, MLFLOW_DB_PASSWORD and PENGUINS_DB_PASSWORD.
+set -eu
+
+: "${AIRFLOW_DB_PASSWORD:?is not set}" "${MLFLOW_DB_PASSWORD:?is not set}" "${PENGUINS_DB_PASSWORD:?is not set}"
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+
+sql() {
+    psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
+}
+
+sql --dbname=postgres --file="$here/01-roles.sql"
+sql --dbname=postgres --file="$here/02-databases.sql"
+sql --dbname=penguins --file="$here/03-tables.sql"
