@@ -1,0 +1,57 @@
+"""The passwords and keys of one embedded stack: made once, kept in its state directory."""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+
+def _token() -> str:
+    # Hexadecimal: needs no quoting in a URL, a shell or a config file, and a double click selects it.
+    return secrets.token_hex(16)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+class Credentials(BaseModel):
+    """Every secret of a stack; a new instance has new random values."""
+
+    postgres_password: str = Field(default_factory=_token)
+    airflow_db_password: str = Field(default_factory=_token)
+    mlflow_db_password: str = Field(default_factory=_token)
+    penguins_db_password: str = Field(default_factory=_token)
+    s3_access_key: str = "mlflow"
+    s3_secret_key: str = Field(default_factory=_token)
+    s3_internal_key: str = Field(default_factory=_token)
+    s3_console_password: str = Field(default_factory=_token)
+    airflow_password: str = Field(default_factory=_token)
+    airflow_fernet_key: str = Field(default_factory=_fernet_key)
+    airflow_jwt_secret: str = Field(default_factory=_token)
+    airflow_secret_key: str = Field(default_factory=_token)
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> Self:
+        """The credentials in the file; what the file lacks is generated and written to it, mode 600.
+
+        Raises pydantic.ValidationError when the file isn't one of ours.
+        """
+        text = path.read_text() if path.exists() else "{}"
+        credentials = cls.model_validate_json(text)
+        wanted = credentials.model_dump_json(indent=2)
+        if wanted != text:
+            write_private(path, wanted)
+        return credentials
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at no moment with a wider mode or half of its content."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)

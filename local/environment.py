@@ -1,0 +1,133 @@
+"""Environment variables: what each program of the stack gets, and nothing that could mislead it."""
+
+import os
+import sysconfig
+
+from local.config import Config
+from local.ports import LOOPBACK
+from local.settings import REPO
+
+BUCKET = "mlflow-artifacts"
+
+# Marks every process of a stack, so that what a crash left running can be found (see local.orphans).
+MARK = "PENGUINS_STACK"
+
+# What a shell may hold for other installations of the same programs.
+_FOREIGN = ("AIRFLOW", "AWS_", "GUNICORN", "MLFLOW", "PG", "PYTHON", "SUPERVISOR", "UVICORN", "WEED_")
+
+
+def inherited(config: Config) -> dict[str, str]:
+    """The caller's environment without what is meant for other installations.
+
+    PYTHONDONTWRITEBYTECODE goes too: without cached bytecode a start takes three times as long.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    no_proxy = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), LOOPBACK, "localhost"]))
+    return kept | {
+        MARK: str(config.layout.state),
+        "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "SPT_NOENV": "1",  # setproctitle would overwrite the mark
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def tasks(config: Config) -> dict[str, str]:
+    """What the pipeline's tasks need to reach the stack."""
+    return {
+        "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
+        "MLFLOW_TRACKING_URI": config.urls["mlflow"],
+        "PYTHONPATH": str(REPO / "plugins"),
+    }
+
+
+def init_db(config: Config, path: str) -> dict[str, str]:
+    """For init-db/apply.sh; `path` is the directory of psql."""
+    return {
+        "PATH": os.pathsep.join([path, os.environ.get("PATH", os.defpath)]),
+        "PGHOST": LOOPBACK,
+        "PGPORT": str(config.settings.postgres_port),
+        "PGUSER": "postgres",
+        "PGPASSWORD": config.credentials.postgres_password,
+        "AIRFLOW_DB_PASSWORD": config.credentials.airflow_db_password,
+        "MLFLOW_DB_PASSWORD": config.credentials.mlflow_db_password,
+        "PENGUINS_DB_PASSWORD": config.credentials.penguins_db_password,
+    }
+
+
+def s3(config: Config) -> dict[str, str]:
+    """For the S3 server. The signing keys close the ports behind the S3 API to everyone but itself."""
+    internal = config.credentials.s3_internal_key
+    return {
+        "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
+        "WEED_ADMIN_USER": "admin",
+        "WEED_ADMIN_PASSWORD": config.credentials.s3_console_password,
+        "WEED_JWT_SIGNING_KEY": internal,
+        "WEED_JWT_SIGNING_READ_KEY": internal,
+        "WEED_JWT_FILER_SIGNING_KEY": internal,
+        "WEED_JWT_FILER_SIGNING_READ_KEY": internal,
+    }
+
+
+def mlflow(config: Config) -> dict[str, str]:
+    """For the MLflow server, the only one that holds S3 keys."""
+    return {
+        "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # The user's own profile must not change how this server reaches this S3.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "MLFLOW_S3_ENDPOINT_URL": config.urls["s3"],
+        "MLFLOW_BACKEND_STORE_URI": config.database_url("mlflow", "postgresql+psycopg2"),
+        "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def serving(config: Config) -> dict[str, str]:
+    """For the prediction service."""
+    return {
+        "MLFLOW_TRACKING_URI": config.urls["mlflow"],
+        "SERVING_HOST": LOOPBACK,
+        "SERVING_PORT": str(config.settings.api_port),
+        "SERVING_CACHE_DIR": str(config.layout.serving_cache),
+    }
+
+
+def airflow(config: Config) -> dict[str, str]:
+    """For Airflow's programs and the tasks they start, sized for a laptop."""
+    base = config.urls["airflow-api-server"]
+    options = {
+        "API__BASE_URL": base,
+        "API__HOST": LOOPBACK,
+        "API__PORT": str(config.settings.airflow_port),
+        "API__SECRET_KEY": config.credentials.airflow_secret_key,
+        "API__WORKERS": "1",
+        "API_AUTH__JWT_SECRET": config.credentials.airflow_jwt_secret,
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__DAGS_FOLDER": str(REPO / "dags"),
+        "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__FERNET_KEY": config.credentials.airflow_fernet_key,
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # getfqdn waits for DNS where there is none
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__PARALLELISM": "2",
+        "CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(config.layout.airflow_passwords),
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "2",  # seconds until a new or changed file is seen
+        "DATABASE__SQL_ALCHEMY_CONN": config.database_url("airflow", "postgresql+psycopg2"),
+        "LOGGING__COLORED_CONSOLE_LOG": "False",
+        "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",  # to the log file that is rotated
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+    }
+    own_aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}  # for s3:// sources
+    home = {"AIRFLOW_HOME": str(config.layout.airflow)}
+    return own_aws | tasks(config) | home | {f"AIRFLOW__{name}": value for name, value in options.items()}

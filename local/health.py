@@ -1,0 +1,112 @@
+"""Whether a program is really ready: asked for what its clients will ask it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import boto3
+import botocore.exceptions
+import httpx
+import psycopg
+from botocore.config import Config as BotoConfig
+
+from local.config import Config
+from local.environment import BUCKET
+from local.ports import LOOPBACK
+
+_TIMEOUT = 3.0  # seconds for one question
+
+Check = Callable[[Config, float], str | None]
+"""Takes the Unix time at which the program was started; returns None, or what it still waits for."""
+
+
+def _postgres(config: Config, _: float) -> str | None:
+    try:
+        psycopg.connect(
+            host=LOOPBACK,
+            port=config.settings.postgres_port,
+            user="postgres",
+            password=config.credentials.postgres_password,
+            connect_timeout=int(_TIMEOUT),
+        ).close()
+    except psycopg.OperationalError as error:
+        return str(error).strip()
+    return None
+
+
+def _init_db(config: Config, _: float) -> str | None:
+    for role in ("airflow", "mlflow", "penguins"):
+        try:
+            psycopg.connect(config.database_url(role), connect_timeout=int(_TIMEOUT)).close()
+        except psycopg.OperationalError as error:
+            return str(error).strip()
+    return None
+
+
+def _s3(config: Config, _: float) -> str | None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=config.urls["s3"],
+        region_name="us-east-1",
+        aws_access_key_id=config.credentials.s3_access_key,
+        aws_secret_access_key=config.credentials.s3_secret_key,
+        config=BotoConfig(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 1}),
+    )
+    try:
+        client.head_bucket(Bucket=BUCKET)
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        return str(error)
+    return None
+
+
+def _mlflow(config: Config, _: float) -> str | None:
+    # Not /health: it answers before the database is reachable, and whatever the host header.
+    return _asked(f"{config.urls['mlflow']}/api/2.0/mlflow/experiments/search?max_results=1")
+
+
+def _api(config: Config, _: float) -> str | None:
+    return _asked(f"{config.urls['api']}/health/live")
+
+
+def _airflow_api(config: Config, _: float) -> str | None:
+    return _asked(f"{config.urls['airflow-api-server']}/api/v2/monitor/health")
+
+
+def _airflow_job(name: str) -> Check:
+    def check(config: Config, started: float) -> str | None:
+        url = f"{config.urls['airflow-api-server']}/api/v2/monitor/health"
+        try:
+            response = _client.get(url)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            return f"the API server, to see its heartbeat ({error})"
+        job = response.json()[name]
+        heartbeat = job[f"latest_{name}_heartbeat"]
+        # The last heartbeat of the previous run counts as healthy for half a minute.
+        fresh = heartbeat is not None and datetime.fromisoformat(heartbeat).timestamp() >= started
+        return None if job["status"] == "healthy" and fresh else "its first heartbeat"
+
+    return check
+
+
+def _asked(url: str) -> str | None:
+    try:
+        _client.get(url).raise_for_status()
+    except httpx.HTTPError as error:
+        return str(error)
+    return None
+
+
+# trust_env=False: a proxy must not be asked for what is on this machine.
+_client = httpx.Client(timeout=_TIMEOUT, trust_env=False)
+
+CHECKS: dict[str, Check] = {
+    "postgres": _postgres,
+    "init-db": _init_db,
+    "s3": _s3,
+    "mlflow": _mlflow,
+    "airflow-api-server": _airflow_api,
+    "airflow-scheduler": _airflow_job("scheduler"),
+    "airflow-dag-processor": _airflow_job("dag_processor"),
+    "airflow-triggerer": _airflow_job("triggerer"),
+    "api": _api,
+}

@@ -1,0 +1,46 @@
+"""Processes of a stack whose supervisord was killed: found by their mark, and stopped."""
+
+import os
+import signal
+
+import psutil
+
+from local.config import Config
+from local.environment import MARK
+from local.errors import StackError
+
+_PATIENCE = 20  # seconds, as supervisord's stopwaitsecs
+
+
+def orphans(config: Config) -> list[psutil.Process]:
+    """Processes that carry this stack's mark; only for a stack whose supervisord isn't running."""
+    return [process for process in psutil.process_iter() if _is_marked(process, config)]
+
+
+def _is_marked(process: psutil.Process, config: Config) -> bool:
+    try:
+        return process.environ().get(MARK) == str(config.layout.state) and process.pid != os.getpid()
+    except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False  # another user's, or gone: not ours to stop
+
+
+def stop_orphans(config: Config) -> int:
+    """Stop what a crash left running; returns how many processes. Raises StackError if one survives."""
+    found = orphans(config)
+    for process in found:
+        # PostgreSQL's fast shutdown; its SIGTERM waits for clients.
+        _send(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(found, timeout=_PATIENCE)
+    for process in stubborn:
+        _send(process, signal.SIGKILL)
+    _, alive = psutil.wait_procs(stubborn, timeout=_PATIENCE)
+    if alive:
+        raise StackError(f"processes of the previous run don't end: {', '.join(str(p.pid) for p in alive)}")
+    return len(found)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return  # it ended by itself, as was wanted

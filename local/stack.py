@@ -1,0 +1,130 @@
+"""A whole stack, or a part of it: started in the order of its needs, waited for, and stopped.
+
+See the package's docstring for its use in tests.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import psutil
+
+from local import environment, postgres
+from local.config import Config
+from local.errors import StackError
+from local.orphans import stop_orphans
+from local.ports import holder, is_free
+from local.programs import Program, all_programs, with_needs
+from local.settings import Settings
+from local.starting import Report, Starter, quiet
+from local.supervisor import ProcessState, Supervisor
+
+_STOP_PATIENCE = 60  # seconds until the last process must have ended
+
+
+class Stack:
+    """The programs of one state directory. Every method that starts or stops may raise StackError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.config = Config.of(settings)
+        self.programs = all_programs(self.config)
+        self._supervisor = Supervisor(self.config)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Base URLs: airflow-api-server, mlflow, api, s3, s3-console."""
+        return self.config.urls
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a task reaches the stack."""
+        return environment.tasks(self.config)
+
+    def is_running(self) -> bool:
+        return self._supervisor.running()
+
+    def states(self) -> dict[str, ProcessState]:
+        """The programs as supervisord sees them; none when the stack is down."""
+        return self._supervisor.states() if self.is_running() else {}
+
+    def up(self, *names: str, report: Report = quiet) -> bool:
+        """Start the named programs, or all, with what they need, and wait until they are ready.
+
+        Returns False when they were all ready and nothing was changed.
+        """
+        wanted = with_needs(self.programs, names or tuple(self.programs))
+        with self.config.locked():
+            if self.is_running():
+                self._check_settings()
+            else:
+                self._launch(wanted)
+            return Starter(self.config, self._supervisor, report).start(wanted)
+
+    def down(self) -> bool:
+        """Stop everything; the state stays. Returns False when nothing was running."""
+        with self.config.locked():
+            if not self.is_running():
+                return stop_orphans(self.config) > 0
+            process = psutil.Process(self._supervisor.pid())
+            self._supervisor.shut_down()
+            process.wait(_STOP_PATIENCE)
+            self.config.layout.remove_run()
+            return True
+
+    def start(self, name: str) -> None:
+        """Start one program of a running stack and what it needs; returns when it is ready."""
+        Starter(self.config, self._supervisor, quiet).start(with_needs(self.programs, (name,)))
+
+    def stop(self, name: str) -> None:
+        """Stop one program of a running stack; returns when it has ended."""
+        self._supervisor.stop(name)
+
+    @contextmanager
+    def running(self, *names: str) -> Iterator[Self]:
+        """The named programs, or all, with what they need, until the end of the block."""
+        try:
+            self.up(*names)
+            yield self
+        finally:
+            self.down()
+
+    def _launch(self, wanted: list[Program]) -> None:
+        stop_orphans(self.config)
+        check_ports(self.config, wanted)
+        if any(program.name == "postgres" for program in wanted):
+            postgres.initialise(self.config)
+        self.config.layout.airflow_passwords.write_text(
+            f'{{"admin": "{self.config.credentials.airflow_password}"}}\n'
+        )
+        self._supervisor.launch(self.programs.values())
+        self.config.layout.started_with.write_text(self.config.settings.model_dump_json())
+
+    def _check_settings(self) -> None:
+        running = Settings.model_validate_json(self.config.layout.started_with.read_text())
+        for variable, port in running.ports.items():
+            if self.config.settings.ports[variable] != port:
+                raise StackError(
+                    f"the stack is running with {variable}={port}, not {self.config.settings.ports[variable]}; "
+                    "stop it first (make down)"
+                )
+
+
+_PORTS = {
+    "postgres": ("POSTGRES_PORT",),
+    "s3": ("S3_PORT", "S3_CONSOLE_PORT"),
+    "mlflow": ("MLFLOW_PORT",),
+    "airflow-api-server": ("AIRFLOW_PORT",),
+    "api": ("API_PORT",),
+}
+
+
+def check_ports(config: Config, programs: list[Program]) -> None:
+    """Raise StackError that names every port the programs need and another process has."""
+    taken = [
+        f"port {port} is taken by {holder(port)}; stop that or choose another port with {variable}"
+        for program in programs
+        for variable in _PORTS.get(program.name, ())
+        if not is_free(port := config.settings.ports[variable])
+    ]
+    if taken:
+        raise StackError("\n".join(taken))

@@ -1,0 +1,115 @@
+"""Starting programs in the order of their needs, as parallel as that allows, until each is ready."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from local.config import Config
+from local.errors import StackError
+from local.health import CHECKS
+from local.logs import tail
+from local.programs import Program
+from local.supervisor import ProcessState, Supervisor
+
+_PATIENCE = 300.0  # seconds for one program; the first start of all, on a slow disk, takes long
+_POLL = 0.3  # seconds
+_ATTEMPTS = 3  # starts of a program that ends by itself, until we give up
+
+Report = Callable[[str, str], None]
+"""Is told a program's name and its new state: waiting, starting, ready, failed."""
+
+
+def quiet(_name: str, _state: str) -> None:
+    """A report to nobody."""
+
+
+class _Aborted(StackError):
+    """Another program failed, so this one isn't waited for."""
+
+
+class Starter:
+    """Starts programs under one supervisord."""
+
+    def __init__(self, config: Config, supervisor: Supervisor, report: Report) -> None:
+        self._config = config
+        self._supervisor = supervisor
+        self._report = report
+        self._abort = threading.Event()
+
+    def start(self, programs: list[Program]) -> bool:
+        """Start what isn't ready. `programs` holds a program after what it needs.
+
+        Returns False when all were ready already. Raises StackError with the log of the one that failed.
+        """
+        futures: dict[str, Future[bool]] = {}
+        with ThreadPoolExecutor(len(programs)) as pool:
+            for program in programs:
+                needs = [futures[name] for name in program.needs]
+                futures[program.name] = pool.submit(self._start_after, program, needs)
+        errors = [error for future in futures.values() if (error := future.exception())]
+        for error in sorted(errors, key=lambda error: isinstance(error, _Aborted)):
+            raise error
+        return any([future.result() for future in futures.values()])
+
+    def _start_after(self, program: Program, needs: list[Future[bool]]) -> bool:
+        self._report(program.name, "waiting")
+        for need in needs:
+            if need.exception():
+                raise _Aborted(f"{program.name} wasn't started")
+        try:
+            changed = self._start(program)
+        except Exception:
+            self._abort.set()
+            self._report(program.name, "failed")
+            raise
+        self._report(program.name, "ready")
+        return changed
+
+    def _start(self, program: Program) -> bool:
+        state = self._supervisor.state(program.name)
+        if self._is_done(program, state):
+            return False
+        changed = not state.alive
+        if changed:
+            self._report(program.name, "starting")
+            self._supervisor.start(program.name)
+        self._wait(program)
+        if program.once_for:
+            self._config.layout.done(program.name).write_text(program.once_for)
+        return changed
+
+    def _is_done(self, program: Program, state: ProcessState) -> bool:
+        done = self._config.layout.done(program.name)
+        if program.once_for and done.exists() and done.read_text() == program.once_for:
+            return True
+        return program.once and state.state == "EXITED" and state.exit_status == 0
+
+    def _wait(self, program: Program) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        starts: set[int] = set()
+        while True:
+            state = self._supervisor.state(program.name)
+            starts.add(state.started)
+            waits_for = self._waits_for(program, state)
+            if waits_for is None:
+                return
+            if state.state == "FATAL" or len(starts) > _ATTEMPTS:
+                raise self._failure(program, state.trouble or "keeps ending by itself")
+            if time.monotonic() > deadline:
+                raise self._failure(program, f"isn't ready after {_PATIENCE:.0f} s; it waits for: {waits_for}")
+            if self._abort.wait(_POLL):
+                raise _Aborted(f"{program.name} wasn't waited for")
+
+    def _waits_for(self, program: Program, state: ProcessState) -> str | None:
+        if program.once:
+            if state.state == "EXITED" and state.exit_status != 0:
+                raise self._failure(program, f"ended with exit status {state.exit_status}")
+            return None if state.state == "EXITED" else "its end"
+        if not state.alive:
+            return "its process"
+        return CHECKS[program.name](self._config, state.started)
+
+    def _failure(self, program: Program, reason: str) -> StackError:
+        log = self._config.layout.log(program.name)
+        return StackError(f"{program.name} {reason}\nLast lines of {log}:\n{tail(log)}")

@@ -1,0 +1,180 @@
+"""supervisord: its generated configuration, its start and its XML-RPC interface."""
+
+import http.client
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.states import ProcessStates, getProcessStateDescription
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from local import environment
+from local.config import Config
+from local.credentials import write_private
+from local.errors import StackError
+from local.programs import Program
+
+_LOG_LIMITS = {"maxbytes": "10MB", "backups": "2"}
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """What supervisord knows of one program; times are Unix times in seconds."""
+
+    name: str
+    state: str
+    pid: int
+    started: int
+    stopped: int
+    exit_status: int
+    trouble: str
+
+    @property
+    def alive(self) -> bool:
+        return self.pid != 0
+
+
+class Supervisor:
+    """The supervisord of one stack."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def running(self) -> bool:
+        """Whether supervisord is there; a socket that a crash left behind doesn't count."""
+        if not self._config.layout.socket.exists():
+            return False
+        try:
+            self._rpc().getState()
+        except (ConnectionError, http.client.HTTPException):
+            return False
+        return True
+
+    def launch(self, programs: Iterable[Program]) -> None:
+        """Start supervisord in the background, with no program running yet. Raises StackError."""
+        self._config.layout.create_run()
+        conf = self._config.layout.supervisor_conf
+        write_private(conf, configuration(self._config, programs))
+        command = (sys.executable, "-m", "supervisor.supervisord", "-c", str(conf))
+        result = subprocess.run(
+            command,
+            env=environment.inherited(self._config),
+            cwd=self._config.layout.state,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode != 0:
+            raise StackError(f"supervisord didn't start: {result.stderr.strip() or result.stdout.strip()}")
+
+    def pid(self) -> int:
+        """Process id of supervisord itself."""
+        return int(self._rpc().getPID())
+
+    def shut_down(self) -> None:
+        """Tell supervisord to stop every program, then itself; returns before that has happened."""
+        self._rpc().shutdown()
+
+    def states(self) -> dict[str, ProcessState]:
+        """Every program by its name."""
+        return {info["name"]: _state(info) for info in self._rpc().getAllProcessInfo()}
+
+    def state(self, name: str) -> ProcessState:
+        return _state(self._rpc().getProcessInfo(name))
+
+    def start(self, name: str) -> None:
+        """Start a program; returns at once, also when it is running already. Raises StackError."""
+        try:
+            self._rpc().startProcess(name, False)
+        except Fault as fault:
+            if fault.faultCode != Faults.ALREADY_STARTED:
+                raise StackError(f"{name} can't be started: {fault.faultString}") from fault
+
+    def stop(self, name: str) -> None:
+        """Stop a program and wait until it has ended; nothing happens when it isn't running. Raises StackError."""
+        try:
+            self._rpc().stopProcess(name, True)
+        except Fault as fault:
+            if fault.faultCode != Faults.NOT_RUNNING:
+                raise StackError(f"{name} can't be stopped: {fault.faultString}") from fault
+
+    def _rpc(self) -> "ServerProxy":
+        # A proxy isn't safe for use by several threads: one for each call, it is a local socket.
+        transport = SupervisorTransport(serverurl=f"unix://{self._config.layout.socket}")
+        return ServerProxy("http://localhost", transport=transport).supervisor  # type: ignore[return-value]
+
+
+def _state(info: dict[str, object]) -> ProcessState:
+    return ProcessState(
+        name=str(info["name"]),
+        state=str(getProcessStateDescription(info["state"])),
+        pid=int(str(info["pid"])),
+        started=int(str(info["start"])),
+        stopped=int(str(info["stop"])),
+        exit_status=int(str(info["exitstatus"])) if info["state"] == ProcessStates.EXITED else 0,
+        trouble=str(info["spawnerr"]),
+    )
+
+
+def configuration(config: Config, programs: Iterable[Program]) -> str:
+    """The text of supervisord.conf. It holds passwords. Raises StackError for a path that can't be written in it."""
+    layout = config.layout
+    sections = {
+        "supervisord": {
+            "logfile": str(layout.log("supervisord")),
+            **{f"logfile_{limit}": value for limit, value in _LOG_LIMITS.items()},
+            "pidfile": str(layout.state / "supervisord.pid"),
+            "childlogdir": str(layout.logs),
+            "umask": "077",
+            **({"user": "root"} if os.geteuid() == 0 else {}),  # said on purpose, or it warns at every start
+        },
+        "unix_http_server": {"file": str(layout.socket), "chmod": "0600"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+    }
+    for program in programs:
+        sections[f"program:{program.name}"] = _section(config, program)
+    lines: list[str] = []
+    for title, options in sections.items():
+        lines += [f"[{title}]", *(f"{name} = {_escaped(value)}" for name, value in options.items()), ""]
+    return "\n".join(lines)
+
+
+def _section(config: Config, program: Program) -> dict[str, str]:
+    restart = {"autorestart": "false", "startsecs": "0"} if program.once else {"autorestart": "true", "startsecs": "5"}
+    return {
+        "command": shlex.join(program.command),
+        "directory": str(program.directory),
+        "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
+        "autostart": "false",
+        **restart,
+        "startretries": "10",
+        "stopsignal": program.stop_signal,
+        # PostgreSQL stops its own processes, in the right order; the others may leave some behind.
+        "stopasgroup": str(program.stop_signal == "TERM").lower(),
+        "killasgroup": "true",
+        "stopwaitsecs": "20",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(config.layout.log(program.name)),
+        **{f"stdout_logfile_{limit}": value for limit, value in _LOG_LIMITS.items()},
+    }
+
+
+def _quoted(value: str) -> str:
+    """For supervisor's `environment` option, which knows both quotes but no way to escape one."""
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    raise StackError(f"supervisord can't be given a value with both kinds of quotes: {value}")
+
+
+def _escaped(value: str) -> str:
+    if "\n" in value or " ;" in value or " #" in value:
+        raise StackError(f"supervisord can't be given a path with a line break, ' ;' or ' #': {value}")
+    return value.replace("%", "%%")
