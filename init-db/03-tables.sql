@@ -3,7 +3,7 @@ SET ROLE penguins;
 SET client_min_messages = 'warning';
 
 CREATE TABLE IF NOT EXISTS penguins_raw (
-    source_row bigint PRIMARY KEY,
+    source_row bigint NOT NULL,
     species text,
     island text,
     bill_length_mm double precision,
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS penguins_raw (
 );
 
 CREATE TABLE IF NOT EXISTS penguins_processed (
-    source_row bigint PRIMARY KEY,
+    source_row bigint NOT NULL,
     species text NOT NULL,
     label smallint NOT NULL,
     bill_length_mm double precision NOT NULL,

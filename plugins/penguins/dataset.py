@@ -1,0 +1,110 @@
+"""The rows a model learns from and the rows it is judged on."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.csv
+from psycopg import Connection, sql
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from penguins.contract import FEATURE_NAMES, SPECIES
+from penguins.errors import UserError
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The processed rows, split into a part to learn from and a fixed hold-out.
+
+    The same rows in the same order and the same seed give the same hold-out, so models of
+    different runs are judged on the same rows.
+
+    Attributes:
+        features: float64 `[n, 4]`, columns in the order of the contract.
+        labels: int64 `[n]`, positions in `contract.SPECIES`.
+        train, holdout: int64 positions of the rows of either part.
+        digest: sha256 of features and labels, hex.
+        seed: what the split was made with.
+    """
+
+    features: pd.DataFrame
+    labels: np.ndarray
+    train: np.ndarray
+    holdout: np.ndarray
+    digest: str
+    seed: int
+
+    def folds(self, count: int) -> list[Fold]:
+        """Stratified cross-validation folds of the training part, as positions in the whole.
+
+        Raises:
+            UserError: a species has fewer training rows than there are folds.
+        """
+        fewest = int(np.bincount(self.labels[self.train]).min())
+        if count > fewest:
+            raise UserError(f"cv_folds={count}: a species has only {fewest} training rows. Use at most {fewest} folds.")
+        splitter = StratifiedKFold(count, shuffle=True, random_state=self.seed)
+        split = splitter.split(self.train, self.labels[self.train])
+        return [(self.train[fit], self.train[judge]) for fit, judge in split]
+
+
+def read_processed(connection: Connection[Any]) -> pd.DataFrame:
+    """penguins_processed as a data frame: the features (float64) and `label`, ordered by source row."""
+    columns = sql.SQL(", ").join(sql.Identifier(name) for name in (*FEATURE_NAMES, "label"))
+    statement = sql.SQL(
+        "COPY (SELECT {} FROM penguins_processed ORDER BY source_row) TO STDOUT (FORMAT csv, HEADER)"
+    ).format(columns)
+    text = io.BytesIO()
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for block in copy:
+            text.write(block)
+    text.seek(0)
+    types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(FEATURE_NAMES, "float64"))
+    rows: pd.DataFrame = pyarrow.csv.read_csv(text, convert_options=types).to_pandas()
+    return rows
+
+
+def split(rows: pd.DataFrame, holdout_share: float, seed: int) -> Dataset:
+    """Set a stratified hold-out aside.
+
+    Args:
+        rows: what `read_processed` returns.
+        holdout_share: share of the rows to judge models on (between 0 and 1).
+        seed: decides which rows those are.
+
+    Raises:
+        UserError: a species is absent, or too rare to be in both parts.
+    """
+    features = rows[list(FEATURE_NAMES)]
+    labels = rows["label"].to_numpy(dtype=np.int64)
+    _check_species(labels)
+    try:
+        train, holdout = train_test_split(
+            np.arange(len(rows)), test_size=holdout_share, random_state=seed, stratify=labels
+        )
+    except ValueError as error:
+        raise UserError(f"holdout_share={holdout_share}: penguins_processed can't be split so: {error}") from error
+    return Dataset(features, labels, np.sort(train), np.sort(holdout), _digest(features, labels), seed)
+
+
+def _check_species(labels: np.ndarray) -> None:
+    counts = np.bincount(labels, minlength=len(SPECIES))
+    rare = [f"{SPECIES[label]} ({count})" for label, count in enumerate(counts) if count < 2]
+    if rare:
+        raise UserError(
+            f"penguins_processed has too few rows of {', '.join(rare)}: at least 2 of each species are needed."
+        )
+
+
+def _digest(features: pd.DataFrame, labels: np.ndarray) -> str:
+    values: Sequence[np.ndarray] = (features.to_numpy(dtype=np.float64), labels)
+    digest = hashlib.sha256(",".join(features.columns).encode())
+    for array in values:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

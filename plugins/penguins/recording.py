@@ -1,0 +1,127 @@
+"""Write a fitted candidate to MLflow: a run with its parameters, metrics, dataset and model."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import mlflow.sklearn
+from mlflow.entities import LoggedModelOutput, Metric, Param, Run
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from penguins.contract import FEATURES, SPECIES
+from penguins.dataset import Dataset
+from penguins.search import Fitted
+from penguins.tracking import CANDIDATE, DAG_RUN, ROLE, client, dataset_input, source_tags
+
+DIGESTS: Final = "digests"
+# What a candidate's result depends on: a run with another one isn't this candidate's.
+FINGERPRINT: Final = "fingerprint"
+
+_SIGNATURE: Final = ModelSignature(
+    inputs=Schema([ColSpec(DataType.double, feature.name) for feature in FEATURES]),
+    outputs=Schema([ColSpec(DataType.long)]),
+)
+
+
+def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None:
+    """Log a candidate as a finished child run of `parent`.
+
+    The run is FINISHED only when everything about it has arrived; a run left in another state
+    is to be discarded.
+    """
+    experiment, dag_run_id = parent.info.experiment_id, parent.data.tags[DAG_RUN]
+    tags = {
+        **source_tags(dag_run_id, data),
+        ROLE: CANDIDATE,
+        FINGERPRINT: fingerprint,
+        MLFLOW_PARENT_RUN_ID: parent.info.run_id,
+    }
+    run_id = client().create_run(experiment, run_name=fitted.candidate.name, tags=tags).info.run_id
+    params = {name: json.dumps(value) for name, value in fitted.candidate.params.items()}
+    model = client().create_logged_model(experiment, name="random_forest", source_run_id=run_id, params=params)
+    now = int(time.time() * 1000)
+    client().log_batch(
+        run_id,
+        params=[Param(name, value) for name, value in params.items()],
+        metrics=[Metric(name, value, now, 0, model_id=model.model_id) for name, value in fitted.metrics.items()],
+    )
+    client().log_inputs(run_id, [dataset_input(data)])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        mlflow.sklearn.save_model(
+            fitted.model,
+            path,
+            mlflow_model=Model(
+                artifact_path=model.artifact_location,
+                run_id=run_id,
+                model_uuid=model.model_id,
+                model_id=model.model_id,
+                metadata={"contract": contract_of(data)},
+            ),
+            signature=_SIGNATURE,
+            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
+            pip_requirements=_requirements(),
+        )
+        client().log_model_artifacts(model.model_id, str(path))
+        client().set_logged_model_tags(model.model_id, {DIGESTS: json.dumps(digests(path))})
+    client().finalize_logged_model(model.model_id, "READY")
+    client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    client().set_terminated(run_id)
+
+
+def model_id(run: Run) -> str:
+    """The logged model of a candidate's run."""
+    return _model_ids(run)[0]
+
+
+def _model_ids(run: Run) -> list[str]:
+    return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+
+
+def discard(runs: Sequence[Run]) -> None:
+    """Delete runs and the models they logged, as MLflow deletes: out of sight, restorable."""
+    for run in runs:
+        for logged_model_id in _model_ids(run):
+            client().delete_logged_model(logged_model_id)
+        client().delete_run(run.info.run_id)
+
+
+def contract_of(data: Dataset) -> dict[str, Any]:
+    """What a reader of the model must know about its input and output; see docs/architecture.md."""
+    seen = data.features.iloc[data.train]
+    return {
+        "contract_version": 1,
+        "features": [
+            {
+                "name": feature.name,
+                "unit": feature.unit,
+                "min": float(seen[feature.name].min()),
+                "max": float(seen[feature.name].max()),
+            }
+            for feature in FEATURES
+        ],
+        "species": list(SPECIES),
+    }
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256, hex, of every file below `folder`, by its path in it."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@cache
+def _requirements() -> list[str]:
+    # given, so that MLflow needn't start a Python and import everything to find out, for each model
+    return [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "cloudpickle", "numpy", "pandas")]

@@ -1,0 +1,59 @@
+"""Everything about the pipeline that can be set from outside, in one place."""
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from environment variables that start with `PENGUINS_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PENGUINS_")
+
+    schedule: str = Field(
+        default="@weekly",
+        description="When the DAG retrains: a cron expression or a preset; `@once` or `@never` also work.",
+    )
+    data_source: str = Field(
+        default="palmerpenguins",
+        description="Where load_raw reads from unless the run says otherwise: `palmerpenguins`, "
+        "the path of a CSV or Parquet file, or an `s3://` address of one.",
+    )
+    max_rejected_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of rows that may break the data contract before a task fails (0 to 1).",
+    )
+    connection_id: str = Field(
+        default="penguins_db",
+        description="Airflow connection of the pipeline's database.",
+    )
+    experiment: str = Field(
+        default="penguins_experiment",
+        description="MLflow experiment that the runs are logged to.",
+    )
+    model_name: str = Field(
+        default="penguins_rf",
+        description="Registered model that the best candidate becomes a version of.",
+    )
+    mlflow_tracking_uri: str = Field(
+        default="http://127.0.0.1:5001",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server to log to and to register at.",
+    )
+    jobs: int = Field(
+        default=-1,
+        description="Processes that fit candidates at the same time; -1 takes every core.",
+    )
+    git_commit: str = Field(
+        default="unknown",
+        description="Commit of the code that runs, written on runs and versions.",
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

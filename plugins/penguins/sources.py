@@ -1,0 +1,145 @@
+"""Open a data source as a stream of Arrow record batches, whatever its format.
+
+Only the format is judged here (encoding, header, columns); values are judged in `parsing`.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from penguins.contract import NULL_VALUES, OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from penguins.errors import UserError
+
+BATCH_BYTES: Final = 4 * 1024 * 1024
+BATCH_ROWS: Final = 65_536
+
+
+@dataclass
+class Source:
+    """A source being read. `malformed` fills while `batches` is consumed.
+
+    Attributes:
+        name: what the user called it.
+        batches: record batches in the order of the file, with the contract's columns only.
+        malformed: row number (from 1, header not counted) → why it isn't even a row.
+    """
+
+    name: str
+    batches: Iterator[pa.RecordBatch]
+    malformed: dict[int, str] = field(default_factory=dict)
+
+
+@contextmanager
+def open_source(source: str) -> Iterator[Source]:
+    """Open `palmerpenguins`, the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.
+
+    Raises:
+        UserError: it can't be read, or its columns aren't those of the contract.
+    """
+    with _as_local_file(source) as path:
+        try:
+            if path.suffix in (".parquet", ".pq"):
+                yield _open_parquet(source, path)
+            elif path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
+                yield _open_csv(source, path)
+            else:
+                raise UserError(f"{source}: unknown format {path.suffix!r}. Give a .csv, .csv.gz or .parquet file.")
+        except pa.ArrowInvalid as error:
+            raise UserError(f"{source}: {_explain(error)}") from error
+
+
+@contextmanager
+def _as_local_file(source: str) -> Iterator[Path]:
+    if source == "palmerpenguins":
+        with resources.as_file(resources.files("palmerpenguins") / "data" / "penguins.csv") as path:
+            yield path
+    elif source.startswith("s3://"):
+        with tempfile.TemporaryDirectory() as folder:
+            yield _download(source, Path(folder))
+    elif Path(source).is_file():
+        yield Path(source)
+    else:
+        raise UserError(
+            f"{source}: no such file on the machine that runs the task. "
+            "Give `palmerpenguins`, the path of a CSV or Parquet file, or an s3:// address."
+        )
+
+
+def _download(source: str, folder: Path) -> Path:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    address = urlsplit(source)
+    path = folder / Path(address.path).name
+    try:
+        boto3.client("s3").download_file(address.netloc, address.path.lstrip("/"), str(path))
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"{source}: can't be read: {error}") from error
+    return path
+
+
+def _open_csv(name: str, path: Path) -> Source:
+    malformed: dict[int, str] = {}
+
+    def note(row: pa.csv.InvalidRow) -> str:
+        # pyarrow counts the header as row 1
+        malformed[row.number - 1] = f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text!r}"
+        return "skip"
+
+    columns = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
+    reader = pa.csv.open_csv(
+        path,
+        # one thread: only then does pyarrow tell the number of a malformed row
+        read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False),
+        parse_options=pa.csv.ParseOptions(invalid_row_handler=note),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()),
+            null_values=list(NULL_VALUES),
+            strings_can_be_null=True,
+        ),
+    )
+    _check_columns(name, reader.schema.names)
+    return Source(name, iter(reader), malformed)
+
+
+def _open_parquet(name: str, path: Path) -> Source:
+    file = pa.parquet.ParquetFile(path)
+    _check_columns(name, file.schema_arrow.names)
+    return Source(name, file.iter_batches(batch_size=BATCH_ROWS))
+
+
+def _check_columns(source: str, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"{source}: the header has {_quoted(twice)} more than once. Keep one of them.")
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    unknown = [name for name in names if name not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
+    if missing or unknown:
+        wrong = [f"lacks {_quoted(missing)}"] * bool(missing) + [f"has unknown {_quoted(unknown)}"] * bool(unknown)
+        raise UserError(
+            f"{source}: the header {' and '.join(wrong)}. "
+            f"Required are {_quoted(REQUIRED_COLUMNS)}; allowed beside them {_quoted(OPTIONAL_COLUMNS)}."
+        )
+
+
+def _quoted(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _explain(error: pa.ArrowInvalid) -> str:
+    text = str(error)
+    if "Empty CSV file" in text:
+        return "the file is empty. It needs a header and rows."
+    if "UTF8" in text or "UTF-8" in text:
+        return f"the file isn't UTF-8 ({text}). Save it as UTF-8."
+    return text

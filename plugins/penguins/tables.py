@@ -1,0 +1,61 @@
+"""What both loading tasks do with tables: build beside, judge, swap in one transaction."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import Connection, sql
+
+from penguins.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def replacing(connection: Connection[Any], table: str) -> Iterator[sql.Identifier]:
+    """Build a new content of `table` in a staging table, then swap them, all in one transaction.
+
+    A reader sees the old table or the new one, never a part; if the block fails, the old one stays.
+    Two replacements of the same table wait for each other.
+    """
+    old, staging = sql.Identifier(table), sql.Identifier(f"{table}_staging")
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])
+        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(staging, old))
+        comment = connection.execute("SELECT obj_description(%s::regclass)", [table]).fetchone()
+        yield staging
+        connection.execute(sql.SQL("DROP TABLE {}").format(old))
+        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(staging, old))
+        if comment and comment[0]:
+            connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(old, sql.Literal(comment[0])))
+        connection.execute(sql.SQL("ANALYZE {}").format(old))
+
+
+def judge_rejected(connection: Connection[Any], task: str, total: int, allowed_share: float, what: str) -> int:
+    """Count the rows that `task` rejected, and refuse if they are too many.
+
+    Args:
+        total: rows the task has read.
+        allowed_share: share of them (0 to 1) that may be rejected.
+        what: what was read, for the message.
+
+    Raises:
+        UserError: more than `allowed_share` of the rows were rejected.
+    """
+    rejected, first = connection.execute(
+        """
+        SELECT count(*), (array_agg(format('row %%s: %%s', source_row, reason) ORDER BY source_row))[:3]
+        FROM penguins_rejected WHERE task = %s
+        """,
+        [task],
+    ).fetchone() or (0, [])
+    if rejected > allowed_share * total:
+        raise UserError(
+            f"{what}: {rejected:,} of {total:,} rows ({rejected / total:.1%}) break the data contract, more than "
+            f"the {allowed_share:.0%} that PENGUINS_MAX_REJECTED_SHARE allows. Nothing was changed. "
+            f"The first are {' | '.join(first)}."
+        )
+    for line in first or []:
+        log.warning("rejected %s", line)
+    return int(rejected)

@@ -1,0 +1,117 @@
+"""The runs of a DAG run in MLflow: one parent, and a child for each candidate."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import mlflow
+from mlflow.entities import Dataset as RunDataset
+from mlflow.entities import DatasetInput, LifecycleStage, Param, Run
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
+
+from penguins.contract import SPECIES
+from penguins.dataset import Dataset
+from penguins.errors import UserError
+from penguins.settings import settings
+
+# Tags of ours on runs and versions; docs/architecture.md lists them.
+DAG_RUN: Final = "dag_run_id"
+DATA_DIGEST: Final = "data_digest"
+ROLE: Final = "role"
+PARENT, CANDIDATE = "grid", "candidate"
+
+
+@cache
+def client() -> mlflow.MlflowClient:
+    """The client of this process, patient for seconds rather than MLflow's ten minutes."""
+    for name, value in {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # costs a request a run, and 24 lines in the log
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+    mlflow.set_tracking_uri(settings().mlflow_tracking_uri)
+    # It warns of pickle for every model. Ours are loaded only if their digest is the recorded one.
+    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
+    return mlflow.MlflowClient()
+
+
+def experiment_id() -> str:
+    """The id of our experiment, which is created if need be.
+
+    Raises:
+        UserError: it was deleted.
+    """
+    name = settings().experiment
+    found = client().get_experiment_by_name(name)
+    if found is None:
+        return client().create_experiment(name)
+    if found.lifecycle_stage == LifecycleStage.DELETED:
+        raise UserError(
+            f"The MLflow experiment {name!r} was deleted. Restore it with `mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}`, or choose another name with PENGUINS_EXPERIMENT."
+        )
+    return found.experiment_id
+
+
+def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Run:
+    """The parent run of a DAG run, made at the first call and opened again at later ones."""
+    found = find_parent(dag_run_id)
+    if found is not None:
+        client().update_run(found.info.run_id, status="RUNNING")
+        return found
+    run = client().create_run(
+        experiment_id(), run_name=dag_run_id, tags={**source_tags(dag_run_id, data), ROLE: PARENT}
+    )
+    client().log_batch(run.info.run_id, params=[Param(name, json.dumps(value)) for name, value in params.items()])
+    client().log_inputs(run.info.run_id, [dataset_input(data)])
+    return run
+
+
+def find_parent(dag_run_id: str) -> Run | None:
+    """The parent run of a DAG run, if there is one."""
+    return next(iter(_search(dag_run_id, PARENT)), None)
+
+
+def find_candidates(dag_run_id: str) -> list[Run]:
+    """The candidates' runs of a DAG run, whatever their status."""
+    return _search(dag_run_id, CANDIDATE)
+
+
+def _search(dag_run_id: str, role: str) -> list[Run]:
+    # Airflow allows no quotes in the id of a DAG run ([core] allowed_run_id_pattern)
+    query = f"tags.{DAG_RUN} = '{dag_run_id}' AND tags.{ROLE} = '{role}'"
+    return list(client().search_runs([experiment_id()], query, max_results=50_000))
+
+
+def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
+    """Where a run comes from: DAG run, data and code."""
+    return {
+        DAG_RUN: dag_run_id,
+        DATA_DIGEST: data.digest,
+        MLFLOW_SOURCE_NAME: "dags/penguins_training.py",
+        MLFLOW_SOURCE_TYPE: "JOB",
+        MLFLOW_GIT_COMMIT: settings().git_commit,
+    }
+
+
+def dataset_input(data: Dataset) -> DatasetInput:
+    """The rows a run learned from, as MLflow shows them beside the run."""
+    columns = [{"name": name, "type": "double", "required": True} for name in data.features.columns]
+    return DatasetInput(
+        RunDataset(
+            name="penguins_processed",
+            digest=data.digest[:32],  # MLflow keeps 36 characters
+            source_type="postgresql",
+            source=json.dumps({"table": "penguins_processed", "connection": settings().connection_id}),
+            schema=json.dumps({"mlflow_colspec": [*columns, {"name": "label", "type": "long", "required": True}]}),
+            profile=json.dumps(
+                {"num_rows": len(data.labels), "num_train": len(data.train), "num_holdout": len(data.holdout)}
+                | {species: int((data.labels == label).sum()) for label, species in enumerate(SPECIES)}
+            ),
+        )
+    )
