@@ -1,0 +1,104 @@
+"""What MLflow's REST API answers, as far as the service needs it."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from serving.refusals import Code, Refused
+
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
+_LOGGED_MODEL = re.compile(r"models:?/(m-[0-9a-f]+)(/artifacts)?/?$")
+
+
+def _tags(value: Any) -> Any:
+    return {tag["key"]: tag["value"] for tag in value} if isinstance(value, list) else value
+
+
+Tags = Annotated[dict[str, str], BeforeValidator(_tags)]
+
+
+class ModelVersion(BaseModel):
+    """A version as the registry knows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: Annotated[str, Field(pattern=r"^\d+$")]
+    creation_timestamp: int
+    source: str
+    run_id: str = ""
+    model_id: str = ""
+    tags: Tags = {}
+
+    @property
+    def identity(self) -> tuple[str, int, str, str | None]:
+        """What makes it this version: a registry made anew begins to count at 1 again."""
+        return self.version, self.creation_timestamp, self.source, self.tags.get("digests")
+
+    @property
+    def logged_model_id(self) -> str | None:
+        """Id of the logged model behind the version, which the registry itself often leaves out."""
+        found = _LOGGED_MODEL.search(self.source)
+        return self.model_id or (found[1] if found else None)
+
+
+class ByAlias(BaseModel):
+    """Of `registered-models/alias`."""
+
+    model_version: ModelVersion
+
+
+class Latest(BaseModel):
+    """Of `registered-models/get-latest-versions`; empty where no version is in the stage."""
+
+    model_versions: list[ModelVersion] = []
+
+
+class DownloadUri(BaseModel):
+    """Of `model-versions/get-download-uri`."""
+
+    artifact_uri: str
+
+
+class _Info(BaseModel):
+    tags: Tags = {}
+
+
+class _Model(BaseModel):
+    info: _Info
+
+
+class LoggedModel(BaseModel):
+    """Of `logged-models/{model_id}`."""
+
+    model: _Model
+
+
+class Error(BaseModel):
+    """Of any route that fails."""
+
+    error_code: str
+
+
+def error_code(body: bytes) -> str | None:
+    """Return the `error_code` of an MLflow error; None where MLflow didn't write the answer."""
+    try:
+        return Error.model_validate_json(body).error_code
+    except ValidationError:
+        return None
+
+
+def proxied(artifact_uri: str) -> str:
+    """Return the path of `artifact_uri` below the proxy's route."""
+    uri = urlsplit(artifact_uri)
+    if uri.scheme == "mlflow-artifacts":
+        return uri.path.strip("/")
+    if uri.scheme in ("http", "https") and ARTIFACTS in uri.path:
+        return uri.path.partition(ARTIFACTS)[2].strip("/")
+    raise Refused(
+        Code.NOT_PROXIED,
+        f"its artifacts at {artifact_uri} aren't behind MLflow's proxy: start the server with"
+        " --artifacts-destination, and register a model of an experiment made since then",
+    )

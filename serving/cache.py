@@ -1,0 +1,161 @@
+"""Verified copies on disk, so that the service starts without MLflow.
+
+    <cache_dir>/<what is served, hashed>/
+        index.json                   which entry is in Production, which one was before
+        <version>-<digests, hashed>/
+            release.json             the version as the registry knew it, and its digests
+            …                        its files
+
+Everything appears by a rename: an entry or an index is either whole or not there. What is read is
+verified again against the digests. They lie beside the files, so they protect from damage, not from
+someone who can write here: the folder belongs to the service alone (mode 700).
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from serving.answers import ModelVersion
+from serving.digests import verify
+from serving.model import Release
+from serving.refusals import Code, Refused
+from serving.settings import Settings
+
+TEMPORARY = ".new-"
+ABANDONED_AFTER_SECONDS = 3600
+
+logger = logging.getLogger(__name__)
+
+
+class _Index(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    current: str
+    previous: str | None = None
+
+    def other_than(self, entry: str) -> str | None:
+        """Return the entry to keep beside `entry`."""
+        return self.previous if self.current == entry else self.current
+
+
+class _SavedRelease(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    version: ModelVersion
+    digests: dict[str, str]
+
+
+class Cache:
+    """The copies of one registered model of one MLflow server. Its methods block: call them in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        served = (settings.mlflow_tracking_uri, settings.model_name, settings.alias, settings.stage)
+        key = _short_hash([str(part) for part in served])
+        self.folder = settings.cache_dir / f"{settings.model_name}-{key}"
+
+    def current(self) -> tuple[Release, Mapping[str, bytes]] | None:
+        """Return what was last in Production, verified; None if nothing was.
+
+        Raises:
+            Refused: the copy is damaged.
+        """
+        try:
+            index = self._index()
+            if index is None:
+                return None
+            content = (self.folder / index.current / "release.json").read_bytes()
+            saved = _SavedRelease.model_validate_json(content)
+        except (OSError, ValidationError) as error:
+            raise Refused(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
+        release = Release(saved.version, saved.digests)
+        files = self.find(release)
+        if files is None:
+            raise Refused(
+                Code.CACHE_CORRUPT, f"the cache has another version {release.version.version} than it says"
+            )
+        return release, files
+
+    def find(self, release: Release) -> Mapping[str, bytes] | None:
+        """Return the files of a release, verified; None if there is no copy of it.
+
+        Raises:
+            Refused: the copy is damaged.
+        """
+        entry = self.folder / _entry(release)
+        if not entry.is_dir():
+            return None
+        try:
+            files = {name: (entry / name).read_bytes() for name in release.files}
+            for name, content in files.items():
+                verify(name, content, release.digests)
+        except (OSError, Refused) as error:
+            raise Refused(
+                Code.CACHE_CORRUPT, f"the copy of version {release.version.version} is damaged: {error}"
+            ) from error
+        return files
+
+    def store(self, release: Release, files: Mapping[str, bytes]) -> None:
+        """Keep a release as the current one, and the one before; drop older ones.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = _entry(release)
+        before = self._index_to_replace()
+        previous = before.other_than(name) if before else None
+        with tempfile.TemporaryDirectory(
+            dir=self.folder, prefix=TEMPORARY, ignore_cleanup_errors=True
+        ) as new:
+            entry, index = Path(new, "entry"), Path(new, "index.json")
+            _write(entry, release, files)
+            index.write_text(_Index(current=name, previous=previous).model_dump_json())
+            if (self.folder / name).exists():  # A damaged copy, or the same version with older tags.
+                (self.folder / name).rename(Path(new, "replaced"))
+            entry.rename(self.folder / name)
+            index.replace(self.folder / "index.json")
+        self._prune({name, previous})
+
+    def _index(self) -> _Index | None:
+        path = self.folder / "index.json"
+        return _Index.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def _index_to_replace(self) -> _Index | None:
+        try:
+            return self._index()
+        except (OSError, ValidationError) as error:
+            logger.warning("cache.index_damaged folder=%s error=%r", self.folder, str(error))
+            return None
+
+    def _prune(self, keep: set[str | None]) -> None:
+        """Remove other entries, and what a process that was killed left behind."""
+        for path in self.folder.iterdir():
+            if path.name.startswith(TEMPORARY):
+                unused = time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
+            else:
+                unused = path.is_dir() and path.name not in keep
+            if unused:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(entry: Path, release: Release, files: Mapping[str, bytes]) -> None:
+    saved = _SavedRelease(version=release.version, digests=dict(release.digests))
+    for name, content in {**files, "release.json": saved.model_dump_json().encode()}.items():
+        path = entry / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _entry(release: Release) -> str:
+    return f"{release.version.version}-{_short_hash(sorted(release.digests.items()))}"
+
+
+def _short_hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12]

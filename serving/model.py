@@ -1,0 +1,115 @@
+"""From the verified files of a version to a model that may serve."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+
+from serving.answers import ModelVersion
+from serving.contract import SPECIES, Contract, Example, parse_contract, parse_mlmodel
+from serving.digests import Digests, verify
+from serving.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
+from serving.refusals import Code, Refused
+
+ONNX_FILES = ("inference/contract.json", "inference/model.onnx")
+SKLEARN_FILES = ("MLmodel", "model.pkl")
+PROBABILITY_TOLERANCE = 1e-4
+
+Origin = Literal["registry", "cache"]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version, and what vouches for its files."""
+
+    version: ModelVersion
+    digests: Digests
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files to serve it from; scikit-learn's where it was registered by hand."""
+        has_inference = any(name.startswith("inference/") for name in self.digests)
+        return ONNX_FILES if has_inference else SKLEARN_FILES
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """The version that serves. It is replaced as a whole, so that a request sees one version only."""
+
+    release: Release
+    contract: Contract
+    engine: Engine
+    ranges: tuple[tuple[float, float], ...]
+    """Least and greatest value of each feature in training, in float32 as the model sees them."""
+    origin: Origin
+    loaded_at: datetime
+
+    @property
+    def version(self) -> str:
+        """The version's number, as the registry writes it."""
+        return self.release.version.version
+
+
+def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> LoadedModel:
+    """Verify the files, load the model and compare its answers with the recorded ones.
+
+    Takes milliseconds (with scikit-learn, seconds): call it in a thread.
+
+    Raises:
+        Refused: a file isn't the one that was registered, or the model doesn't follow the contract.
+    """
+    for name in release.files:
+        verify(name, files[name], release.digests)
+    contract, engine = _load_onnx(files) if release.files == ONNX_FILES else _load_sklearn(files)
+    ranges = tuple((float(np.float32(f.min)), float(np.float32(f.max))) for f in contract.features)
+    return LoadedModel(release, contract, engine, ranges, origin, datetime.now(UTC))
+
+
+def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
+    contract = parse_contract(files["inference/contract.json"])
+    engine = OnnxEngine(files["inference/model.onnx"])
+    _check_example(engine, contract.example)
+    return contract, engine
+
+
+def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
+    mlmodel = parse_mlmodel(files["MLmodel"])
+    contract = mlmodel.metadata.contract
+    try:
+        from serving.sklearn_engine import SklearnEngine
+    except ImportError as error:
+        raise Refused(
+            Code.SKLEARN_MISSING,
+            f"it has no inference/model.onnx, and scikit-learn isn't installed to serve it without ({error})",
+        ) from error
+    engine = SklearnEngine(files["model.pkl"], mlmodel.flavors.sklearn)
+    middle = [[(feature.min + feature.max) / 2 for feature in contract.features]]
+    _try(engine, np.array(middle, dtype=np.float32))
+    return contract, engine
+
+
+def _check_example(engine: Engine, example: Example) -> None:
+    labels, probabilities = _try(engine, np.array(example.inputs, dtype=np.float32))
+    if labels.tolist() != example.labels:
+        raise Refused(
+            Code.EXAMPLE_MISMATCH, f"it labels its example {labels.tolist()}, recorded was {example.labels}"
+        )
+    difference = float(np.abs(probabilities - np.array(example.probabilities)).max())
+    if not difference <= PROBABILITY_TOLERANCE:
+        raise Refused(
+            Code.EXAMPLE_MISMATCH,
+            f"its probabilities differ from the recorded ones by {difference:.2g}"
+            f" (allowed: {PROBABILITY_TOLERANCE:g})",
+        )
+
+
+def _try(engine: Engine, rows: Rows) -> tuple[Labels, Probabilities]:
+    try:
+        labels, probabilities = engine.predict(rows)
+    except Exception as error:  # Each engine raises its own.
+        raise Refused(Code.MODEL_UNREADABLE, f"it can't predict: {type(error).__name__}: {error}") from error
+    if labels.shape != (len(rows),) or probabilities.shape != (len(rows), len(SPECIES)):
+        raise Refused(Code.SIGNATURE_MISMATCH, f"it answers shapes {labels.shape} and {probabilities.shape}")
+    return labels, probabilities

@@ -1,0 +1,31 @@
+"""Why a model version isn't served."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What is wrong with a version; stable, for programs to read."""
+
+    CACHE_CORRUPT = "cache_corrupt"
+    CONTRACT_INVALID = "contract_invalid"
+    DIGEST_MISMATCH = "digest_mismatch"
+    DIGESTS_INVALID = "digests_invalid"
+    DIGESTS_MISSING = "digests_missing"
+    EXAMPLE_MISMATCH = "example_mismatch"
+    FILE_MISSING = "file_missing"
+    FILE_TOO_LARGE = "file_too_large"
+    MODEL_UNREADABLE = "model_unreadable"
+    NOT_PROXIED = "not_proxied"
+    NOT_VOUCHED_FOR = "not_vouched_for"
+    SIGNATURE_MISMATCH = "signature_mismatch"
+    SKLEARN_MISSING = "sklearn_missing"
+    SKLEARN_VERSION = "sklearn_version"
+
+
+class Refused(Exception):
+    """A version must not be served, and trying again at once wouldn't help."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

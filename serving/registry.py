@@ -1,0 +1,158 @@
+"""Asks MLflow's REST API which version is in Production, and downloads its files.
+
+Routes, answers and error bodies are those of MLflow 3.17 (`mlflow/server/handlers.py`). There a model
+that doesn't exist is a 404, but an alias that isn't set is a 400.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from serving.answers import (
+    ARTIFACTS,
+    ByAlias,
+    DownloadUri,
+    Latest,
+    LoggedModel,
+    ModelVersion,
+    error_code,
+    proxied,
+)
+from serving.digests import Digests, parse
+from serving.refusals import Code, Refused
+from serving.settings import Settings
+
+RETRY_AFTER_SECONDS = 0.2
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+MAX_JSON_BYTES = 4 * 1024 * 1024
+
+
+class Unavailable(Exception):
+    """MLflow doesn't answer, or not as it should; worth another try later."""
+
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Registry:
+    """Client of one registered model. Every method raises `Unavailable` when MLflow can't be asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        timeout = httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds)
+        self._client = httpx.AsyncClient(base_url=str(settings.mlflow_tracking_uri), timeout=timeout)
+        self.address = str(self._client.base_url.copy_with(userinfo=b"")).rstrip("/")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def production(self) -> ModelVersion | None:
+        """Return the version with the alias; where that isn't set, the latest one in the stage."""
+        name = self._settings.model_name
+        found = await self._ask(
+            ByAlias, "/api/2.0/mlflow/registered-models/alias", name=name, alias=self._settings.alias
+        )
+        if found is not None:
+            return found.model_version
+        latest = await self._ask(
+            Latest,
+            "/api/2.0/mlflow/registered-models/get-latest-versions",
+            name=name,
+            stages=self._settings.stage,
+        )
+        return latest.model_versions[0] if latest and latest.model_versions else None
+
+    async def digests(self, version: ModelVersion) -> Digests:
+        """Return what vouches for the version's files: its own tag or that of its logged model.
+
+        Raises:
+            Refused: neither has a tag `digests`, or it can't be read.
+        """
+        tag = version.tags.get("digests")
+        model_id = version.logged_model_id
+        if tag is None and model_id is not None:
+            logged = await self._ask(LoggedModel, f"/api/2.0/mlflow/logged-models/{model_id}")
+            tag = logged.model.info.tags.get("digests") if logged else None
+        if tag is None:
+            raise Refused(
+                Code.DIGESTS_MISSING,
+                f"neither version {version.version} nor its logged model ({model_id or 'it has none'}) has a"
+                " tag `digests`, so nothing vouches for its files. Register a model that the pipeline logged,"
+                ' or set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}',
+            )
+        return parse(tag)
+
+    async def download(self, version: ModelVersion, names: Iterable[str]) -> dict[str, bytes]:
+        """Download files of the version through MLflow's artifact proxy. They are not verified yet.
+
+        Raises:
+            Refused: a file isn't there or is too large, or the artifacts aren't behind the proxy.
+        """
+        place = await self._ask(
+            DownloadUri,
+            "/api/2.0/mlflow/model-versions/get-download-uri",
+            name=version.name,
+            version=version.version,
+        )
+        if place is None:
+            raise Unavailable(f"version {version.version} was deleted")
+        folder = proxied(place.artifact_uri)
+        return {
+            name: await self._download(f"{ARTIFACTS}{quote(folder)}/{quote(name)}", name) for name in names
+        }
+
+    async def _download(self, path: str, name: str) -> bytes:
+        limit = self._settings.max_artifact_bytes
+        status, content = await self._get(path, limit, {})
+        if status == 404 and error_code(content) == "RESOURCE_DOES_NOT_EXIST":
+            raise Refused(Code.FILE_MISSING, f"{name} isn't among the version's artifacts")
+        if status != 200:
+            raise self._surprised(path, status, content)
+        if len(content) > limit:
+            raise Refused(Code.FILE_TOO_LARGE, f"{name} is larger than {limit} bytes")
+        return content
+
+    async def _ask(self, kind: type[Answer], path: str, **params: str) -> Answer | None:
+        """Return what the API answers; None where it says that there is no such thing."""
+        status, body = await self._get(path, MAX_JSON_BYTES, params)
+        if status != 200 and error_code(body) in ABSENT:
+            return None
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as error:
+            raise self._surprised(path, status, body) from error
+
+    async def _get(self, path: str, limit: int, params: dict[str, str]) -> tuple[int, bytes]:
+        """Return status and body, cut off soon after `limit`; one more try where the first one failed."""
+        try:
+            return await self._get_once(path, limit, params)
+        except Unavailable:
+            await asyncio.sleep(RETRY_AFTER_SECONDS)
+            return await self._get_once(path, limit, params)
+
+    async def _get_once(self, path: str, limit: int, params: dict[str, str]) -> tuple[int, bytes]:
+        body = bytearray()
+        try:
+            async with self._client.stream("GET", path, params=params) as response:
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        break
+        except httpx.RequestError as error:
+            detail = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise Unavailable(f"MLflow at {self.address} can't be reached ({detail})") from error
+        if response.status_code >= 500:
+            raise self._surprised(path, response.status_code, bytes(body))
+        return response.status_code, bytes(body)
+
+    def _surprised(self, path: str, status: int, body: bytes) -> Unavailable:
+        return Unavailable(f"MLflow at {self.address} answered {status} to {path}: {_excerpt(body)}")
+
+
+def _excerpt(body: bytes) -> str:
+    return " ".join(body[:200].decode(errors="replace").split())

@@ -1,0 +1,71 @@
+"""What can be configured, and the text that explains it."""
+
+from pathlib import Path
+from textwrap import fill
+
+from platformdirs import user_cache_path
+from pydantic import AnyHttpUrl, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+NAME = r"^[^/:%\s]+$"
+
+
+class Settings(BaseSettings):
+    """Settings of the service, read from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="SERVING_", frozen=True, populate_by_name=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
+    )
+    mlflow_tracking_uri: AnyHttpUrl = Field(
+        default=AnyHttpUrl("http://127.0.0.1:5001"),
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server that holds the registry and the artifacts.",
+    )
+    model_name: str = Field(default="penguins_rf", pattern=NAME, description="Registered model to serve.")
+    alias: str = Field(default="production", pattern=NAME, description="Alias of the version to serve.")
+    stage: str = Field(default="Production", description="Stage that decides where the alias isn't set.")
+    poll_seconds: float = Field(default=5.0, gt=0, description="Seconds between two looks at the registry.")
+    max_backoff_seconds: float = Field(
+        default=60.0, gt=0, description="Longest pause between two looks while MLflow doesn't answer."
+    )
+    retry_refused_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="Seconds until a refused version is downloaded and checked again.",
+    )
+    connect_timeout_seconds: float = Field(
+        default=2.0, gt=0, description="Longest wait for a connection to MLflow."
+    )
+    read_timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for bytes from MLflow.")
+    max_artifact_bytes: int = Field(
+        default=256 * 1024 * 1024, gt=0, description="Largest model file that is downloaded, in bytes."
+    )
+    max_body_bytes: int = Field(
+        default=64 * 1024, gt=0, description="Largest request body that is accepted, in bytes."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: user_cache_path("penguins-serving"),
+        description="Folder of the verified copies that are served while MLflow is down.",
+    )
+    shutdown_seconds: float = Field(
+        default=10.0, gt=0, description="Longest wait for requests under way when the service is stopped."
+    )
+
+
+def variable(field: str) -> str:
+    """Return the name of the environment variable that sets `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias) if alias else f"SERVING_{field.upper()}"
+
+
+def explain() -> str:
+    """Return one paragraph for each setting: variable, default and meaning."""
+    paragraphs = []
+    for name, field in Settings.model_fields.items():
+        text = fill(field.description or "", 100, initial_indent="      ", subsequent_indent="      ")
+        paragraphs.append(f"  {variable(name)}={field.get_default(call_default_factory=True)}\n{text}")
+    return "\n".join(paragraphs)

@@ -1,0 +1,194 @@
+"""Follows the registry: when another version is in Production, loads it and swaps."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from serving.answers import ModelVersion
+from serving.cache import Cache
+from serving.model import LoadedModel, Release, load
+from serving.refusals import Refused
+from serving.registry import Registry, Unavailable
+from serving.settings import Settings
+
+JITTER = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """How a look at the registry ended."""
+
+    UP_TO_DATE = "up_to_date"
+    SWAPPED = "swapped"
+    REFUSED = "refused"
+    NO_PRODUCTION = "no_production"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+
+
+TROUBLE = (Outcome.UNAVAILABLE, Outcome.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The last look at the registry."""
+
+    outcome: Outcome
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A version that is in Production and must not be served."""
+
+    version: ModelVersion
+    release: Release | None
+    error: Refused
+    at: datetime
+    retry_at: float
+    """On the clock of `time.monotonic`."""
+
+
+class Watcher:
+    """Holds the model that serves, and why it is that one. Used from the event loop only."""
+
+    def __init__(self, settings: Settings, registry: Registry, cache: Cache) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._cache = cache
+        self._troubles = 0
+        self.model: LoadedModel | None = None
+        self.refusal: Refusal | None = None
+        self.cache_error: str | None = None
+        self.poll: Poll | None = None
+
+    @property
+    def why_empty(self) -> tuple[str, str]:
+        """Code and text of the reason why there is no model to serve."""
+        if self.refusal:
+            code: str = self.refusal.error.code
+            text = f"version {self.refusal.version.version} was refused: {self.refusal.error.message}"
+        elif self.poll:
+            code, text = self.poll.outcome, self.poll.detail
+        else:
+            code, text = "starting", "the registry hasn't answered yet"
+        return code, f"{text}; {self.cache_error}" if self.cache_error else text
+
+    async def start_from_cache(self) -> None:
+        """Serve what was last in Production, if there is a sound copy on disk."""
+        try:
+            found = await asyncio.to_thread(self._cache.current)
+            if found:
+                self._swap(await asyncio.to_thread(load, *found, "cache"))
+        except Refused as error:
+            self.cache_error = f"the copy on disk was refused ({error.code}): {error.message}"
+            logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
+
+    async def run(self) -> None:
+        """Look at the registry for ever; less often while there is trouble."""
+        while True:
+            await self.look()
+            pause = self._settings.poll_seconds * 2 ** min(self._troubles, 16)
+            pause = min(pause, max(self._settings.max_backoff_seconds, self._settings.poll_seconds))
+            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
+
+    async def look(self) -> None:
+        """Look at the registry once, and load what is in Production."""
+        try:
+            outcome, detail = await self._follow()
+        except Unavailable as error:
+            outcome, detail = Outcome.UNAVAILABLE, str(error)
+        except Exception as error:  # A defect here must neither end the polling nor stay unseen.
+            logger.exception("poll.failed")
+            outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {error}"
+        self._note(Poll(outcome, detail, datetime.now(UTC)))
+
+    async def _follow(self) -> tuple[Outcome, str]:
+        version = await self._registry.production()
+        if version is None:
+            self.refusal = None
+            name, alias, stage = self._settings.model_name, self._settings.alias, self._settings.stage
+            return Outcome.NO_PRODUCTION, f"no version of {name} has the alias {alias} or the stage {stage}"
+        if self.model and self.model.release.version.identity == version.identity:
+            self.refusal = None
+            await self._retag(self.model, version)
+            return Outcome.UP_TO_DATE, f"version {version.version} is in Production"
+        try:
+            release = Release(version, await self._registry.digests(version))
+        except Refused as error:
+            return self._refuse(version, None, error)
+        if self.refusal and self.refusal.release == release and time.monotonic() < self.refusal.retry_at:
+            return Outcome.REFUSED, self.refusal.error.message
+        try:
+            return await self._take(release)
+        except Refused as error:
+            return self._refuse(version, release, error)
+
+    async def _take(self, release: Release) -> tuple[Outcome, str]:
+        files = await self._cached(release)
+        if files is None:
+            files = await self._registry.download(release.version, release.files)
+        self._swap(await asyncio.to_thread(load, release, files, "registry"))
+        await self._keep(release, files)
+        return Outcome.SWAPPED, f"version {release.version.version} is in Production"
+
+    async def _cached(self, release: Release) -> Mapping[str, bytes] | None:
+        try:
+            return await asyncio.to_thread(self._cache.find, release)
+        except Refused as error:
+            logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
+            return None
+
+    def _swap(self, model: LoadedModel) -> None:
+        before = self.model.version if self.model else None
+        self.model, self.refusal = model, None
+        logger.info(
+            "model.swapped version=%s before=%s engine=%s origin=%s",
+            model.version, before, model.engine.name, model.origin,
+        )  # fmt: skip
+
+    async def _keep(self, release: Release, files: Mapping[str, bytes]) -> None:
+        try:
+            await asyncio.to_thread(self._cache.store, release, files)
+            self.cache_error = None
+        except OSError as error:
+            self.cache_error = f"version {release.version.version} could not be kept on disk: {error}"
+            logger.warning("cache.unwritable reason=%r", str(error))
+
+    async def _retag(self, model: LoadedModel, version: ModelVersion) -> None:
+        """Take over tags that were set after the version was loaded."""
+        if model.release.version.tags == version.tags:
+            return
+        release = replace(model.release, version=version)
+        self.model = replace(model, release=release)
+        files = await self._cached(release)
+        if files is not None:
+            await self._keep(release, files)
+
+    def _refuse(self, version: ModelVersion, release: Release | None, error: Refused) -> tuple[Outcome, str]:
+        known = self.refusal
+        if not (known and known.version.identity == version.identity and known.error.code == error.code):
+            logger.warning(
+                "model.refused version=%s code=%s reason=%r", version.version, error.code, error.message
+            )
+        retry_at = time.monotonic() + self._settings.retry_refused_seconds
+        self.refusal = Refusal(version, release, error, datetime.now(UTC), retry_at)
+        return Outcome.REFUSED, error.message
+
+    def _note(self, poll: Poll) -> None:
+        """Remember how it went; log once when trouble begins, and once when it is over."""
+        before = self.poll and self.poll.outcome
+        if poll.outcome != before and poll.outcome in (Outcome.UNAVAILABLE, Outcome.NO_PRODUCTION):
+            logger.warning("registry.%s reason=%r", poll.outcome, poll.detail)
+        in_trouble = poll.outcome in TROUBLE
+        if self._troubles and not in_trouble:
+            logger.info("registry.available after_failures=%d", self._troubles)
+        self._troubles = self._troubles + 1 if in_trouble else 0
+        self.poll = poll
