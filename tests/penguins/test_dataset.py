@@ -1,0 +1,65 @@
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from psycopg import Connection
+
+from penguins.contract import FEATURE_NAMES
+from penguins.dataset import Dataset, read_processed, split
+from penguins.errors import UserError
+
+
+def test_reads_what_the_table_holds(connection: Connection[Any], data: Dataset) -> None:
+    rows = read_processed(connection)
+    columns = ", ".join((*FEATURE_NAMES, "label"))
+    expected = connection.execute(f"SELECT {columns} FROM penguins_processed ORDER BY source_row").fetchall()  # noqa: S608
+    assert [tuple(row) for row in rows.itertuples(index=False)] == expected
+    assert set(data.features.dtypes) == {np.dtype("float64")}
+
+
+def test_the_holdout_is_stratified_and_disjoint(data: Dataset) -> None:
+    assert len(data.holdout) == 69
+    assert sorted([*data.train, *data.holdout]) == list(range(342))
+    share = np.bincount(data.labels[data.holdout]) / np.bincount(data.labels)
+    assert share == pytest.approx([0.2] * 3, abs=0.01)
+
+
+def test_the_same_rows_and_seed_give_the_same_split(connection: Connection[Any], data: Dataset) -> None:
+    again = split(read_processed(connection), 0.2, 42)
+    assert again.digest == data.digest
+    assert (again.holdout == data.holdout).all()
+    assert (split(read_processed(connection), 0.2, 43).holdout != data.holdout).any()
+
+
+def test_one_changed_value_changes_the_digest(connection: Connection[Any], data: Dataset) -> None:
+    rows = read_processed(connection)
+    rows.loc[7, "body_mass_g"] += 0.1
+    assert split(rows, 0.2, 42).digest != data.digest
+
+
+def test_folds_are_made_of_training_rows_only(data: Dataset) -> None:
+    folds = data.folds(5)
+    assert len(folds) == 5
+    assert sorted(np.concatenate([judge for _, judge in folds])) == sorted(data.train)
+    for fit, judge in folds:
+        assert not set(fit) & set(judge)
+        assert not set(fit) & set(data.holdout)
+
+
+def test_more_folds_than_rows_of_a_species_are_refused(data: Dataset) -> None:
+    with pytest.raises(UserError, match="cv_folds=55: a species has only 54 training rows. Use at most 54"):
+        data.folds(55)
+
+
+def test_a_missing_species_is_refused(connection: Connection[Any], data: Dataset) -> None:
+    rows = read_processed(connection)
+    with pytest.raises(UserError, match=r"too few rows of Gentoo \(0\)"):
+        split(rows[rows["label"] != 2], 0.2, 42)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_holdout_without_room_for_every_species_is_refused(data: Dataset, share: float) -> None:
+    rows = pd.concat([data.features, pd.Series(data.labels, name="label")], axis=1)
+    with pytest.raises(UserError, match=f"holdout_share={share}: .*can't be split"):
+        split(rows, share, 42)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import cross_val_score
+
+from penguins.dataset import Dataset
+from penguins.grid import candidates
+from penguins.search import Fitted, score, search
+from tests.penguins.conftest import GRID
+
+
+@pytest.fixture
+def found(data: Dataset) -> list[Fitted]:
+    return list(search(data, candidates(GRID), data.folds(3), jobs=2))
+
+
+def separately(data: Dataset, fitted: Fitted) -> RandomForestClassifier:
+    model = RandomForestClassifier(**fitted.candidate.params, random_state=data.seed)
+    return model.fit(data.features.iloc[data.train], data.labels[data.train])
+
+
+def test_every_candidate_is_fitted_once(found: list[Fitted]) -> None:
+    assert sorted(fitted.candidate.name for fitted in found) == sorted(c.name for c in candidates(GRID))
+
+
+def test_shared_fits_give_the_trees_of_separate_fits(data: Dataset, found: list[Fitted]) -> None:
+    for fitted in found:
+        alone = separately(data, fitted)
+        assert len(fitted.model.estimators_) == len(alone.estimators_) == fitted.candidate.params["n_estimators"]
+        for ours, theirs in zip(fitted.model.estimators_, alone.estimators_, strict=True):
+            assert ours.tree_.__getstate__()["nodes"].tobytes() == theirs.tree_.__getstate__()["nodes"].tobytes()
+        expected = alone.predict_proba(data.features)
+        assert np.array_equal(fitted.model.predict_proba(data.features), expected)
+
+
+def test_metrics_are_those_of_scikit_learn(data: Dataset, found: list[Fitted]) -> None:
+    for fitted in found[::5]:
+        alone = separately(data, fitted)
+        rows, labels = data.features.iloc[data.holdout], data.labels[data.holdout]
+        assert fitted.metrics["holdout_accuracy"] == accuracy_score(labels, alone.predict(rows))
+        folds = [
+            (np.searchsorted(data.train, fit), np.searchsorted(data.train, judge)) for fit, judge in data.folds(3)
+        ]
+        model = RandomForestClassifier(**fitted.candidate.params, random_state=data.seed)
+        scores = cross_val_score(model, data.features.iloc[data.train], data.labels[data.train], cv=folds)
+        assert fitted.metrics["cv_accuracy_mean"] == pytest.approx(scores.mean())
+        assert fitted.metrics["cv_accuracy_std"] == pytest.approx(scores.std())
+        assert fitted.metrics["fit_seconds"] > 0
+
+
+def test_models_take_data_frames_without_a_warning(
+    data: Dataset, found: list[Fitted], recwarn: pytest.WarningsRecorder
+) -> None:
+    found[0].model.predict(data.features)
+    assert not [warning for warning in recwarn if "feature names" in str(warning.message)]
+
+
+def test_score_of_a_known_answer() -> None:
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.0, 0.0, 1.0]])
+    scored = score(np.array([0, 1, 1, 2]), probabilities)
+    assert scored["accuracy"] == 0.75
+    assert scored["f1_macro"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert scored["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.7, 0.3, 1.0])))
