@@ -3,67 +3,36 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
 class Layout:
     """Paths in one state directory."""
 
-    state: Path
-
-    @property
-    def credentials(self) -> Path:
-        return self.state / "credentials.json"
-
-    @property
-    def logs(self) -> Path:
-        return self.state / "logs"
-
-    @property
-    def postgres(self) -> Path:
-        return self.state / "postgres"
-
-    @property
-    def s3(self) -> Path:
-        return self.state / "s3"
-
-    @property
-    def airflow(self) -> Path:
-        return self.state / "airflow"
-
-    @property
-    def airflow_passwords(self) -> Path:
-        return self.airflow / "passwords.json"
-
-    @property
-    def serving_cache(self) -> Path:
-        return self.state / "serving"
-
-    @property
-    def supervisor_conf(self) -> Path:
-        return self.state / "supervisord.conf"
-
-    @property
-    def started_with(self) -> Path:
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.credentials = state / "credentials.json"
+        self.logs = state / "logs"
+        self.postgres = state / "postgres"
+        self.s3 = state / "s3"
+        self.s3_master = self.s3 / "master"
+        self.airflow = state / "airflow"
+        self.airflow_passwords = self.airflow / "passwords.json"
+        self.serving_cache = state / "serving"
+        self.supervisor_conf = state / "supervisord.conf"
+        self.started_with = state / "started-with.json"
         """The settings with which the running stack was started."""
-        return self.state / "started-with.json"
-
-    @property
-    def lock(self) -> Path:
-        return self.state / "lock"
-
-    @property
-    def run(self) -> Path:
+        self.lock = state / "lock"
+        self.run = state / "run"
         """A link to a short directory for sockets: the path of a Unix socket has 107 characters at most."""
-        return self.state / "run"
 
     @property
     def socket(self) -> Path:
+        """Where supervisord listens; only while `run` exists."""
         return Path(os.path.realpath(self.run)) / "supervisor.sock"
 
     def log(self, program: str) -> Path:
+        """The log file of a program."""
         return self.logs / f"{program}.log"
 
     def done(self, program: str) -> Path:
@@ -74,7 +43,7 @@ class Layout:
         """Create what is missing; nobody but the owner can enter the state directory."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.state.chmod(0o700)
-        for directory in (self.logs, self.s3, self.s3 / "master", self.airflow, self.serving_cache):
+        for directory in (self.logs, self.s3, self.s3_master, self.airflow, self.serving_cache):
             directory.mkdir(exist_ok=True)
 
     def create_run(self) -> None:

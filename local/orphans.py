@@ -1,6 +1,5 @@
 """Processes of a stack whose supervisord was killed: found by their mark, and stopped."""
 
-import os
 import signal
 
 import psutil
@@ -19,9 +18,10 @@ def orphans(config: Config) -> list[psutil.Process]:
 
 def _is_marked(process: psutil.Process, config: Config) -> bool:
     try:
-        return process.environ().get(MARK) == str(config.layout.state) and process.pid != os.getpid()
+        mark: str | None = process.environ().get(MARK)
     except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
         return False  # another user's, or gone: not ours to stop
+    return mark == str(config.layout.state)
 
 
 def stop_orphans(config: Config) -> int:

@@ -8,9 +8,9 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 
-# Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections:
-# a port chosen here can't be lost to one between two starts of the program that listens on it.
-_FREE_RANGE = range(20_000, 32_000)
+# Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections, so
+# that a port chosen here can't be lost to one, nor the one 10000 above it, which SeaweedFS may use too.
+_FREE_RANGE = range(20_000, 22_700)
 
 
 def is_free(port: int) -> bool:

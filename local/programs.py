@@ -3,7 +3,7 @@
 import shutil
 import sys
 import sysconfig
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from local import environment, postgres
 from local.config import Config
 from local.ports import LOOPBACK, free_ports
 from local.settings import REPO
+
+# SeaweedFS's own workers look for the console's second port here, whatever it was told to use.
+CONSOLE_GRPC_OFFSET = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,20 @@ def _s3(config: Config) -> Program:
     # SeaweedFS is several servers in one process. All but S3 and the console are internal: their ports
     # are chosen anew at every start, so that two stacks never meet on one.
     internal = [f"{server}.port" for server in ("master", "volume", "filer")]
-    internal += [f"{server}.port.grpc" for server in ("master", "volume", "filer", "s3", "admin")]
+    internal += [f"{server}.port.grpc" for server in ("master", "volume", "filer", "s3")]
     ports = dict(zip(internal, free_ports(len(internal), settings.ports.values()), strict=True))
     options = {
         "dir": config.layout.s3,
-        "master.dir": config.layout.s3 / "master",
+        "master.dir": config.layout.s3_master,
         "ip": LOOPBACK,
         "ip.bind": LOOPBACK,
         "volume.id": "penguins",  # the default is address and port, and the port changes
         "s3.port": settings.s3_port,
         "admin.port": settings.s3_console_port,
+        "admin.port.grpc": settings.s3_console_port + CONSOLE_GRPC_OFFSET,
+        # Relative to the state directory, whose path may be too long for a socket's.
+        "s3.localSocket": "run/s3.sock",
+        "volume.preStopSeconds": 0,  # no other server has to notice
         "bucket": environment.BUCKET,
         **ports,
         "s3.port.iceberg": 0,
@@ -84,7 +91,7 @@ def _s3(config: Config) -> Program:
     }
     arguments = tuple(f"-{name}={value}" for name, value in options.items())
     return Program(
-        "s3", (weed, "-logtostderr", "mini", *arguments), environment.s3(config), directory=config.layout.state
+        "s3", (weed, "-logdir=run", "mini", *arguments), environment.s3(config), directory=config.layout.state
     )
 
 
@@ -102,20 +109,15 @@ def _mlflow(config: Config) -> Program:
 def _airflow(config: Config) -> list[Program]:
     variables = environment.airflow(config)
 
-    def program(name: str, *arguments: str, needs: str = "airflow-migrate", **options: str | bool) -> Program:
-        return Program(
-            name,
-            (sys.executable, "-m", "airflow", *arguments),
-            variables,
-            needs=(needs,),
-            directory=config.layout.airflow,
-            **options,
-        )
+    def program(name: str, *arguments: str) -> Program:
+        command = (sys.executable, "-m", "airflow", *arguments)
+        return Program(name, command, variables, needs=("airflow-migrate",), directory=config.layout.airflow)
 
+    migrate = program("airflow-migrate", "db", "migrate")
     # The log servers of the scheduler and the triggerer listen on every interface. The API server
     # reads the same log files from disk, so they stay off.
     return [
-        program("airflow-migrate", "db", "migrate", needs="init-db", once=True, once_for=version("apache-airflow")),
+        replace(migrate, needs=("init-db",), once=True, once_for=version("apache-airflow")),
         program("airflow-api-server", "api-server"),
         program("airflow-scheduler", "scheduler", "--skip-serve-logs"),
         program("airflow-dag-processor", "dag-processor"),
@@ -124,4 +126,5 @@ def _airflow(config: Config) -> list[Program]:
 
 
 def _api(config: Config) -> Program:
+    # Needs nothing to start: it serves from its cache until it can reach MLflow.
     return Program("api", (sys.executable, "-m", "serving"), environment.serving(config))

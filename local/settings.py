@@ -18,14 +18,18 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=REPO / ".env", extra="ignore", frozen=True, populate_by_name=True)
 
-    airflow_port: Port = Field(8080, description="Port of the Airflow UI and API on 127.0.0.1.")
-    mlflow_port: Port = Field(5001, description="Port of the MLflow UI and API on 127.0.0.1.")
-    api_port: Port = Field(8000, description="Port of the prediction service on 127.0.0.1.")
-    s3_port: Port = Field(9000, description="Port of the S3 API on 127.0.0.1.")
-    s3_console_port: Port = Field(9001, description="Port of the S3 server's web console on 127.0.0.1.")
-    postgres_port: Port = Field(15432, description="Port of PostgreSQL on 127.0.0.1.")
+    airflow_port: Port = Field(default=8080, description="Port of the Airflow UI and API on 127.0.0.1.")
+    mlflow_port: Port = Field(default=5001, description="Port of the MLflow UI and API on 127.0.0.1.")
+    api_port: Port = Field(default=8000, description="Port of the prediction service on 127.0.0.1.")
+    s3_port: Port = Field(default=9000, description="Port of the S3 API on 127.0.0.1.")
+    s3_console_port: Port = Field(
+        default=9001,
+        le=55535,
+        description="Port of the S3 server's console on 127.0.0.1. The one 10000 above it is used, too.",
+    )
+    postgres_port: Port = Field(default=15432, description="Port of PostgreSQL on 127.0.0.1.")
     state_dir: Path = Field(
-        REPO / ".state",
+        default=REPO / ".state",
         validation_alias="PENGUINS_STATE_DIR",
         description="Directory of everything the stack writes: data, logs, generated passwords.",
     )
@@ -54,4 +58,4 @@ class Settings(BaseSettings):
         """Settings for a second stack beside the user's: only ports that nobody uses now."""
         names = [name for name in cls.model_fields if name.endswith("_port")]
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        return cls(_env_file=None, state_dir=state_dir, **ports)
+        return cls(state_dir=state_dir, **ports)

@@ -4,6 +4,7 @@ See the package's docstring for its use in tests.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Self
 
@@ -14,7 +15,7 @@ from local.config import Config
 from local.errors import StackError
 from local.orphans import stop_orphans
 from local.ports import holder, is_free
-from local.programs import Program, all_programs, with_needs
+from local.programs import CONSOLE_GRPC_OFFSET, Program, all_programs, with_needs
 from local.settings import Settings
 from local.starting import Report, Starter, quiet
 from local.supervisor import ProcessState, Supervisor
@@ -41,6 +42,7 @@ class Stack:
         return environment.tasks(self.config)
 
     def is_running(self) -> bool:
+        """Whether the stack was started, whatever became of its programs since."""
         return self._supervisor.running()
 
     def states(self) -> dict[str, ProcessState]:
@@ -66,6 +68,11 @@ class Stack:
             if not self.is_running():
                 return stop_orphans(self.config) > 0
             process = psutil.Process(self._supervisor.pid())
+            # Clients first, and all at once; supervisord by itself would stop one after the other.
+            clients = [program.name for program in self.programs.values() if program.needs]
+            for names in (clients, [name for name in self.programs if name not in clients]):
+                with ThreadPoolExecutor(len(names)) as pool:
+                    list(pool.map(self._supervisor.stop, names))
             self._supervisor.shut_down()
             process.wait(_STOP_PATIENCE)
             self.config.layout.remove_run()
@@ -93,9 +100,7 @@ class Stack:
         check_ports(self.config, wanted)
         if any(program.name == "postgres" for program in wanted):
             postgres.initialise(self.config)
-        self.config.layout.airflow_passwords.write_text(
-            f'{{"admin": "{self.config.credentials.airflow_password}"}}\n'
-        )
+        self.config.layout.airflow_passwords.write_text(f'{{"admin": "{self.config.credentials.airflow_password}"}}\n')
         self._supervisor.launch(self.programs.values())
         self.config.layout.started_with.write_text(self.config.settings.model_dump_json())
 
@@ -109,22 +114,26 @@ class Stack:
                 )
 
 
-_PORTS = {
-    "postgres": ("POSTGRES_PORT",),
-    "s3": ("S3_PORT", "S3_CONSOLE_PORT"),
-    "mlflow": ("MLFLOW_PORT",),
-    "airflow-api-server": ("AIRFLOW_PORT",),
-    "api": ("API_PORT",),
-}
-
-
 def check_ports(config: Config, programs: list[Program]) -> None:
     """Raise StackError that names every port the programs need and another process has."""
+    ports = config.settings.ports
+    console = ports["S3_CONSOLE_PORT"]
+    needed = {
+        "postgres": [("POSTGRES_PORT", ports["POSTGRES_PORT"])],
+        "s3": [
+            ("S3_PORT", ports["S3_PORT"]),
+            ("S3_CONSOLE_PORT", console),
+            ("S3_CONSOLE_PORT", console + CONSOLE_GRPC_OFFSET),
+        ],
+        "mlflow": [("MLFLOW_PORT", ports["MLFLOW_PORT"])],
+        "airflow-api-server": [("AIRFLOW_PORT", ports["AIRFLOW_PORT"])],
+        "api": [("API_PORT", ports["API_PORT"])],
+    }
     taken = [
         f"port {port} is taken by {holder(port)}; stop that or choose another port with {variable}"
         for program in programs
-        for variable in _PORTS.get(program.name, ())
-        if not is_free(port := config.settings.ports[variable])
+        for variable, port in needed.get(program.name, [])
+        if not is_free(port)
     ]
     if taken:
         raise StackError("\n".join(taken))

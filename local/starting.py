@@ -24,7 +24,7 @@ def quiet(_name: str, _state: str) -> None:
     """A report to nobody."""
 
 
-class _Aborted(StackError):
+class _AbortedError(StackError):
     """Another program failed, so this one isn't waited for."""
 
 
@@ -42,42 +42,45 @@ class Starter:
 
         Returns False when all were ready already. Raises StackError with the log of the one that failed.
         """
-        futures: dict[str, Future[bool]] = {}
+        if all(self._is_ready(program) for program in programs):
+            return False
+        futures: dict[str, Future[None]] = {}
         with ThreadPoolExecutor(len(programs)) as pool:
             for program in programs:
                 needs = [futures[name] for name in program.needs]
                 futures[program.name] = pool.submit(self._start_after, program, needs)
         errors = [error for future in futures.values() if (error := future.exception())]
-        for error in sorted(errors, key=lambda error: isinstance(error, _Aborted)):
+        for error in sorted(errors, key=lambda error: isinstance(error, _AbortedError)):
             raise error
-        return any([future.result() for future in futures.values()])
+        return True
 
-    def _start_after(self, program: Program, needs: list[Future[bool]]) -> bool:
+    def _is_ready(self, program: Program) -> bool:
+        state = self._supervisor.state(program.name)
+        if program.once:
+            return self._is_done(program, state)
+        return state.alive and CHECKS[program.name](self._config, state.started) is None
+
+    def _start_after(self, program: Program, needs: list[Future[None]]) -> None:
         self._report(program.name, "waiting")
         for need in needs:
             if need.exception():
-                raise _Aborted(f"{program.name} wasn't started")
+                raise _AbortedError(f"{program.name} wasn't started")
         try:
-            changed = self._start(program)
+            self._start(program)
         except Exception:
             self._abort.set()
             self._report(program.name, "failed")
             raise
         self._report(program.name, "ready")
-        return changed
 
-    def _start(self, program: Program) -> bool:
-        state = self._supervisor.state(program.name)
-        if self._is_done(program, state):
-            return False
-        changed = not state.alive
-        if changed:
-            self._report(program.name, "starting")
-            self._supervisor.start(program.name)
+    def _start(self, program: Program) -> None:
+        if self._is_ready(program):
+            return
+        self._report(program.name, "starting")
+        self._supervisor.start(program.name)
         self._wait(program)
         if program.once_for:
             self._config.layout.done(program.name).write_text(program.once_for)
-        return changed
 
     def _is_done(self, program: Program, state: ProcessState) -> bool:
         done = self._config.layout.done(program.name)
@@ -99,7 +102,7 @@ class Starter:
             if time.monotonic() > deadline:
                 raise self._failure(program, f"isn't ready after {_PATIENCE:.0f} s; it waits for: {waits_for}")
             if self._abort.wait(_POLL):
-                raise _Aborted(f"{program.name} wasn't waited for")
+                raise _AbortedError(f"{program.name} wasn't waited for")
 
     def _waits_for(self, program: Program, state: ProcessState) -> str | None:
         if program.once:

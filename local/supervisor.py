@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
-from supervisor.states import ProcessStates, getProcessStateDescription
+from supervisor.states import getProcessStateDescription
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from local import environment
@@ -23,18 +24,18 @@ _LOG_LIMITS = {"maxbytes": "10MB", "backups": "2"}
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What supervisord knows of one program; times are Unix times in seconds."""
+    """What supervisord knows of one program; `started` is a Unix time in seconds."""
 
     name: str
     state: str
     pid: int
     started: int
-    stopped: int
     exit_status: int
     trouble: str
 
     @property
     def alive(self) -> bool:
+        """Whether it has a process."""
         return self.pid != 0
 
 
@@ -84,6 +85,7 @@ class Supervisor:
         return {info["name"]: _state(info) for info in self._rpc().getAllProcessInfo()}
 
     def state(self, name: str) -> ProcessState:
+        """One program."""
         return _state(self._rpc().getProcessInfo(name))
 
     def start(self, name: str) -> None:
@@ -102,21 +104,20 @@ class Supervisor:
             if fault.faultCode != Faults.NOT_RUNNING:
                 raise StackError(f"{name} can't be stopped: {fault.faultString}") from fault
 
-    def _rpc(self) -> "ServerProxy":
+    def _rpc(self) -> Any:
         # A proxy isn't safe for use by several threads: one for each call, it is a local socket.
         transport = SupervisorTransport(serverurl=f"unix://{self._config.layout.socket}")
-        return ServerProxy("http://localhost", transport=transport).supervisor  # type: ignore[return-value]
+        return ServerProxy("http://localhost", transport=transport).supervisor
 
 
-def _state(info: dict[str, object]) -> ProcessState:
+def _state(info: dict[str, Any]) -> ProcessState:
     return ProcessState(
-        name=str(info["name"]),
-        state=str(getProcessStateDescription(info["state"])),
-        pid=int(str(info["pid"])),
-        started=int(str(info["start"])),
-        stopped=int(str(info["stop"])),
-        exit_status=int(str(info["exitstatus"])) if info["state"] == ProcessStates.EXITED else 0,
-        trouble=str(info["spawnerr"]),
+        name=info["name"],
+        state=getProcessStateDescription(info["state"]),
+        pid=info["pid"],
+        started=info["start"],
+        exit_status=info["exitstatus"],
+        trouble=info["spawnerr"],
     )
 
 
@@ -137,8 +138,8 @@ def configuration(config: Config, programs: Iterable[Program]) -> str:
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         },
     }
-    for program in programs:
-        sections[f"program:{program.name}"] = _section(config, program)
+    for priority, program in enumerate(programs):
+        sections[f"program:{program.name}"] = _section(config, program) | {"priority": str(priority)}
     lines: list[str] = []
     for title, options in sections.items():
         lines += [f"[{title}]", *(f"{name} = {_escaped(value)}" for name, value in options.items()), ""]

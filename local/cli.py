@@ -1,0 +1,146 @@
+"""The commands of `python -m local`."""
+
+import shutil
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, ParamSpec
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from local.clients.airflow import Airflow
+from local.clients.mlflow import Mlflow
+from local.clients.service import Service
+from local.errors import StackError
+from local.logs import follow, tail
+from local.orphans import stop_orphans
+from local.pipeline import Pipeline
+from local.progress import Progress
+from local.settings import Settings
+from local.stack import Stack
+from local.status import addresses, status
+
+app = typer.Typer(
+    help="The embedded stack: Airflow, MLflow, PostgreSQL, S3 and the prediction service, without Docker.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+Parameters = ParamSpec("Parameters")
+
+
+def _plain_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Tell the user's mistakes, and what the stack can't do, in one message."""
+
+    @wraps(command)
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except StackError as error:
+            _err.print(str(error), style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+        except ValidationError as error:
+            for problem in error.errors():
+                where = "_".join(str(part) for part in problem["loc"]).upper()
+                given = f"{where}={problem['input']}: " if where else ""
+                _err.print(f"{given}{problem['msg']}", style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(130) from interrupt
+
+    return wrapper
+
+
+@app.command()
+@_plain_errors
+def up() -> None:
+    """Start the stack and wait until every program is ready."""
+    stack = Stack(Settings())
+    _start(stack)
+    _out.print()
+    _out.print(addresses(stack))
+
+
+@app.command()
+@_plain_errors
+def down() -> None:
+    """Stop the stack; its data stays."""
+    settings = Settings()
+    stopped = settings.state_dir.exists() and Stack(settings).down()
+    _out.print("Stopped." if stopped else "The stack isn't running.")
+
+
+@app.command(name="status")
+@_plain_errors
+def show_status() -> None:
+    """Show what runs, where, for how long and in how much memory."""
+    _out.print(status(_running_stack()))
+
+
+@app.command()
+@_plain_errors
+def logs(
+    program: Annotated[str | None, typer.Argument(help="The program; all of them when not given.")] = None,
+    follow_: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
+) -> None:
+    """Show the last lines of the programs' logs."""
+    settings = Settings()
+    if not settings.state_dir.exists():
+        raise StackError("there are no logs: the stack was never started")
+    stack = Stack(settings)
+    if program is not None and program not in stack.programs:
+        raise StackError(f"there is no program {program}; there are: {', '.join(stack.programs)}")
+    paths = [stack.config.layout.log(name) for name in ([program] if program else stack.programs)]
+    for path in paths:
+        _out.rule(str(path), align="left")
+        _out.print(tail(path), markup=False, soft_wrap=True)
+    for line in follow(paths) if follow_ else ():
+        _out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+@_plain_errors
+def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False) -> None:
+    """Stop the stack and delete its state: databases, models, logs and passwords."""
+    settings = Settings()
+    if not settings.state_dir.exists():
+        _out.print("There is nothing to delete.")
+        return
+    if not yes and not typer.confirm(f"Delete {settings.state_dir} with all databases, models and passwords?"):
+        raise typer.Exit(1)
+    stack = Stack(settings)
+    stack.down()
+    stop_orphans(stack.config)
+    shutil.rmtree(settings.state_dir)
+    _out.print(f"Deleted {settings.state_dir}.")
+
+
+@app.command()
+@_plain_errors
+def run() -> None:
+    """Train, register and predict: one run of the DAG on the stack, which is started if need be."""
+    stack = Stack(Settings())
+    _start(stack)
+    urls = stack.urls
+    airflow = Airflow(urls["airflow-api-server"], "admin", stack.config.credentials.airflow_password)
+    Pipeline(airflow, Mlflow(urls["mlflow"]), Service(urls["api"]), _out).run(urls["api"])
+    _out.print()
+    _out.print(addresses(stack))
+
+
+def _start(stack: Stack) -> None:
+    with Progress(_out) as progress:
+        changed = stack.up(report=progress)
+    if not changed:
+        _out.print("The stack is running already.")
+
+
+def _running_stack() -> Stack:
+    settings = Settings()
+    if settings.state_dir.exists() and (stack := Stack(settings)).is_running():
+        return stack
+    raise StackError("the stack isn't running; start it with: make up")

@@ -1,0 +1,70 @@
+"""Airflow's REST API: trigger a DAG and follow its run."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from local.clients.http import JsonApi
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a run; `state` is None until the scheduler has looked at it."""
+
+    name: str
+    state: str | None
+    attempt: int
+
+
+class Airflow:
+    """One Airflow. Every method may raise StackError."""
+
+    def __init__(self, base_url: str, user: str, password: str) -> None:
+        self._api = JsonApi(base_url)
+        token = self._api.post("/auth/token", {"username": user, "password": password})
+        self._api.authorize(token["access_token"])
+
+    def has_dag(self, dag: str) -> bool:
+        """Whether the DAG's file was parsed; a DAG whose file is gone doesn't count."""
+        found = self._api.find(f"/api/v2/dags/{dag}")
+        return found is not None and not found["is_stale"]
+
+    def import_errors(self) -> list[str]:
+        """What is wrong with the files in the DAG folder."""
+        errors = self._api.get("/api/v2/importErrors")["import_errors"]
+        return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
+
+    def trigger(self, dag: str) -> str:
+        """Start a run; returns its id."""
+        return str(self._api.post(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"])
+
+    def run_state(self, dag: str, run: str) -> str:
+        """queued, running, success or failed."""
+        return str(self._api.get(_run(dag, run))["state"])
+
+    def tasks(self, dag: str, run: str) -> list[Task]:
+        """The run's tasks in the order in which they are wired."""
+        found = self._api.get(f"{_run(dag, run)}/taskInstances")["task_instances"]
+        found.sort(key=lambda task: -task["priority_weight"])  # counts the tasks downstream
+        return [Task(task["task_id"], task["state"], task["try_number"]) for task in found]
+
+    def task_log(self, dag: str, run: str, task: Task) -> list[str]:
+        """The lines of the task's last attempt, with the traceback of its error."""
+        log = self._api.get(f"{_run(dag, run)}/taskInstances/{task.name}/logs/{task.attempt}")
+        return [line for record in log["content"] for line in _lines(record)]
+
+    def run_url(self, dag: str, run: str) -> str:
+        """The run's page for a browser, relative to the base URL."""
+        return f"/dags/{dag}/runs/{quote(run)}"
+
+
+def _run(dag: str, run: str) -> str:
+    return f"/api/v2/dags/{dag}/dagRuns/{quote(run)}"
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    lines = [f"{record.get('level') or '':<8} {record['event']}".strip()]
+    for error in record.get("error_detail") or ():
+        lines += [f"  {frame['filename']}:{frame['lineno']} in {frame['name']}" for frame in error["frames"]]
+        lines.append(f"  {error['exc_type']}: {error['exc_value']}")
+    return lines

@@ -1,0 +1,46 @@
+"""JSON over HTTP, with errors a user can read."""
+
+from typing import Any
+
+import httpx
+
+from local.errors import StackError
+
+_TIMEOUT = 30.0  # seconds
+
+
+class JsonApi:
+    """One HTTP service that answers in JSON."""
+
+    def __init__(self, base_url: str) -> None:
+        # trust_env=False: no proxy stands between us and this machine.
+        self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=False)
+
+    def authorize(self, token: str) -> None:
+        """Send this bearer token with every request from now on."""
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """The answer to a GET. Raises StackError."""
+        return self._json(self._request("GET", path, params=parameters))
+
+    def find(self, path: str, **parameters: str | int) -> Any | None:
+        """The answer to a GET, or None when it is 404. Raises StackError."""
+        response = self._request("GET", path, params=parameters)
+        return None if response.status_code == httpx.codes.NOT_FOUND else self._json(response)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer to a POST. Raises StackError."""
+        return self._json(self._request("POST", path, json=body))
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, headers={"Accept": "application/json"}, **options)
+        except httpx.HTTPError as error:
+            raise StackError(f"{method} {self._client.base_url.join(path)} failed: {error}") from error
+
+    def _json(self, response: httpx.Response) -> Any:
+        if response.is_error:
+            request = response.request
+            raise StackError(f"{request.method} {request.url} answered {response.status_code}: {response.text[:500]}")
+        return response.json()

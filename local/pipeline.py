@@ -1,0 +1,94 @@
+"""One run of the training DAG from outside: triggered, followed, and its result shown."""
+
+import json
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from local.clients.airflow import Airflow, Task
+from local.clients.mlflow import Mlflow, Version
+from local.clients.service import Service
+from local.errors import StackError
+from local.progress import Progress
+from local.report import changes, leaderboard
+
+DAG = "penguins_training"
+EXPERIMENT = "penguins_experiment"
+MODEL = "penguins_rf"
+PENGUIN: dict[str, float] = {"bill_length_mm": 20, "bill_depth_mm": 40, "flipper_length_mm": 200, "body_mass_g": 4000}
+
+_POLL = 0.5  # seconds
+_PARSE_PATIENCE = 120.0  # seconds
+_SWAP_PATIENCE = 60.0  # seconds
+_FAILED = {"failed", "upstream_failed"}
+_LOG_LINES = 30
+
+
+class Pipeline:
+    """The DAG, its results in MLflow, and the service that uses them. Every method may raise StackError."""
+
+    def __init__(self, airflow: Airflow, mlflow: Mlflow, service: Service, console: Console) -> None:
+        self._airflow = airflow
+        self._mlflow = mlflow
+        self._service = service
+        self._console = console
+
+    def run(self, service_url: str) -> None:
+        """Train, wait for the service, predict, and print what happened."""
+        _until(self._is_parsed, _PARSE_PATIENCE, f"Airflow hasn't found the DAG {DAG}")
+        before = self._mlflow.production(MODEL)
+        run = self._airflow.trigger(DAG)
+        self._console.print(f"\nDAG run {run}")
+        self._follow(run)
+        candidates = self._mlflow.children(EXPERIMENT, run)
+        version = self._mlflow.version_of(MODEL, run)
+        after = self._mlflow.production(MODEL)
+        if version is None or after is None:
+            raise StackError(f"the run succeeded, but {MODEL} has no version of it, or none in Production")
+        self._console.print(leaderboard(candidates, version.run_id))
+        self._console.print(changes(version, before, after))
+        self._predict(after, service_url)
+
+    def _is_parsed(self) -> bool:
+        errors = self._airflow.import_errors()
+        if errors:
+            raise StackError("Airflow can't import a file of the DAG folder:\n" + "\n".join(errors))
+        return self._airflow.has_dag(DAG)
+
+    def _follow(self, run: str) -> None:
+        with Progress(self._console) as progress:
+            state = "queued"
+            while state not in ("success", "failed"):
+                time.sleep(_POLL)
+                state = self._airflow.run_state(DAG, run)
+                tasks = self._airflow.tasks(DAG, run)
+                for task in tasks:
+                    progress(task.name, "waiting" if task.state in (None, "scheduled", "queued") else task.state)
+        if state == "failed":
+            raise self._failure(run, tasks)
+
+    def _failure(self, run: str, tasks: list[Task]) -> StackError:
+        failed = next((task for task in tasks if task.state == "failed"), None)
+        if failed is None:
+            return StackError(f"the DAG run {run} failed, but none of its tasks did: was it marked as failed?")
+        log = self._airflow.task_log(DAG, run, failed)
+        return StackError("\n".join([f"{failed.name} failed. The end of its log:", *log[-_LOG_LINES:]]))
+
+    def _predict(self, production: Version, url: str) -> None:
+        _until(
+            lambda: self._service.version() == production.number,
+            _SWAP_PATIENCE,
+            f"the service doesn't use version {production.number}; see {url}/model",
+        )
+        body = json.dumps(PENGUIN)
+        self._console.print(f"\ncurl {url}/predict -H 'Content-Type: application/json' -d '{body}'", soft_wrap=True)
+        self._console.print_json(data=self._service.predict(PENGUIN))
+
+
+def _until(condition: Callable[[], bool], patience: float, otherwise: str) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise StackError(f"{otherwise} after {patience:.0f} s")
+        time.sleep(_POLL)

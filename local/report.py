@@ -1,0 +1,43 @@
+"""What a training run brought: its candidates, and who is in Production now."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from local.clients.mlflow import Run, Version
+
+_SHOWN = 10
+
+
+def leaderboard(candidates: list[Run], registered: str) -> RenderableType:
+    """The best candidates, by cross-validation; the one whose run id is `registered` is marked."""
+    parameters = sorted({name for run in candidates for name in run.params})
+    numbers = ("CV accuracy", "hold-out", "macro F1", "log loss", "fit")
+    title = f"{len(candidates)} candidates" + (f", the best {_SHOWN}" if len(candidates) > _SHOWN else "")
+    table = Table("", *parameters, title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    registered_only = [run for run in candidates[_SHOWN:] if run.id == registered]
+    for run in candidates[:_SHOWN] + registered_only:
+        mark = "→" if run.id == registered else ""
+        table.add_row(mark, *(run.params.get(name, "") for name in parameters), *_numbers(run.metrics))
+    return Group(table, "→ registered")
+
+
+def _numbers(metrics: dict[str, float]) -> list[str]:
+    def number(name: str) -> str:
+        return f"{metrics[name]:.4f}" if name in metrics else ""
+
+    spread = f" ± {number('cv_accuracy_std')}" if "cv_accuracy_std" in metrics else ""
+    fit = f"{metrics['fit_seconds']:.2f} s" if "fit_seconds" in metrics else ""
+    judged = [number(f"holdout_{name}") for name in ("accuracy", "f1_macro", "log_loss")]
+    return [number("cv_accuracy_mean") + spread, *judged, fit]
+
+
+def changes(version: Version, before: Version | None, after: Version) -> str:
+    """Which version was and is in Production, and why."""
+    was = f"version {before.number}" if before else "nothing"
+    if after.number == version.number:
+        verdict = f"version {version.number} is in Production now; before it was {was}"
+    else:
+        verdict = f"version {version.number} was registered; version {after.number} stays in Production"
+    return f"\n{verdict}: {version.tags.get('reason', 'no reason given')}"
