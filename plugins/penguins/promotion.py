@@ -1,6 +1,7 @@
 """Which version is in Production, and why: the gate, and the one function that promotes."""
 
 import logging
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -71,12 +72,19 @@ def promote(version: ModelVersion, reason: str, by: str) -> None:
         for key, value in audit.items():
             client().set_model_version_tag(version.name, version.version, key, value)
     client().set_registered_model_alias(version.name, registry.ALIAS, version.version)
-    client().transition_model_version_stage(
-        version.name, version.version, registry.STAGE, archive_existing_versions=True
-    )
+    _set_stage(version)
     if registry.registered_model().aliases.get(CHALLENGER) == version.version:
         client().delete_registered_model_alias(version.name, CHALLENGER)
     log.info("Production is %s version %s: %s", version.name, version.version, reason)
+
+
+def _set_stage(version: ModelVersion) -> None:
+    with warnings.catch_warnings():
+        # MLflow calls stages deprecated since 2.9; its UI and people still speak of "Production"
+        warnings.simplefilter("ignore", FutureWarning)
+        client().transition_model_version_stage(
+            version.name, version.version, registry.STAGE, archive_existing_versions=True
+        )
 
 
 def refuse(version: ModelVersion, reason: str) -> None:

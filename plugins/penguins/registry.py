@@ -76,7 +76,8 @@ def load(logged_model_id: str, recorded: Mapping[str, str]) -> RandomForestClass
     if MODEL_FILE not in recorded:
         raise UserError(f"models:/{logged_model_id}: no digest was recorded for {MODEL_FILE}, so it isn't loaded.")
     with tempfile.TemporaryDirectory() as folder:
-        path = mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}/{MODEL_FILE}", dst_path=folder)
+        location = client().get_logged_model(logged_model_id).artifact_location
+        path = mlflow.artifacts.download_artifacts(f"{location}/{MODEL_FILE}", dst_path=folder)
         content = Path(path).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != recorded[MODEL_FILE]:
@@ -94,11 +95,10 @@ def model_id(version: ModelVersion) -> str:
     Raises:
         UserError: it was registered from files instead.
     """
-    if not version.model_id:
-        raise UserError(
-            f"{version.name} version {version.version} has no logged model: register one from a run."
-        )
-    return str(version.model_id)
+    kind, _, found = (version.source or "").partition(":/")  # MLflow's server doesn't keep version.model_id
+    if kind != "models":
+        raise UserError(f"{version.name} version {version.version} has no logged model: register one from a run.")
+    return str(found)
 
 
 def recorded_digests(version: ModelVersion) -> dict[str, str]:

@@ -3,11 +3,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from psycopg import Connection
-
 from penguins.contract import FEATURE_NAMES
 from penguins.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
+from psycopg import Connection
 
 
 def test_reads_what_the_table_holds(connection: Connection[Any], data: Dataset) -> None:
@@ -52,7 +51,8 @@ def test_more_folds_than_rows_of_a_species_are_refused(data: Dataset) -> None:
         data.folds(55)
 
 
-def test_a_missing_species_is_refused(connection: Connection[Any], data: Dataset) -> None:
+@pytest.mark.usefixtures("data")
+def test_a_missing_species_is_refused(connection: Connection[Any]) -> None:
     rows = read_processed(connection)
     with pytest.raises(UserError, match=r"too few rows of Gentoo \(0\)"):
         split(rows[rows["label"] != 2], 0.2, 42)

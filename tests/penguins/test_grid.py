@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-
 from penguins.errors import UserError
 from penguins.grid import ALLOWED, candidates
 

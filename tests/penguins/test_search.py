@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from penguins.dataset import Dataset
+from penguins.grid import candidates
+from penguins.search import Fitted, score, search
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 
-from penguins.dataset import Dataset
-from penguins.grid import candidates
-from penguins.search import Fitted, score, search
 from tests.penguins.conftest import GRID
 
 
@@ -39,9 +39,7 @@ def test_metrics_are_those_of_scikit_learn(data: Dataset, found: list[Fitted]) -
         alone = separately(data, fitted)
         rows, labels = data.features.iloc[data.holdout], data.labels[data.holdout]
         assert fitted.metrics["holdout_accuracy"] == accuracy_score(labels, alone.predict(rows))
-        folds = [
-            (np.searchsorted(data.train, fit), np.searchsorted(data.train, judge)) for fit, judge in data.folds(3)
-        ]
+        folds = [(np.searchsorted(data.train, fit), np.searchsorted(data.train, judge)) for fit, judge in data.folds(3)]
         model = RandomForestClassifier(**fitted.candidate.params, random_state=data.seed)
         scores = cross_val_score(model, data.features.iloc[data.train], data.labels[data.train], cv=folds)
         assert fitted.metrics["cv_accuracy_mean"] == pytest.approx(scores.mean())

@@ -1,0 +1,136 @@
+import json
+from typing import Any
+
+import boto3
+import pytest
+from mlflow.entities import Run
+from penguins import recording, registry, tracking
+from penguins.dataset import Dataset, read_processed, split
+from penguins.errors import UserError
+from penguins.settings import settings
+from penguins.tracking import client, find_candidates, find_parent
+from penguins.training import TrainReport, grid_train
+from psycopg import Connection
+
+from local.environment import BUCKET
+from local.stack import Stack
+from tests.penguins.conftest import GRID
+
+pytestmark = pytest.mark.usefixtures("mlflow")
+
+RUN = "manual__2026-01-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def report(mlflow: None, data: Dataset) -> TrainReport:  # noqa: ARG001
+    return grid_train(data, GRID, 3, RUN)
+
+
+def objects(stack: Stack, prefix: str) -> set[str]:
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=stack.urls["s3"],
+        aws_access_key_id=stack.config.credentials.s3_access_key,
+        aws_secret_access_key=stack.config.credentials.s3_secret_key,
+        region_name="us-east-1",
+    )
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return {item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])}
+
+
+def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model(
+    stack: Stack, report: TrainReport, data: Dataset
+) -> None:
+    assert (report.fitted, report.kept) == (20, 0)
+    runs = find_candidates(RUN)
+    assert len(runs) == 20
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert set(run.data.params) == {"n_estimators", "max_depth"}
+        assert {"cv_accuracy_mean", "cv_accuracy_std", "holdout_accuracy", "holdout_f1_macro"} <= set(run.data.metrics)
+        assert {"holdout_log_loss", "fit_seconds"} <= set(run.data.metrics)
+        assert run.data.tags["mlflow.parentRunId"] == report.parent_run_id
+        assert run.data.tags["data_digest"] == data.digest
+        (used,) = run.inputs.dataset_inputs
+        assert (used.dataset.name, json.loads(used.dataset.profile)["num_rows"]) == ("penguins_processed", 342)
+        model = client().get_logged_model(recording.model_id(run))
+        assert model.status == "READY"
+        prefix = model.artifact_location.removeprefix("mlflow-artifacts:/") + "/"
+        assert {"MLmodel", "model.pkl", "requirements.txt"} <= objects(stack, prefix)
+        assert {metric.key: metric.value for metric in model.metrics} == run.data.metrics
+
+
+def test_the_parent_run_says_what_was_searched(report: TrainReport) -> None:
+    parent = find_parent(RUN)
+    assert parent is not None
+    assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "FINISHED")
+    assert json.loads(parent.data.params["grid"]) == GRID
+    assert parent.data.params["cv_folds"] == "3"
+
+
+def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(report: TrainReport, data: Dataset) -> None:
+    del report
+    run = find_candidates(RUN)[0]
+    model_id = recording.model_id(run)
+    recorded = json.loads(client().get_logged_model(model_id).tags["digests"])
+    model = registry.load(model_id, recorded)
+    accuracy = (model.predict(data.features.iloc[data.holdout]) == data.labels[data.holdout]).mean()
+    assert accuracy == run.data.metrics["holdout_accuracy"]
+    with pytest.raises(UserError, match=r"model.pkl isn't the file that was recorded \(sha256 "):
+        registry.load(model_id, {**recorded, "model.pkl": "0" * 64})
+    with pytest.raises(UserError, match="no digest was recorded for model.pkl, so it isn't loaded"):
+        registry.load(model_id, {})
+
+
+def statuses(runs: list[Run]) -> set[str]:
+    return {run.info.status for run in runs}
+
+
+def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainReport, data: Dataset) -> None:
+    runs = find_candidates(RUN)
+    kept, half_done = {run.info.run_id for run in runs[2:]}, {run.info.run_id for run in runs[:2]}
+    for run_id in half_done:  # as a task leaves them that was killed
+        client().update_run(run_id, status="RUNNING")
+    again = grid_train(data, GRID, 3, RUN)
+    assert again == TrainReport(report.parent_run_id, fitted=2, kept=18)
+    runs = find_candidates(RUN)
+    assert len(runs) == 20
+    assert statuses(runs) == {"FINISHED"}
+    assert kept < {run.info.run_id for run in runs}
+    assert not half_done & {run.info.run_id for run in runs}
+
+
+def test_a_rerun_with_other_data_keeps_nothing(report: TrainReport, connection: Connection[Any]) -> None:
+    rows = read_processed(connection)
+    other = split(rows[rows.index != 7], 0.2, 42)
+    again = grid_train(other, GRID, 3, RUN)
+    assert again == TrainReport(report.parent_run_id, fitted=20, kept=0)
+    assert {run.data.tags["data_digest"] for run in find_candidates(RUN)} == {other.digest}
+
+
+def test_an_unusable_grid_leaves_no_run(data: Dataset) -> None:
+    with pytest.raises(UserError, match="at least 20"):
+        grid_train(data, {"max_depth": [1, 2]}, 3, RUN)
+    assert find_parent(RUN) is None
+
+
+def test_a_deleted_experiment_is_named_with_the_remedy(data: Dataset) -> None:
+    client().delete_experiment(tracking.experiment_id())
+    with pytest.raises(UserError, match="was deleted. Restore it with `mlflow experiments restore --experiment-id"):
+        grid_train(data, GRID, 3, RUN)
+
+
+def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
+    stack: Stack, data: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: stack.start("mlflow"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    grid_train(data, GRID, 3, RUN)
+    half_done = find_candidates(RUN)[:10]
+    recording.discard(half_done)
+    stack.stop("mlflow")
+    with pytest.raises(Exception, match=f"API request to {settings().mlflow_tracking_uri}.*Connection refused"):
+        grid_train(data, GRID, 3, RUN)
+    stack.start("mlflow")
+    assert grid_train(data, GRID, 3, RUN).fitted == 10
+    assert len(find_candidates(RUN)) == 20
