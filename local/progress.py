@@ -62,7 +62,8 @@ class Progress:
                 line.seconds = line.elapsed()
             self._lines[name] = line
         if not self._console.is_terminal and state != "waiting":
-            self._console.print(f"{name:<24} {state:<16} {line.elapsed():6.1f} s", highlight=False)
+            seconds = f"{line.elapsed():6.1f} s" if state in _FINAL else ""
+            self._console.print(f"{name:<24} {state:<16} {seconds}".rstrip(), highlight=False)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

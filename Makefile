@@ -1,0 +1,65 @@
+# The project's commands. `make` alone lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+STAMP := $(VENV)/.synced
+
+# uv from the PATH, or our own.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# Without PYTHON=… uv looks for a Python that fits by itself.
+UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python $(PYTHON))
+RUN := $(VENV)/bin/python -m
+
+.PHONY: help setup run up down status logs clean test lint format bench-train
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install everything into .venv, as locked in uv.lock
+
+run: $(STAMP) ## Start the stack, train, register the model and predict with it
+	@$(RUN) local run
+
+up: $(STAMP) ## Start the stack and wait until it is ready
+	@$(RUN) local up
+
+down: $(STAMP) ## Stop the stack; its data stays
+	@$(RUN) local down
+
+status: $(STAMP) ## Show what runs, where, and in how much memory
+	@$(RUN) local status
+
+logs: $(STAMP) ## Show the end of the logs; PROGRAM=mlflow for one, FOLLOW=1 to go on
+	@$(RUN) local logs $(PROGRAM) $(if $(FOLLOW),--follow)
+
+clean: $(STAMP) ## Stop the stack and delete its data, after asking; YES=1 not to ask
+	@$(RUN) local clean $(if $(YES),--yes)
+
+test: $(STAMP) ## Run all tests
+	@$(UV) run --locked pytest
+
+lint: $(STAMP) ## Check style and types
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+format: $(STAMP) ## Format the code
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+bench-train: $(STAMP) ## Measure the training against the usual way
+	@$(RUN) benchmarks.train
+
+$(STAMP): pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked $(UV_PYTHON)
+	@touch $@
+
+# Reached only where the PATH has no uv.
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: install it, or name one with PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
