@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 _LOGGED_MODEL = re.compile(r"models:?/(m-[0-9a-f]+)(/artifacts)?/?$")
@@ -97,7 +97,7 @@ def proxied(artifact_uri: str) -> str:
         return uri.path.strip("/")
     if uri.scheme in ("http", "https") and ARTIFACTS in uri.path:
         return uri.path.partition(ARTIFACTS)[2].strip("/")
-    raise Refused(
+    raise RefusedError(
         Code.NOT_PROXIED,
         f"its artifacts at {artifact_uri} aren't behind MLflow's proxy: start the server with"
         " --artifacts-destination, and register a model of an experiment made since then",

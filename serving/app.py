@@ -13,9 +13,7 @@ from serving.registry import Registry
 from serving.settings import Settings
 from serving.watcher import Watcher
 
-DESCRIPTION = (
-    "Tells the species of a penguin, with the model version that is in Production in MLflow's registry."
-)
+DESCRIPTION = "Tells the species of a penguin, with the model version that is in Production in MLflow's registry."
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from serving.answers import ModelVersion
 from serving.digests import verify
 from serving.model import Release
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 from serving.settings import Settings
 
 TEMPORARY = ".new-"
@@ -64,7 +64,7 @@ class Cache:
         """Return what was last in Production, verified; None if nothing was.
 
         Raises:
-            Refused: the copy is damaged.
+            RefusedError: the copy is damaged.
         """
         try:
             index = self._index()
@@ -73,11 +73,11 @@ class Cache:
             content = (self.folder / index.current / "release.json").read_bytes()
             saved = _SavedRelease.model_validate_json(content)
         except (OSError, ValidationError) as error:
-            raise Refused(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
+            raise RefusedError(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
         release = Release(saved.version, saved.digests)
         files = self.find(release)
         if files is None:
-            raise Refused(
+            raise RefusedError(
                 Code.CACHE_CORRUPT, f"the cache has another version {release.version.version} than it says"
             )
         return release, files
@@ -86,7 +86,7 @@ class Cache:
         """Return the files of a release, verified; None if there is no copy of it.
 
         Raises:
-            Refused: the copy is damaged.
+            RefusedError: the copy is damaged.
         """
         entry = self.folder / _entry(release)
         if not entry.is_dir():
@@ -95,8 +95,8 @@ class Cache:
             files = {name: (entry / name).read_bytes() for name in release.files}
             for name, content in files.items():
                 verify(name, content, release.digests)
-        except (OSError, Refused) as error:
-            raise Refused(
+        except (OSError, RefusedError) as error:
+            raise RefusedError(
                 Code.CACHE_CORRUPT, f"the copy of version {release.version.version} is damaged: {error}"
             ) from error
         return files
@@ -111,9 +111,7 @@ class Cache:
         name = _entry(release)
         before = self._index_to_replace()
         previous = before.other_than(name) if before else None
-        with tempfile.TemporaryDirectory(
-            dir=self.folder, prefix=TEMPORARY, ignore_cleanup_errors=True
-        ) as new:
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=TEMPORARY, ignore_cleanup_errors=True) as new:
             entry, index = Path(new, "entry"), Path(new, "index.json")
             _write(entry, release, files)
             index.write_text(_Index(current=name, previous=previous).model_dump_json())

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 
 FEATURES = {"bill_length_mm": "mm", "bill_depth_mm": "mm", "flipper_length_mm": "mm", "body_mass_g": "g"}
 """Name and unit of the features, in the order of the model's columns."""
@@ -105,26 +105,26 @@ def parse_contract(content: bytes) -> RecordedContract:
     """Read `inference/contract.json`.
 
     Raises:
-        Refused: it doesn't follow the contract.
+        RefusedError: it doesn't follow the contract.
     """
     try:
         return RecordedContract.model_validate_json(content)
     except ValidationError as error:
-        raise Refused(Code.CONTRACT_INVALID, f"inference/contract.json: {_first(error)}") from error
+        raise RefusedError(Code.CONTRACT_INVALID, f"inference/contract.json: {_first(error)}") from error
 
 
 def parse_mlmodel(content: bytes) -> MLmodel:
     """Read `MLmodel`.
 
     Raises:
-        Refused: it has no scikit-learn flavor, or no contract in its metadata.
+        RefusedError: it has no scikit-learn flavor, or no contract in its metadata.
     """
     try:
         return MLmodel.model_validate(yaml.safe_load(content))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(Code.CONTRACT_INVALID, f"MLmodel isn't YAML: {error}") from error
+        raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel isn't YAML: {error}") from error
     except ValidationError as error:
-        raise Refused(Code.CONTRACT_INVALID, f"MLmodel: {_first(error)}") from error
+        raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel: {_first(error)}") from error
 
 
 def _first(error: ValidationError) -> str:

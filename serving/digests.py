@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 
 Digests = Mapping[str, str]
 
@@ -19,38 +19,45 @@ def parse(tag: str) -> Digests:
     """Read the tag `digests`: a JSON object, path inside the artifact folder → sha256 in hex.
 
     Raises:
-        Refused: it isn't such an object, or a path leads out of the artifact folder.
+        RefusedError: it isn't such an object, or a path leads out of the artifact folder.
     """
     try:
         digests = _JSON_OBJECT.validate_json(tag, strict=True)
     except ValidationError as error:
-        raise Refused(
+        raise RefusedError(
             Code.DIGESTS_INVALID, f"the tag `digests` isn't a JSON object of path to sha256: {tag[:80]!r}"
         ) from error
     for name, digest in digests.items():
         if not _is_inside(name):
-            raise Refused(
-                Code.DIGESTS_INVALID, f"the tag `digests` names a path outside of its folder: {name!r}"
-            )
+            raise RefusedError(Code.DIGESTS_INVALID, f"the tag `digests` names a path outside of its folder: {name!r}")
         if not _SHA256.fullmatch(digest):
-            raise Refused(
+            raise RefusedError(
                 Code.DIGESTS_INVALID,
                 f"the tag `digests` has {digest[:80]!r} for {name}: not a sha256 in lower-case hex",
             )
     return digests
 
 
+def require(names: Iterable[str], digests: Digests) -> None:
+    """Check that the digests vouch for all these files.
+
+    Raises:
+        RefusedError: they don't.
+    """
+    missing = [name for name in names if name not in digests]
+    if missing:
+        raise RefusedError(Code.NOT_VOUCHED_FOR, f"the tag `digests` doesn't vouch for {' and '.join(missing)}")
+
+
 def verify(name: str, content: bytes, digests: Digests) -> None:
     """Check that `content` is the file `name` that the digests vouch for.
 
     Raises:
-        Refused: no digest is known for `name`, or it is another one.
+        RefusedError: it is another one.
     """
-    if name not in digests:
-        raise Refused(Code.NOT_VOUCHED_FOR, f"the tag `digests` doesn't vouch for {name}")
     found = hashlib.sha256(content).hexdigest()
     if found != digests[name]:
-        raise Refused(
+        raise RefusedError(
             Code.DIGEST_MISMATCH,
             f"{name} has sha256 {found[:12]}…, registered was {digests[name][:12]}… ({len(content)} bytes)",
         )

@@ -7,7 +7,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from serving.contract import FEATURES, SPECIES
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -39,7 +39,7 @@ class OnnxEngine:
         """Load the bytes of an ONNX file.
 
         Raises:
-            Refused: ONNX Runtime can't load it, or it hasn't the inputs and outputs of the contract.
+            RefusedError: ONNX Runtime can't load it, or it hasn't the inputs and outputs of the contract.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
@@ -48,7 +48,7 @@ class OnnxEngine:
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own.
-            raise Refused(Code.MODEL_UNREADABLE, f"ONNX Runtime can't load it: {error}") from error
+            raise RefusedError(Code.MODEL_UNREADABLE, f"ONNX Runtime can't load it: {error}") from error
         self._check_signature()
         self._input = self._session.get_inputs()[0].name
 
@@ -60,10 +60,10 @@ class OnnxEngine:
     def _check_signature(self) -> None:
         inputs = [(node.type, node.shape[1:]) for node in self._session.get_inputs()]
         if inputs != [("tensor(float)", [len(FEATURES)])]:
-            raise Refused(
+            raise RefusedError(
                 Code.SIGNATURE_MISMATCH, f"its input is {inputs}, expected one float32 [n, {len(FEATURES)}]"
             )
         outputs = {node.name: (node.type, node.shape[1:]) for node in self._session.get_outputs()}
         expected = {"label": ("tensor(int64)", []), "probabilities": ("tensor(float)", [len(SPECIES)])}
         if outputs != expected:
-            raise Refused(Code.SIGNATURE_MISMATCH, f"its outputs are {outputs}, expected {expected}")
+            raise RefusedError(Code.SIGNATURE_MISMATCH, f"its outputs are {outputs}, expected {expected}")

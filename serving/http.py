@@ -30,9 +30,7 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {
         "model": NotReady,
         "description": "There is no model to serve; `reason` and `detail` say why.",
-        "headers": {
-            "Retry-After": {"description": "Seconds until the next try.", "schema": {"type": "integer"}}
-        },
+        "headers": {"Retry-After": {"description": "Seconds until the next try.", "schema": {"type": "integer"}}},
     }
 }
 

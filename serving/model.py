@@ -9,9 +9,9 @@ import numpy as np
 
 from serving.answers import ModelVersion
 from serving.contract import SPECIES, Contract, Example, parse_contract, parse_mlmodel
-from serving.digests import Digests, verify
+from serving.digests import Digests, require, verify
 from serving.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 
 ONNX_FILES = ("inference/contract.json", "inference/model.onnx")
 SKLEARN_FILES = ("MLmodel", "model.pkl")
@@ -29,9 +29,15 @@ class Release:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files to serve it from; scikit-learn's where it was registered by hand."""
+        """The files to serve it from; scikit-learn's where it was registered by hand.
+
+        Raises:
+            RefusedError: nothing vouches for one of them.
+        """
         has_inference = any(name.startswith("inference/") for name in self.digests)
-        return ONNX_FILES if has_inference else SKLEARN_FILES
+        files = ONNX_FILES if has_inference else SKLEARN_FILES
+        require(files, self.digests)
+        return files
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
     Takes milliseconds (with scikit-learn, seconds): call it in a thread.
 
     Raises:
-        Refused: a file isn't the one that was registered, or the model doesn't follow the contract.
+        RefusedError: a file isn't the one that was registered, or the model doesn't follow the contract.
     """
     for name in release.files:
         verify(name, files[name], release.digests)
@@ -80,7 +86,7 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
     try:
         from serving.sklearn_engine import SklearnEngine
     except ImportError as error:
-        raise Refused(
+        raise RefusedError(
             Code.SKLEARN_MISSING,
             f"it has no inference/model.onnx, and scikit-learn isn't installed to serve it without ({error})",
         ) from error
@@ -93,15 +99,14 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
 def _check_example(engine: Engine, example: Example) -> None:
     labels, probabilities = _try(engine, np.array(example.inputs, dtype=np.float32))
     if labels.tolist() != example.labels:
-        raise Refused(
+        raise RefusedError(
             Code.EXAMPLE_MISMATCH, f"it labels its example {labels.tolist()}, recorded was {example.labels}"
         )
     difference = float(np.abs(probabilities - np.array(example.probabilities)).max())
     if not difference <= PROBABILITY_TOLERANCE:
-        raise Refused(
+        raise RefusedError(
             Code.EXAMPLE_MISMATCH,
-            f"its probabilities differ from the recorded ones by {difference:.2g}"
-            f" (allowed: {PROBABILITY_TOLERANCE:g})",
+            f"its probabilities differ from the recorded ones by {difference:.2g} (allowed: {PROBABILITY_TOLERANCE:g})",
         )
 
 
@@ -109,7 +114,7 @@ def _try(engine: Engine, rows: Rows) -> tuple[Labels, Probabilities]:
     try:
         labels, probabilities = engine.predict(rows)
     except Exception as error:  # Each engine raises its own.
-        raise Refused(Code.MODEL_UNREADABLE, f"it can't predict: {type(error).__name__}: {error}") from error
+        raise RefusedError(Code.MODEL_UNREADABLE, f"it can't predict: {type(error).__name__}: {error}") from error
     if labels.shape != (len(rows),) or probabilities.shape != (len(rows), len(SPECIES)):
-        raise Refused(Code.SIGNATURE_MISMATCH, f"it answers shapes {labels.shape} and {probabilities.shape}")
+        raise RefusedError(Code.SIGNATURE_MISMATCH, f"it answers shapes {labels.shape} and {probabilities.shape}")
     return labels, probabilities

@@ -22,7 +22,7 @@ class Code(StrEnum):
     SKLEARN_VERSION = "sklearn_version"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A version must not be served, and trying again at once wouldn't help."""
 
     def __init__(self, code: Code, message: str) -> None:

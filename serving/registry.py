@@ -23,7 +23,7 @@ from serving.answers import (
     proxied,
 )
 from serving.digests import Digests, parse
-from serving.refusals import Code, Refused
+from serving.refusals import Code, RefusedError
 from serving.settings import Settings
 
 RETRY_AFTER_SECONDS = 0.2
@@ -31,7 +31,7 @@ ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MAX_JSON_BYTES = 4 * 1024 * 1024
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """MLflow doesn't answer, or not as it should; worth another try later."""
 
 
@@ -39,7 +39,7 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class Registry:
-    """Client of one registered model. Every method raises `Unavailable` when MLflow can't be asked."""
+    """Client of one registered model. Every method raises `UnavailableError` when MLflow can't be asked."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -71,7 +71,7 @@ class Registry:
         """Return what vouches for the version's files: its own tag or that of its logged model.
 
         Raises:
-            Refused: neither has a tag `digests`, or it can't be read.
+            RefusedError: neither has a tag `digests`, or it can't be read.
         """
         tag = version.tags.get("digests")
         model_id = version.logged_model_id
@@ -79,7 +79,7 @@ class Registry:
             logged = await self._ask(LoggedModel, f"/api/2.0/mlflow/logged-models/{model_id}")
             tag = logged.model.info.tags.get("digests") if logged else None
         if tag is None:
-            raise Refused(
+            raise RefusedError(
                 Code.DIGESTS_MISSING,
                 f"neither version {version.version} nor its logged model ({model_id or 'it has none'}) has a"
                 " tag `digests`, so nothing vouches for its files. Register a model that the pipeline logged,"
@@ -91,7 +91,7 @@ class Registry:
         """Download files of the version through MLflow's artifact proxy. They are not verified yet.
 
         Raises:
-            Refused: a file isn't there or is too large, or the artifacts aren't behind the proxy.
+            RefusedError: a file isn't there or is too large, or the artifacts aren't behind the proxy.
         """
         place = await self._ask(
             DownloadUri,
@@ -100,21 +100,19 @@ class Registry:
             version=version.version,
         )
         if place is None:
-            raise Unavailable(f"version {version.version} was deleted")
+            raise UnavailableError(f"version {version.version} was deleted")
         folder = proxied(place.artifact_uri)
-        return {
-            name: await self._download(f"{ARTIFACTS}{quote(folder)}/{quote(name)}", name) for name in names
-        }
+        return {name: await self._download(f"{ARTIFACTS}{quote(folder)}/{quote(name)}", name) for name in names}
 
     async def _download(self, path: str, name: str) -> bytes:
         limit = self._settings.max_artifact_bytes
         status, content = await self._get(path, limit, {})
         if status == 404 and error_code(content) == "RESOURCE_DOES_NOT_EXIST":
-            raise Refused(Code.FILE_MISSING, f"{name} isn't among the version's artifacts")
+            raise RefusedError(Code.FILE_MISSING, f"{name} isn't among the version's artifacts")
         if status != 200:
             raise self._surprised(path, status, content)
         if len(content) > limit:
-            raise Refused(Code.FILE_TOO_LARGE, f"{name} is larger than {limit} bytes")
+            raise RefusedError(Code.FILE_TOO_LARGE, f"{name} is larger than {limit} bytes")
         return content
 
     async def _ask(self, kind: type[Answer], path: str, **params: str) -> Answer | None:
@@ -131,7 +129,7 @@ class Registry:
         """Return status and body, cut off soon after `limit`; one more try where the first one failed."""
         try:
             return await self._get_once(path, limit, params)
-        except Unavailable:
+        except UnavailableError:
             await asyncio.sleep(RETRY_AFTER_SECONDS)
             return await self._get_once(path, limit, params)
 
@@ -145,13 +143,13 @@ class Registry:
                         break
         except httpx.RequestError as error:
             detail = f"{type(error).__name__}: {error}".removesuffix(": ")
-            raise Unavailable(f"MLflow at {self.address} can't be reached ({detail})") from error
+            raise UnavailableError(f"MLflow at {self.address} can't be reached ({detail})") from error
         if response.status_code >= 500:
             raise self._surprised(path, response.status_code, bytes(body))
         return response.status_code, bytes(body)
 
-    def _surprised(self, path: str, status: int, body: bytes) -> Unavailable:
-        return Unavailable(f"MLflow at {self.address} answered {status} to {path}: {_excerpt(body)}")
+    def _surprised(self, path: str, status: int, body: bytes) -> UnavailableError:
+        return UnavailableError(f"MLflow at {self.address} answered {status} to {path}: {_excerpt(body)}")
 
 
 def _excerpt(body: bytes) -> str:

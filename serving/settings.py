@@ -37,16 +37,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds until a refused version is downloaded and checked again.",
     )
-    connect_timeout_seconds: float = Field(
-        default=2.0, gt=0, description="Longest wait for a connection to MLflow."
-    )
+    connect_timeout_seconds: float = Field(default=2.0, gt=0, description="Longest wait for a connection to MLflow.")
     read_timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for bytes from MLflow.")
     max_artifact_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest model file that is downloaded, in bytes."
     )
-    max_body_bytes: int = Field(
-        default=64 * 1024, gt=0, description="Largest request body that is accepted, in bytes."
-    )
+    max_body_bytes: int = Field(default=64 * 1024, gt=0, description="Largest request body that is accepted, in bytes.")
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("penguins-serving"),
         description="Folder of the verified copies that are served while MLflow is down.",

@@ -41,9 +41,7 @@ class Served(BaseModel):
     run_id: str = Field(description="MLflow run that made it.")
     features: list[Feature] = Field(description="Input, with the ranges seen in training.")
     species: list[str] = Field(description="Output, in the order of the labels.")
-    metrics: dict[str, float] = Field(
-        description="Judged on the hold-out.", examples=[{"holdout_accuracy": 0.99}]
-    )
+    metrics: dict[str, float] = Field(description="Judged on the hold-out.", examples=[{"holdout_accuracy": 0.99}])
     lineage: dict[str, str] = Field(description="The version's other tags.", examples=[{"dag_run_id": "…"}])
 
 
@@ -132,9 +130,7 @@ def _refused(watcher: Watcher) -> RefusedVersion | None:
     if refusal is None:
         return None
     error = refusal.error
-    return RefusedVersion(
-        version=refusal.version.version, code=error.code, message=error.message, at=refusal.at
-    )
+    return RefusedVersion(version=refusal.version.version, code=error.code, message=error.message, at=refusal.at)
 
 
 def _is_metric(name: str, value: str) -> bool:

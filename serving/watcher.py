@@ -12,8 +12,8 @@ from enum import StrEnum
 from serving.answers import ModelVersion
 from serving.cache import Cache
 from serving.model import LoadedModel, Release, load
-from serving.refusals import Refused
-from serving.registry import Registry, Unavailable
+from serving.refusals import RefusedError
+from serving.registry import Registry, UnavailableError
 from serving.settings import Settings
 
 JITTER = 0.1
@@ -50,7 +50,7 @@ class Refusal:
 
     version: ModelVersion
     release: Release | None
-    error: Refused
+    error: RefusedError
     at: datetime
     retry_at: float
     """On the clock of `time.monotonic`."""
@@ -87,7 +87,7 @@ class Watcher:
             found = await asyncio.to_thread(self._cache.current)
             if found:
                 self._swap(await asyncio.to_thread(load, *found, "cache"))
-        except Refused as error:
+        except RefusedError as error:
             self.cache_error = f"the copy on disk was refused ({error.code}): {error.message}"
             logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
 
@@ -97,13 +97,13 @@ class Watcher:
             await self.look()
             pause = self._settings.poll_seconds * 2 ** min(self._troubles, 16)
             pause = min(pause, max(self._settings.max_backoff_seconds, self._settings.poll_seconds))
-            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
+            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
     async def look(self) -> None:
         """Look at the registry once, and load what is in Production."""
         try:
             outcome, detail = await self._follow()
-        except Unavailable as error:
+        except UnavailableError as error:
             outcome, detail = Outcome.UNAVAILABLE, str(error)
         except Exception as error:  # A defect here must neither end the polling nor stay unseen.
             logger.exception("poll.failed")
@@ -122,13 +122,13 @@ class Watcher:
             return Outcome.UP_TO_DATE, f"version {version.version} is in Production"
         try:
             release = Release(version, await self._registry.digests(version))
-        except Refused as error:
+        except RefusedError as error:
             return self._refuse(version, None, error)
         if self.refusal and self.refusal.release == release and time.monotonic() < self.refusal.retry_at:
             return Outcome.REFUSED, self.refusal.error.message
         try:
             return await self._take(release)
-        except Refused as error:
+        except RefusedError as error:
             return self._refuse(version, release, error)
 
     async def _take(self, release: Release) -> tuple[Outcome, str]:
@@ -142,7 +142,7 @@ class Watcher:
     async def _cached(self, release: Release) -> Mapping[str, bytes] | None:
         try:
             return await asyncio.to_thread(self._cache.find, release)
-        except Refused as error:
+        except RefusedError as error:
             logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
             return None
 
@@ -172,12 +172,10 @@ class Watcher:
         if files is not None:
             await self._keep(release, files)
 
-    def _refuse(self, version: ModelVersion, release: Release | None, error: Refused) -> tuple[Outcome, str]:
+    def _refuse(self, version: ModelVersion, release: Release | None, error: RefusedError) -> tuple[Outcome, str]:
         known = self.refusal
         if not (known and known.version.identity == version.identity and known.error.code == error.code):
-            logger.warning(
-                "model.refused version=%s code=%s reason=%r", version.version, error.code, error.message
-            )
+            logger.warning("model.refused version=%s code=%s reason=%r", version.version, error.code, error.message)
         retry_at = time.monotonic() + self._settings.retry_refused_seconds
         self.refusal = Refusal(version, release, error, datetime.now(UTC), retry_at)
         return Outcome.REFUSED, error.message

@@ -1,0 +1,81 @@
+"""A real MLflow server for the session; a registered model, a cache and services of its own for each test."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.serving.line import Line
+from tests.serving.publisher import Publisher
+from tests.serving.service import Service, free_port, until
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An MLflow server that keeps everything in a temporary folder, artifacts behind its proxy."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        f"{folder}/artifacts",
+    ]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: _answers(f"{url}/api/3.0/mlflow/server-info"), "MLflow to migrate and start", seconds=120)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def publisher(mlflow_url: str, request: pytest.FixtureRequest) -> Publisher:
+    """A registered model of this test's own."""
+    return Publisher(mlflow_url, re.sub(r"\W+", "_", request.node.name))
+
+
+@pytest.fixture
+def line(mlflow_url: str) -> Iterator[Line]:
+    """The line between the service and MLflow, to be cut."""
+    target = urlsplit(mlflow_url)
+    assert target.hostname
+    assert target.port
+    with Line(target.hostname, target.port) as line:
+        yield line
+
+
+@pytest.fixture
+def start(publisher: Publisher, line: Line, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a service of the test's model, which reaches MLflow by the line; settings by keyword."""
+    with ExitStack() as running:
+
+        def start_service(*command: str, **settings: Any) -> Service:
+            own = {
+                "MLFLOW_TRACKING_URI": line.url,
+                "SERVING_MODEL_NAME": publisher.model_name,
+                "SERVING_CACHE_DIR": tmp_path / "cache",
+            }
+            return running.enter_context(Service(tmp_path, *command, **own | settings))
+
+        yield start_service

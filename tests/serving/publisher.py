@@ -1,0 +1,155 @@
+"""Makes real model versions in a real registry, as the contract between pipeline and service says."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestClassifier
+
+from serving.contract import FEATURES, SPECIES
+
+Edit = Callable[[dict[str, bytes]], object]
+
+CENTRES = {"Adelie": (38.8, 18.3, 190, 3700), "Chinstrap": (48.8, 18.4, 196, 3730), "Gentoo": (47.5, 15, 217, 5076)}
+SPREAD = (2.7, 1.1, 6.5, 450)
+EXAMPLES = 20
+
+
+def penguins(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return float32 measurements [300, 4] around the centres of the species, and their labels [300]."""
+    random = np.random.default_rng(seed)
+    rows = np.vstack([random.normal(centre, SPREAD, (100, len(FEATURES))) for centre in CENTRES.values()])
+    return rows.astype(np.float32), np.repeat(np.arange(len(SPECIES)), 100)
+
+
+def forest(seed: int = 0, **parameters: Any) -> RandomForestClassifier:
+    """Return a small forest; another seed makes another one."""
+    rows, labels = penguins(seed)
+    return RandomForestClassifier(**{"n_estimators": 20, "random_state": seed} | parameters).fit(rows, labels)
+
+
+def onnx(model: RandomForestClassifier, zipmap: bool = False) -> bytes:
+    """Export the forest as the contract says."""
+    rows, _ = penguins(0)
+    return bytes(to_onnx(model, rows[:1], options={id(model): {"zipmap": zipmap}}).SerializeToString())
+
+
+def features(seed: int = 0) -> list[dict[str, Any]]:
+    """Return the features with the ranges of the training data."""
+    rows, _ = penguins(seed)
+    return [
+        {"name": name, "unit": unit, "min": float(column.min()), "max": float(column.max())}
+        for (name, unit), column in zip(FEATURES.items(), rows.T, strict=True)
+    ]
+
+
+def contract(model: RandomForestClassifier) -> dict[str, Any]:
+    """Return what `inference/contract.json` says."""
+    inputs = penguins(0)[0][:: 300 // EXAMPLES]
+    return {
+        "contract_version": 1,
+        "features": features(),
+        "species": SPECIES,
+        "example": {
+            "inputs": inputs.tolist(),
+            "labels": model.predict(inputs).tolist(),
+            "probabilities": model.predict_proba(inputs).tolist(),
+        },
+    }
+
+
+def inference_files(model: RandomForestClassifier) -> dict[str, bytes]:
+    """Return the files of a version, path to content."""
+    return {"inference/contract.json": json.dumps(contract(model)).encode(), "inference/model.onnx": onnx(model)}
+
+
+def digests(files: dict[str, bytes]) -> dict[str, str]:
+    """Return path to sha256."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+class Publisher:
+    """One registered model."""
+
+    def __init__(self, url: str, model_name: str) -> None:
+        mlflow.set_tracking_uri(url)
+        self.client = MlflowClient(url)
+        self.model_name = model_name
+        self._experiment = mlflow.set_experiment(model_name).experiment_id
+        self.client.create_registered_model(model_name)
+
+    def publish(
+        self,
+        model: RandomForestClassifier,
+        before: Edit | None = None,
+        after: Edit | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> str:
+        """Register a version and return its number; `before` and `after` edit its files, the digests in between."""
+        run = self.client.create_run(self._experiment)
+        files = inference_files(model)
+        if before:
+            before(files)
+        vouched = {"digests": json.dumps(digests(files))}
+        if after:
+            after(files)
+        self.upload(run, files)
+        source = f"{run.info.artifact_uri}/model"
+        version = self.client.create_model_version(
+            self.model_name, source, run.info.run_id, tags=vouched | (tags or {})
+        )
+        return str(version.version)
+
+    def publish_by_hand(self, model: Any, metadata: bool = True, vouch: bool = True) -> str:
+        """Log a model as the pipeline logs its candidates, and register it as a user does."""
+        with mlflow.start_run(experiment_id=self._experiment):
+            logged = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                serialization_format="cloudpickle",
+                pip_requirements=[],
+                signature=mlflow.models.infer_signature(penguins(0)[0]),
+                metadata={"contract": {"features": features(), "species": SPECIES}} if metadata else None,
+            )
+        if vouch:
+            self.vouch(logged.model_id)
+        return str(mlflow.register_model(logged.model_uri, self.model_name, await_registration_for=None).version)
+
+    def logged_model(self, version: str) -> str:
+        """Return the id of the logged model behind a version."""
+        source = self.client.get_model_version(self.model_name, version).source
+        assert source
+        return source.removeprefix("models:/")
+
+    def vouch(self, model_id: str) -> None:
+        """Tag the logged model with the digests of its files."""
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
+        files = {name: (folder / name).read_bytes() for name in ("MLmodel", "model.pkl")}
+        self.client.set_logged_model_tags(model_id, {"digests": json.dumps(digests(files))})
+
+    def promote(self, version: str) -> None:
+        """Give the version the alias."""
+        self.client.set_registered_model_alias(self.model_name, "production", version)
+
+    def overwrite(self, version: str, name: str, content: bytes) -> None:
+        """Replace a file of the version in the artifact store."""
+        run_id = self.client.get_model_version(self.model_name, version).run_id
+        assert run_id
+        self.upload(self.client.get_run(run_id), {name: content})
+
+    def upload(self, run: Run, files: dict[str, bytes]) -> None:
+        """Put files into the version's artifact folder."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self.client.log_artifacts(run.info.run_id, folder, "model")

@@ -1,0 +1,115 @@
+"""The service as users start it: a process of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+
+PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
+PATIENCE_SECONDS = 20
+
+Result = TypeVar("Result")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Result | None], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
+    """Wait until the condition is true, and return what it says."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := condition():
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+class Service:
+    """`python -m serving`, on a free port."""
+
+    def __init__(self, folder: Path, *command: str, **settings: Any) -> None:
+        self._command = command or (sys.executable, "-m", "serving")
+        self._port = free_port()
+        self._settings = {name: str(value) for name, value in settings.items()}
+        self._log = folder / "service.log"
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
+        defaults = {
+            "SERVING_PORT": str(self._port),
+            "SERVING_POLL_SECONDS": "0.1",
+            "SERVING_MAX_BACKOFF_SECONDS": "0.3",
+        }
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                self._command, env={**os.environ, **defaults, **self._settings}, stdout=log, stderr=subprocess.STDOUT
+            )
+        until(self.is_live, "the service to listen")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self._log.read_text()
+
+    def is_live(self) -> bool:
+        """Tell whether it listens."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"the service ended:\n{self.log}")
+        try:
+            return self.http.get("/health/live").is_success
+        except httpx.TransportError:
+            return False
+
+    def predict(self, penguin: Any = PENGUIN) -> httpx.Response:
+        """Ask for a prediction."""
+        return self.http.post("/predict", json=penguin)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `/model` says."""
+        return dict(self.http.get("/model").json())
+
+    def serves(self, version: str) -> httpx.Response:
+        """Wait until predictions come from `version`, and it is kept on disk."""
+
+        def answer() -> httpx.Response | None:
+            response = self.predict()
+            if not response.is_success or response.json()["model_version"] != version:
+                return None
+            poll = self.status()["last_poll"]
+            return response if poll and poll["detail"] == f"version {version} is in Production" else None
+
+        return until(answer, f"version {version} to serve; the log:\n{self.log}")
+
+    def refuses(self, version: str) -> dict[str, Any]:
+        """Wait until `version` is refused, and return how."""
+
+        def refused() -> dict[str, Any] | None:
+            found = self.status()["refused"]
+            return found if found and found["version"] == version else None
+
+        return until(refused, f"version {version} to be refused; the log:\n{self.log}")
+
+    def polled(self, outcome: str) -> dict[str, Any]:
+        """Wait until the last look at the registry ended so, and return it."""
+
+        def ended() -> dict[str, Any] | None:
+            poll = self.status()["last_poll"]
+            return poll if poll and poll["outcome"] == outcome else None
+
+        return until(ended, f"a look at the registry to end with {outcome}")

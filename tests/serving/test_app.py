@@ -1,0 +1,77 @@
+"""The documentation says what the service does."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from serving.app import create_app
+from serving.contract import FEATURES
+from serving.predict import Measurements, Prediction
+from serving.settings import Settings
+from tests.serving.service import Service
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return create_app(Settings()).openapi()
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every operation."""
+    return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def test_document_has_every_endpoint(document: dict[str, Any]) -> None:
+    assert set(document["paths"]) == {"/predict", "/health/live", "/health/ready", "/model"}
+    assert all(operation["summary"] and operation["description"] for operation in operations(document))
+
+
+def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    def check(part: Any) -> None:
+        if isinstance(part, dict):
+            if "$ref" in part:
+                assert part["$ref"].removeprefix("#/components/schemas/") in document["components"]["schemas"]
+            for inner in part.values():
+                check(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                check(inner)
+
+    check(document)
+
+
+def test_document_has_every_error(document: dict[str, Any]) -> None:
+    predict = document["paths"]["/predict"]["post"]["responses"]
+    assert set(predict) == {"200", "400", "413", "415", "422", "503"}
+    assert "Retry-After" in predict["503"]["headers"]
+    assert set(document["paths"]["/health/ready"]["get"]["responses"]) == {"200", "503"}
+    for operation in operations(document):
+        for response in operation["responses"].values():
+            assert response["description"]
+            assert "schema" in response["content"]["application/json"]
+
+
+def test_document_describes_what_is_validated(document: dict[str, Any]) -> None:
+    schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(schema["properties"]) == list(FEATURES) == schema["required"]
+    assert schema["additionalProperties"] is False
+    assert all(field["exclusiveMinimum"] == 0 and field["description"] for field in schema["properties"].values())
+    for penguin in schema["examples"]:
+        Measurements.model_validate(penguin)
+
+
+def test_answer_is_what_the_document_says(publisher: Any, start: Any) -> None:
+    from tests.serving.publisher import forest
+
+    publisher.promote(version := publisher.publish(forest()))
+    service: Service = start()
+    answer = service.serves(version).json()
+    assert TypeAdapter(Prediction).validate_python(answer, strict=True).model_dump() == answer
+    page = service.http.get("/docs")
+    assert page.is_success
+    assert "/openapi.json" in page.text
+    assert service.http.get("/openapi.json").json()["info"]["title"] == "Penguins"
+    redirect = service.http.get("/")
+    assert (redirect.status_code, redirect.headers["location"]) == (307, "/docs")

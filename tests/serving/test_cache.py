@@ -1,0 +1,173 @@
+"""The service starts from its verified copies on disk."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.answers import ModelVersion
+from serving.cache import Cache
+from serving.model import Release
+from serving.refusals import RefusedError
+from serving.settings import Settings
+from tests.serving.line import Line
+from tests.serving.publisher import Publisher, digests, forest
+from tests.serving.service import Service
+
+Start = Callable[..., Service]
+
+FILES = {"inference/contract.json": b"{}", "inference/model.onnx": b"model"}
+
+
+def release(version: int, files: dict[str, bytes] = FILES) -> Release:
+    """A version with these files."""
+    made = ModelVersion(name="penguins", version=str(version), creation_timestamp=version, source="models:/m-0")
+    return Release(made, digests(files))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """An empty cache."""
+    return Cache(Settings(cache_dir=tmp_path))
+
+
+def entries(cache: Cache) -> list[str]:
+    """The versions of which there are copies."""
+    return sorted(path.name.partition("-")[0] for path in cache.folder.iterdir() if path.is_dir())
+
+
+def test_nothing_is_cached_at_first(cache: Cache) -> None:
+    assert cache.current() is None
+    assert cache.find(release(1)) is None
+
+
+def test_current_is_what_was_stored_last(cache: Cache) -> None:
+    cache.store(release(1), FILES)
+    cache.store(release(2), FILES)
+    assert cache.current() == (release(2), FILES)
+    assert cache.find(release(1)) == FILES
+
+
+def test_current_and_previous_are_kept(cache: Cache) -> None:
+    for version in (1, 2, 3):
+        cache.store(release(version), FILES)
+    assert entries(cache) == ["2", "3"]
+    cache.store(release(2), FILES)
+    assert cache.current() == (release(2), FILES)
+    cache.store(release(2), FILES)
+    assert entries(cache) == ["2", "3"]
+
+
+def test_what_a_killed_process_left_is_removed_after_a_while(cache: Cache) -> None:
+    cache.store(release(1), FILES)
+    (old := cache.folder / ".new-old").mkdir()
+    (young := cache.folder / ".new-young").mkdir()
+    os.utime(old, (long_ago := time.time() - 7200, long_ago))
+    cache.store(release(2), FILES)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_only_the_service_may_read_it(cache: Cache) -> None:
+    cache.store(release(1), FILES)
+    assert cache.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_half_written_remains_when_the_disk_is_full(cache: Cache) -> None:
+    cache.store(release(1), FILES)
+    too_long = {**FILES, "x" * 300: b""}
+    with pytest.raises(OSError, match="too long"):
+        cache.store(release(2), too_long)
+    assert entries(cache) == ["1"]
+    assert cache.current() == (release(1), FILES)
+
+
+@pytest.mark.parametrize("name", [*FILES, "release.json", "../index.json"])
+@pytest.mark.parametrize("damage", [b"", b"other", None])
+def test_damage_is_noticed_and_mended(cache: Cache, name: str, damage: bytes | None) -> None:
+    cache.store(release(1), FILES)
+    path = next(path for path in cache.folder.iterdir() if path.is_dir()) / name
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    if (name, damage) == ("../index.json", None):
+        assert cache.current() is None
+    else:
+        with pytest.raises(RefusedError, match="the cache in|damaged") as refused:
+            cache.current()
+        assert refused.value.code == "cache_corrupt"
+    cache.store(release(1), FILES)
+    assert cache.current() == (release(1), FILES)
+
+
+def test_each_server_and_model_has_its_own_copies(tmp_path: Path) -> None:
+    Cache(Settings(cache_dir=tmp_path)).store(release(1), FILES)
+    others: list[dict[str, Any]] = [{"model_name": "b"}, {"alias": "b"}, {"mlflow_tracking_uri": "http://b"}]
+    for other in others:
+        assert Cache(Settings(cache_dir=tmp_path, **other)).current() is None
+
+
+def test_restart_without_mlflow(publisher: Publisher, start: Start, line: Line) -> None:
+    version = publisher.publish(forest())
+    publisher.promote(version)
+    with start() as service:
+        answer = service.serves(version).json()
+    line.cut()
+    began = time.monotonic()
+    service = start()
+    assert service.predict().json() == answer
+    assert time.monotonic() - began < 2
+    status = service.status()["model"]
+    assert (status["origin"], status["version"]) == ("cache", version)
+    line.mend()
+    service.polled("up_to_date")
+    other = publisher.publish(forest(1))
+    publisher.promote(other)
+    service.serves(other)
+
+
+def test_restart_with_a_damaged_copy(publisher: Publisher, start: Start, line: Line, tmp_path: Path) -> None:
+    version = publisher.publish(forest())
+    publisher.promote(version)
+    with start() as service:
+        service.serves(version)
+    line.cut()
+    model = next(tmp_path.glob("cache/*/*/inference/model.onnx"))
+    model.write_bytes(model.read_bytes()[:-1])
+    service = start()
+    service.polled("unavailable")
+    response = service.predict()
+    assert response.status_code == 503
+    assert "can't be reached" in response.json()["detail"]
+    assert f"the copy of version {version} is damaged" in response.json()["detail"]
+    line.mend()
+    service.serves(version)
+    assert service.status()["cache_error"] is None
+    line.cut()
+    assert start().predict().json()["model_version"] == version
+
+
+def test_rollback_needs_no_download(publisher: Publisher, start: Start) -> None:
+    first, second = publisher.publish(forest(0)), publisher.publish(forest(1))
+    publisher.promote(first)
+    service = start()
+    service.serves(first)
+    publisher.promote(second)
+    service.serves(second)
+    publisher.overwrite(first, "inference/model.onnx", b"gone")
+    publisher.promote(first)
+    service.serves(first)
+
+
+def test_unwritable_cache_does_not_stop_the_service(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, where the folder should be")
+    version = publisher.publish(forest())
+    publisher.promote(version)
+    service = start()
+    service.serves(version)
+    assert "could not be kept on disk" in service.status()["cache_error"]
+    assert "cache.unwritable" in service.log

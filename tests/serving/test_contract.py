@@ -1,0 +1,85 @@
+"""The contract of a version is read strictly."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from serving.contract import SPECIES, parse_contract, parse_mlmodel
+from serving.refusals import RefusedError
+from tests.serving.publisher import contract, features, forest
+
+SOUND = contract(forest())
+FEATURES = features()
+EXAMPLE = SOUND["example"]
+MLMODEL = {
+    "flavors": {
+        "python_function": {"loader_module": "mlflow.sklearn"},
+        "sklearn": {"pickled_model": "model.pkl", "serialization_format": "cloudpickle", "sklearn_version": "1.9.1"},
+    },
+    "metadata": {"contract": {"features": FEATURES, "species": SPECIES}},
+}
+
+
+def test_sound_contract() -> None:
+    parsed = parse_contract(json.dumps(SOUND).encode())
+    assert parsed.model_dump() == SOUND
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"contract_version": 2}, "contract_version: Input should be 1"),
+        ({"contract_version": None}, "contract_version: Input should be 1"),
+        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"features": FEATURES[:3]}, "features are"),
+        ({"features": FEATURES[::-1]}, "features are [('body_mass_g', 'g')"),
+        ({"features": [{**FEATURES[0], "unit": "cm"}, *FEATURES[1:]]}, "features are [('bill_length_mm', 'cm')"),
+        ({"features": [{**FEATURES[0], "min": 99.0}, *FEATURES[1:]]}, "features.0: Value error, min 99.0 is more than"),
+        ({"features": [{**FEATURES[0], "min": "32"}, *FEATURES[1:]]}, "features.0.min: Input should be a valid number"),
+        ({"features": [{**FEATURES[0], "max": float("nan")}, *FEATURES[1:]]}, "features.0.max: Input should be a fin"),
+        ({"species": SPECIES[::-1]}, "species are ['Gentoo'"),
+        ({"species": ["Adelie"]}, "species are ['Adelie']"),
+        ({"example": {"inputs": [], "labels": [], "probabilities": []}}, "example.inputs: List should have at least 1"),
+        ({"example": EXAMPLE | {"labels": [0]}}, "example has not one label"),
+        ({"example": EXAMPLE | {"labels": [3] * len(EXAMPLE["labels"])}}, "example.labels.0: Input should be less"),
+        ({"example": EXAMPLE | {"inputs": [[1.0]]}}, "example.inputs.0: List should have at least 4"),
+    ],
+)
+def test_other_contract_is_refused(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        parse_contract(json.dumps(SOUND | changes).encode())
+    assert refused.value.code == "contract_invalid"
+    assert text in refused.value.message
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_what_is_no_contract_is_refused(content: bytes) -> None:
+    with pytest.raises(RefusedError, match=r"inference/contract\.json"):
+        parse_contract(content)
+
+
+def test_sound_mlmodel() -> None:
+    parsed = parse_mlmodel(yaml.safe_dump(MLMODEL).encode())
+    assert parsed.metadata.contract.species == SPECIES
+    assert parsed.flavors.sklearn.sklearn_version == "1.9.1"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "MLmodel: Input should be"),
+        (b"a: [", "MLmodel isn't YAML"),
+        (b"\xff\xfe\xff", "MLmodel isn't YAML"),
+        (b"!!python/object/apply:os.getcwd []", "MLmodel isn't YAML"),
+        (yaml.safe_dump(MLMODEL | {"flavors": {}}).encode(), "MLmodel: flavors.sklearn: Field required"),
+        (yaml.safe_dump(MLMODEL | {"metadata": None}).encode(), "MLmodel: metadata: Input should be"),
+        (yaml.safe_dump(MLMODEL | {"metadata": {}}).encode(), "MLmodel: metadata.contract: Field required"),
+    ],
+)
+def test_other_mlmodel_is_refused(content: bytes, text: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        parse_mlmodel(content)
+    assert refused.value.code == "contract_invalid"
+    assert text in refused.value.message

@@ -1,0 +1,82 @@
+"""`python -m serving` starts, explains itself, and stops when it is told to."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serving.settings import Settings, variable
+from tests.serving.publisher import Publisher, forest
+from tests.serving.service import PENGUIN, Service
+
+Start = Callable[..., Service]
+
+COMMAND = [sys.executable, "-m", "serving"]
+MEGABYTE = 1024 * 1024
+
+
+def test_help_explains_every_setting() -> None:
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    assert all(f"  {variable(name)}=" in done.stdout for name in Settings.model_fields)
+
+
+def test_wrong_setting_is_told() -> None:
+    environment = {**os.environ, "SERVING_PORT": "eighty"}
+    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert "port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_port_in_use_is_told(start: Start) -> None:
+    port = str(start().http.base_url.port)
+    environment = {**os.environ, "SERVING_PORT": port}
+    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode != 0
+    assert "address already in use" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_promptly(start: Start, number: int) -> None:
+    service = start()
+    began = time.monotonic()
+    service.process.send_signal(number)
+    assert service.process.wait(timeout=10) == 0
+    assert time.monotonic() - began < 3
+    assert "Traceback" not in service.log
+
+
+def test_it_finishes_what_is_under_way(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish(forest())
+    publisher.promote(version)
+    service = start()
+    service.serves(version)
+    body = str(PENGUIN).replace("'", '"').encode()
+    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
+        client.sendall(head.encode() + body[:5])
+        while "Shutting down" not in service.log:
+            service.process.send_signal(signal.SIGTERM)
+        client.sendall(body[5:])
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    assert service.process.wait(timeout=10) == 0
+
+
+def test_it_is_small_and_needs_neither_mlflow_nor_sklearn(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish(forest())
+    publisher.promote(version)
+    service = start()
+    service.serves(version)
+    process = Path("/proc", str(service.process.pid))
+    pages = int((process / "statm").read_text().split()[1])
+    assert pages * os.sysconf("SC_PAGE_SIZE") < 120 * MEGABYTE
+    loaded = (process / "maps").read_text()
+    assert "onnxruntime" in loaded
+    assert "sklearn" not in loaded
+    assert "pandas" not in loaded

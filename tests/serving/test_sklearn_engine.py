@@ -1,0 +1,133 @@
+"""Versions registered by hand are served through scikit-learn, if something vouches for them."""
+
+import json
+import pickle
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.linear_model import RidgeClassifier
+
+from serving.contract import FEATURES, SklearnFlavor
+from serving.refusals import RefusedError
+from serving.sklearn_engine import SklearnEngine
+from tests.serving.line import Line
+from tests.serving.publisher import Publisher, forest, penguins
+from tests.serving.service import PENGUIN, Service
+
+Start = Callable[..., Service]
+
+WITHOUT_SKLEARN = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['sklearn'] = None; sys.argv = ['serving']; from serving.__main__ import main; main()",
+)
+
+
+def test_version_registered_by_hand(publisher: Publisher, start: Start, line: Line) -> None:
+    rows, labels = penguins(0)
+    model = forest().fit(pd.DataFrame(rows, columns=list(FEATURES)), labels)
+    version = publisher.publish_by_hand(model)
+    publisher.promote(version)
+    with start() as service:
+        answer = service.serves(version).json()
+        penguin = pd.DataFrame([PENGUIN])
+        assert answer["prediction"] == model.predict(penguin).tolist()
+        assert list(answer["probabilities"][0].values()) == pytest.approx(model.predict_proba(penguin)[0], abs=1e-6)
+        assert service.status()["model"]["engine"] == "scikit-learn"
+        assert "Warning" not in service.log
+    line.cut()
+    assert start().predict().json() == answer
+
+
+def test_nothing_is_unpickled_that_nobody_vouches_for(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish_by_hand(forest(), vouch=False)
+    publisher.promote(version)
+    service = start()
+    refused = service.refuses(version)
+    assert refused["code"] == "digests_missing"
+    assert 'set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}' in refused["message"]
+    publisher.vouch(publisher.logged_model(version))
+    service.serves(version)
+
+
+def test_changed_pickle_is_refused(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish_by_hand(forest())
+    wrong = {"digests": json.dumps({"MLmodel": "0" * 64, "model.pkl": "0" * 64})}
+    publisher.client.set_logged_model_tags(publisher.logged_model(version), wrong)
+    publisher.promote(version)
+    assert start().refuses(version)["code"] == "digest_mismatch"
+
+
+def test_version_without_a_contract_is_refused(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish_by_hand(forest(), metadata=False)
+    publisher.promote(version)
+    refused = start().refuses(version)
+    assert refused["code"] == "contract_invalid"
+    assert refused["message"].startswith("MLmodel: metadata")
+
+
+def test_without_sklearn_it_is_refused(publisher: Publisher, start: Start) -> None:
+    sound, by_hand = publisher.publish(forest()), publisher.publish_by_hand(forest())
+    publisher.promote(sound)
+    service = start(*WITHOUT_SKLEARN)
+    service.serves(sound)
+    publisher.promote(by_hand)
+    refused = service.refuses(by_hand)
+    assert refused["code"] == "sklearn_missing"
+    assert "scikit-learn isn't installed" in refused["message"]
+
+
+def flavor(**changes: str) -> SklearnFlavor:
+    """What MLmodel says of a sound model."""
+    sound = {
+        "pickled_model": "model.pkl",
+        "serialization_format": "cloudpickle",
+        "sklearn_version": sklearn.__version__,
+    }
+    return SklearnFlavor(**sound | changes)
+
+
+def pickled(model: object) -> bytes:
+    """A pickle of the model."""
+    return pickle.dumps(model)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_model_fitted_with_column_names() -> None:
+    rows, labels = penguins(0)
+    model = forest().fit(pd.DataFrame(rows, columns=list(FEATURES)), labels)
+    found, probabilities = SklearnEngine(pickled(model), flavor()).predict(rows)
+    assert found.dtype == np.int64
+    frame = pd.DataFrame(rows, columns=list(FEATURES))
+    np.testing.assert_array_equal(found, model.predict(frame))
+    np.testing.assert_array_equal(probabilities, model.predict_proba(frame))
+
+
+def other_columns() -> object:
+    """A forest fitted with the columns in another order."""
+    rows, labels = penguins(0)
+    return forest().fit(pd.DataFrame(rows, columns=list(FEATURES)[::-1]), labels)
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "code", "text"),
+    [
+        (b"no pickle", {}, "model_unreadable", "can't be unpickled"),
+        (b"", {"serialization_format": "skops"}, "model_unreadable", 'serialization_format="cloudpickle"'),
+        (b"", {"sklearn_version": "1.0.0"}, "sklearn_version", "it was made by scikit-learn 1.0.0"),
+        (pickled(42), {}, "signature_mismatch", "int has no predict_proba"),
+        (pickled(RidgeClassifier().fit(*penguins(0))), {}, "signature_mismatch", "has no predict_proba"),
+        (pickled(forest().fit(penguins(0)[0], penguins(0)[1] + 1)), {}, "signature_mismatch", "its classes are"),
+        (pickled(forest().fit(penguins(0)[0][:, :3], penguins(0)[1])), {}, "signature_mismatch", "4 features"),
+        (pickled(other_columns()), {}, "signature_mismatch", "fitted with the columns ['body_mass_g'"),
+    ],
+)
+def test_unfit_model_is_refused(content: bytes, changes: dict[str, str], code: str, text: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        SklearnEngine(content, flavor(**changes))
+    assert refused.value.code == code
+    assert text in refused.value.message
