@@ -23,6 +23,7 @@ from dataclasses import asdict
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
+
 from penguins.settings import settings
 from penguins.task_errors import RETRIES, plainly
 

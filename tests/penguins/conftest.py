@@ -7,12 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from penguins import ingest, preprocessing, tracking
-from penguins.dataset import Dataset, read_processed, split
-from penguins.settings import settings
 from psycopg import Connection
 
 from local.stack import Stack
+from penguins import ingest, preprocessing, tracking
+from penguins.dataset import Dataset, read_processed, split
+from penguins.settings import settings
 
 GRID = {"n_estimators": [2, 5, 10, 20], "max_depth": [1, 2, 3, None, 8]}
 

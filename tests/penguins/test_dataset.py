@@ -3,10 +3,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from psycopg import Connection
+
 from penguins.contract import FEATURE_NAMES
 from penguins.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
-from psycopg import Connection
 
 
 def test_reads_what_the_table_holds(connection: Connection[Any], data: Dataset) -> None:

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from penguins.errors import UserError
 from penguins.grid import ALLOWED, candidates
 

@@ -1,11 +1,12 @@
 from typing import Any
 
 import pytest
+from psycopg import Connection
+
 from penguins.contract import SPECIES
 from penguins.errors import UserError
 from penguins.ingest import load_raw
 from penguins.preprocessing import preprocess
-from psycopg import Connection
 
 GOOD = ("Gentoo", "Biscoe", 46.1, 13.2, 211.0, 4500.0, "female", 2007)
 

@@ -8,6 +8,8 @@ import numpy as np
 import psycopg
 import pytest
 from mlflow.entities.model_registry import ModelVersion
+
+from local.stack import Stack
 from penguins import onnx_export, recording, registry
 from penguins.dataset import Dataset
 from penguins.errors import UserError
@@ -16,8 +18,6 @@ from penguins.registration import register_best
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
 from penguins.training import grid_train
-
-from local.stack import Stack
 from tests.penguins.conftest import GRID, pointed_at, real_penguins
 
 # Trained once for all tests here; each has a registered model of its own.

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from penguins.dataset import Dataset
-from penguins.grid import candidates
-from penguins.search import Fitted, score, search
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 
+from penguins.dataset import Dataset
+from penguins.grid import candidates
+from penguins.search import Fitted, score, search
 from tests.penguins.conftest import GRID
 
 

@@ -4,16 +4,16 @@ from typing import Any
 import boto3
 import pytest
 from mlflow.entities import Run
+from psycopg import Connection
+
+from local.environment import BUCKET
+from local.stack import Stack
 from penguins import recording, registry, tracking
 from penguins.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
 from penguins.training import TrainReport, grid_train
-from psycopg import Connection
-
-from local.environment import BUCKET
-from local.stack import Stack
 from tests.penguins.conftest import GRID
 
 pytestmark = pytest.mark.usefixtures("mlflow")
