@@ -47,7 +47,9 @@ def _plain_errors(command: Callable[Parameters, None]) -> Callable[Parameters, N
             for problem in error.errors():
                 where = "_".join(str(part) for part in problem["loc"]).upper()
                 given = f"{where}={problem['input']}: " if where else ""
-                _err.print(f"{given}{problem['msg']}", style="red", markup=False, soft_wrap=True)
+                _err.print(
+                    given + problem["msg"].removeprefix("Value error, "), style="red", markup=False, soft_wrap=True
+                )
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
             raise typer.Exit(130) from interrupt
