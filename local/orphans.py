@@ -27,16 +27,22 @@ def _is_marked(process: psutil.Process, config: Config) -> bool:
 def stop_orphans(config: Config) -> int:
     """Stop what a crash left running; returns how many processes. Raises StackError if one survives."""
     found = orphans(config)
-    for process in found:
-        # PostgreSQL's fast shutdown; its SIGTERM waits for clients.
-        _send(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(found, timeout=_PATIENCE)
+    database = [process for process in found if process.name() == "postgres"]
+    clients = [process for process in found if process not in database]
+    _stop(clients, signal.SIGTERM)
+    _stop(database, signal.SIGINT)  # its fast shutdown; on SIGTERM it waits for its clients
+    return len(found)
+
+
+def _stop(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        _send(process, number)
+    _, stubborn = psutil.wait_procs(processes, timeout=_PATIENCE)
     for process in stubborn:
         _send(process, signal.SIGKILL)
     _, alive = psutil.wait_procs(stubborn, timeout=_PATIENCE)
     if alive:
         raise StackError(f"processes of the previous run don't end: {', '.join(str(p.pid) for p in alive)}")
-    return len(found)
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:

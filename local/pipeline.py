@@ -47,7 +47,7 @@ class Pipeline:
         if version is None or after is None:
             raise StackError(f"the run succeeded, but {MODEL} has no version of it, or none in Production")
         self._console.print(leaderboard(candidates, version.run_id))
-        self._console.print(changes(version, before, after))
+        self._console.print(changes(version, before, after), soft_wrap=True)
         self._predict(after, service_url)
 
     def _is_parsed(self) -> bool:

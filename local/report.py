@@ -11,13 +11,15 @@ _SHOWN = 10
 def leaderboard(candidates: list[Run], registered: str) -> RenderableType:
     """The best candidates, by cross-validation; the one whose run id is `registered` is marked."""
     parameters = sorted({name for run in candidates for name in run.params})
-    numbers = ("CV accuracy", "hold-out accuracy", "hold-out macro F1", "hold-out log loss", "fit")
     title = f"{len(candidates)} candidates" + (f", the best {_SHOWN}" if len(candidates) > _SHOWN else "")
-    # Words, not identifiers: a header that is too long can then be broken at a space.
-    headers = (name.replace("_", " ") for name in parameters)
-    table = Table("", *headers, title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
-    for name in numbers:
-        table.add_column(name, justify="right", min_width=6)
+    table = Table("", title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
+    for name in parameters:
+        # Words, so that a header can be broken between them where the terminal is narrow.
+        words = name.split("_")
+        table.add_column(" ".join(words), min_width=max(map(len, words)))
+    table.add_column("CV accuracy", justify="right", min_width=len("0.9780±0.0072"))
+    for name in ("hold-out accuracy", "hold-out macro F1", "fit"):
+        table.add_column(name, justify="right", min_width=len("hold-out"))
     registered_only = [run for run in candidates[_SHOWN:] if run.id == registered]
     for run in candidates[:_SHOWN] + registered_only:
         mark = "→" if run.id == registered else ""
@@ -31,7 +33,7 @@ def _numbers(metrics: dict[str, float]) -> list[str]:
 
     spread = f"±{number('cv_accuracy_std')}" if "cv_accuracy_std" in metrics else ""
     fit = f"{metrics['fit_seconds']:.2f} s" if "fit_seconds" in metrics else ""
-    judged = [number(f"holdout_{name}") for name in ("accuracy", "f1_macro", "log_loss")]
+    judged = [number(f"holdout_{name}") for name in ("accuracy", "f1_macro")]
     return [number("cv_accuracy_mean") + spread, *judged, fit]
 
 

@@ -3,6 +3,7 @@
 See the package's docstring for its use in tests.
 """
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import psutil
 
 from local import environment, postgres
 from local.config import Config
+from local.credentials import write_private
 from local.errors import StackError
 from local.orphans import stop_orphans
 from local.ports import holder, is_free
@@ -100,7 +102,8 @@ class Stack:
         check_ports(self.config, wanted)
         if any(program.name == "postgres" for program in wanted):
             postgres.initialise(self.config)
-        self.config.layout.airflow_passwords.write_text(f'{{"admin": "{self.config.credentials.airflow_password}"}}\n')
+        passwords = json.dumps({"admin": self.config.credentials.airflow_password})
+        write_private(self.config.layout.airflow_passwords, passwords)
         self._supervisor.launch(self.programs.values())
         self.config.layout.started_with.write_text(self.config.settings.model_dump_json())
 
