@@ -89,9 +89,9 @@ class Cache:
             RefusedError: the copy is damaged.
         """
         entry = self.folder / _entry(release)
-        if not entry.is_dir():
-            return None
         try:
+            if not entry.is_dir():
+                return None
             files = {name: (entry / name).read_bytes() for name in release.files}
             for name, content in files.items():
                 verify(name, content, release.digests)

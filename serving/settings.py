@@ -13,7 +13,7 @@ NAME = r"^[^/:%\s]+$"
 class Settings(BaseSettings):
     """Settings of the service, read from the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="SERVING_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="SERVING_", env_ignore_empty=True, frozen=True, populate_by_name=True)
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")

@@ -23,6 +23,11 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert str(settings.mlflow_tracking_uri) == "http://mlflow:5000/"
 
 
+def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVING_CACHE_DIR", "")
+    assert Settings().cache_dir == Settings.model_fields["cache_dir"].get_default(call_default_factory=True)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
