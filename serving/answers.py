@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from serving.refusals import Code, RefusedError
 
-ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _LOGGED_MODEL = re.compile(r"models:?/(m-[0-9a-f]+)(/artifacts)?/?$")
 
 
@@ -76,6 +76,16 @@ class LoggedModel(BaseModel):
     model: _Model
 
 
+class _File(BaseModel):
+    path: str
+
+
+class Listing(BaseModel):
+    """Of `mlflow-artifacts/artifacts`; the paths are relative to the folder."""
+
+    files: list[_File] = []
+
+
 class Error(BaseModel):
     """Of any route that fails."""
 
@@ -95,7 +105,7 @@ def proxied(artifact_uri: str) -> str:
     uri = urlsplit(artifact_uri)
     if uri.scheme == "mlflow-artifacts":
         return uri.path.strip("/")
-    if uri.scheme in ("http", "https") and ARTIFACTS in uri.path:
+    if uri.scheme in ("http", "https") and f"{ARTIFACTS}/" in uri.path:
         return uri.path.partition(ARTIFACTS)[2].strip("/")
     raise RefusedError(
         Code.NOT_PROXIED,

@@ -6,6 +6,7 @@ that doesn't exist is a 404, but an alias that isn't set is a 400.
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from serving.answers import (
     ByAlias,
     DownloadUri,
     Latest,
+    Listing,
     LoggedModel,
     ModelVersion,
     error_code,
@@ -102,24 +104,38 @@ class Registry:
         if place is None:
             raise UnavailableError(f"version {version.version} was deleted")
         folder = proxied(place.artifact_uri)
-        return {name: await self._download(f"{ARTIFACTS}{quote(folder)}/{quote(name)}", name) for name in names}
+        return {name: await self._download(folder, name) for name in names}
 
-    async def _download(self, path: str, name: str) -> bytes:
-        limit = self._settings.max_artifact_bytes
-        status, content = await self._get(path, limit, {})
-        if status == 404 and error_code(content) == "RESOURCE_DOES_NOT_EXIST":
-            raise RefusedError(Code.FILE_MISSING, f"{name} isn't among the version's artifacts")
+    async def _download(self, folder: str, name: str) -> bytes:
+        path, limit = f"{ARTIFACTS}/{quote(folder)}/{quote(name)}", self._settings.max_artifact_bytes
+        missing = RefusedError(Code.FILE_MISSING, f"{name} isn't among the version's artifacts")
+        try:
+            status, content = await self._get(path, limit, {})
+        except UnavailableError:
+            if await self._has(folder, name):
+                raise
+            raise missing from None
+        if status != 200 and error_code(content) in ABSENT:
+            raise missing
         if status != 200:
             raise self._surprised(path, status, content)
         if len(content) > limit:
             raise RefusedError(Code.FILE_TOO_LARGE, f"{name} is larger than {limit} bytes")
         return content
 
-    async def _ask(self, kind: type[Answer], path: str, **params: str) -> Answer | None:
+    async def _has(self, folder: str, name: str) -> bool:
+        """Tell whether the store has the file; of one that S3 hasn't, MLflow answers 500 to the download."""
+        path = PurePosixPath(folder, name)
+        listing = await self._ask(Listing, ARTIFACTS, path=str(path.parent))
+        return listing is not None and path.name in [file.path for file in listing.files]
+
+    async def _ask(self, kind: type[Answer], path: str, /, **params: str) -> Answer | None:
         """Return what the API answers; None where it says that there is no such thing."""
         status, body = await self._get(path, MAX_JSON_BYTES, params)
-        if status != 200 and error_code(body) in ABSENT:
-            return None
+        if status != 200:
+            if error_code(body) in ABSENT:
+                return None
+            raise self._surprised(path, status, body)
         try:
             return kind.model_validate_json(body)
         except ValidationError as error:

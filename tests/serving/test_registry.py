@@ -1,0 +1,149 @@
+"""MLflow is asked as it answers: what isn't there, what isn't MLflow, what doesn't answer."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TypeVar
+
+import pytest
+
+from serving.answers import ModelVersion, proxied
+from serving.refusals import RefusedError
+from serving.registry import Registry, UnavailableError
+from serving.settings import Settings
+from tests.serving.publisher import Publisher, forest, inference_files
+from tests.serving.service import free_port
+
+Result = TypeVar("Result")
+
+CONTRACT = "inference/contract.json"
+
+
+def ask(url: str, question: Callable[[Registry], Awaitable[Result]], **settings: object) -> Result:
+    """Ask the registry at `url`."""
+
+    async def asking() -> Result:
+        registry = Registry(Settings.model_validate({"mlflow_tracking_uri": url, **settings}))
+        try:
+            return await question(registry)
+        finally:
+            await registry.close()
+
+    return asyncio.run(asking())
+
+
+def production(publisher: Publisher, url: str) -> ModelVersion | None:
+    """What is in Production."""
+    return ask(url, Registry.production, model_name=publisher.model_name)
+
+
+def test_no_model_no_version_no_alias(mlflow_url: str, publisher: Publisher) -> None:
+    assert ask(mlflow_url, Registry.production, model_name="nobody_knows_it") is None
+    assert production(publisher, mlflow_url) is None
+    publisher.publish(forest())
+    assert production(publisher, mlflow_url) is None
+
+
+def test_version_digests_and_files(mlflow_url: str, publisher: Publisher) -> None:
+    publisher.promote(number := publisher.publish(forest(), tags={"git_commit": "abc"}))
+    version = production(publisher, mlflow_url)
+    assert version
+    assert (version.version, version.tags["git_commit"]) == (number, "abc")
+    files = inference_files(forest())
+    assert ask(mlflow_url, lambda registry: registry.digests(version)) == json.loads(version.tags["digests"])
+    assert ask(mlflow_url, lambda registry: registry.download(version, files)) == files
+
+
+def test_file_that_is_missing_or_too_large(mlflow_url: str, publisher: Publisher) -> None:
+    publisher.promote(publisher.publish(forest()))
+    version = production(publisher, mlflow_url)
+    assert version
+    with pytest.raises(RefusedError, match="a/b isn't among the version's artifacts") as refused:
+        ask(mlflow_url, lambda registry: registry.download(version, ["a/b"]))
+    assert refused.value.code == "file_missing"
+    with pytest.raises(RefusedError, match=r"inference/contract.json is larger than 100 bytes") as refused:
+        ask(mlflow_url, lambda registry: registry.download(version, [CONTRACT]), max_artifact_bytes=100)
+    assert refused.value.code == "file_too_large"
+
+
+def test_logged_model_is_found_by_its_source() -> None:
+    def logged_model(source: str, model_id: str = "") -> str | None:
+        made = ModelVersion(name="a", version="1", creation_timestamp=0, source=source, model_id=model_id)
+        return made.logged_model_id
+
+    assert logged_model("models:/m-0af1") == "m-0af1"
+    assert logged_model("mlflow-artifacts:/0/models/m-0af1/artifacts") == "m-0af1"
+    assert logged_model("mlflow-artifacts:/0/run/artifacts/model") is None
+    assert logged_model("anything", "m-5") == "m-5"
+
+
+def test_artifacts_behind_the_proxy() -> None:
+    assert proxied("mlflow-artifacts:/0/run/artifacts/model") == "0/run/artifacts/model"
+    assert proxied("mlflow-artifacts://host:5000/0/run") == "0/run"
+    assert proxied("http://host/api/2.0/mlflow-artifacts/artifacts/0/run") == "0/run"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/0", "/var/mlruns/0", "file:///var/0", "http://host/0"])
+def test_artifacts_elsewhere_are_refused(uri: str) -> None:
+    with pytest.raises(RefusedError, match="--artifacts-destination") as refused:
+        proxied(uri)
+    assert refused.value.code == "not_proxied"
+
+
+def test_nobody_there() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(UnavailableError, match=rf"MLflow at {url} can't be reached \(ConnectError"):
+        ask(url, Registry.production)
+
+
+def test_password_is_not_told() -> None:
+    with pytest.raises(UnavailableError) as unavailable:
+        ask(f"http://eve:secret@127.0.0.1:{free_port()}", Registry.production)
+    assert "secret" not in str(unavailable.value)
+
+
+class Somebody(BaseHTTPRequestHandler):
+    """A server that isn't MLflow."""
+
+    status = 200
+    body = b"<html>Welcome</html>"
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def somebody(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that answers every request so."""
+    status, body = request.param
+    handler = type("Handler", (Somebody,), {"status": status, "body": body})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("somebody", "text"),
+    [
+        ((200, b"<html>Welcome</html>"), "answered 200 to .*: <html>Welcome</html>"),
+        ((200, b"{}"), "answered 200 to .*: {}"),
+        ((403, b"Invalid Host header - possible DNS rebinding attack detected"), "answered 403 .*Invalid Host"),
+        ((403, b'{"error_code": "PERMISSION_DENIED"}'), "answered 403 .*PERMISSION_DENIED"),
+        ((404, b"not found"), "answered 404 .*not found"),
+        ((500, b"\xff\n\noops"), "answered 500 .*\ufffd oops"),
+    ],
+    indirect=["somebody"],
+)
+def test_other_answers_are_told(somebody: str, text: str) -> None:
+    with pytest.raises(UnavailableError, match=text):
+        ask(somebody, Registry.production)
