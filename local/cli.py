@@ -14,7 +14,6 @@ from local.clients.mlflow import Mlflow
 from local.clients.service import Service
 from local.errors import StackError
 from local.logs import follow, tail
-from local.orphans import stop_orphans
 from local.pipeline import Pipeline
 from local.progress import Progress
 from local.settings import Settings
@@ -114,9 +113,7 @@ def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
         return
     if not yes and not typer.confirm(f"Delete {settings.state_dir} with all databases, models and passwords?"):
         raise typer.Exit(1)
-    stack = Stack(settings)
-    stack.down()
-    stop_orphans(stack.config)
+    Stack(settings).down()
     shutil.rmtree(settings.state_dir)
     _out.print(f"Deleted {settings.state_dir}.")
 

@@ -16,6 +16,7 @@ class Layout:
         self.postgres = state / "postgres"
         self.s3 = state / "s3"
         self.s3_master = self.s3 / "master"
+        self.s3_ports = state / "s3-ports.json"
         self.airflow = state / "airflow"
         self.airflow_passwords = self.airflow / "passwords.json"
         self.serving_cache = state / "serving"

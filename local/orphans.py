@@ -8,7 +8,7 @@ from local.config import Config
 from local.environment import MARK
 from local.errors import StackError
 
-_PATIENCE = 20  # seconds, as supervisord's stopwaitsecs
+_PATIENCE = 10  # seconds; some hang on the closed pipe of their log
 
 
 def orphans(config: Config) -> list[psutil.Process]:

