@@ -13,7 +13,7 @@ class Settings(BaseSettings):
 
     schedule: str = Field(
         default="@weekly",
-        description="When the DAG retrains: a cron expression or a preset; `@once` or `@never` also work.",
+        description="When the DAG retrains: a cron expression or an Airflow preset; empty for only by hand.",
     )
     data_source: str = Field(
         default="palmerpenguins",

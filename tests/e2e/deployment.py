@@ -1,0 +1,135 @@
+"""A running stack as the end-to-end checks see it, however it is run."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg
+
+from local.clients.airflow import Airflow
+from local.clients.http import JsonApi
+from local.clients.mlflow import Mlflow
+from local.clients.service import Service
+from local.environment import BUCKET
+from local.settings import Settings
+from local.stack import Stack
+
+DAG = "penguins_training"
+PATIENCE = 300.0  # seconds
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where the services are, and what a check may do to them.
+
+    Attributes:
+        query: runs SQL in the database `penguins` and returns the rows.
+        upload: puts a text where a task can read it and returns what to give as the data source.
+        stop, start: end and begin one service by its name in the embedded stack.
+        identity: something that changes when the prediction service is restarted.
+    """
+
+    airflow: Airflow
+    airflow_api: JsonApi
+    mlflow: Mlflow
+    mlflow_api: JsonApi
+    service: Service
+    service_api: JsonApi
+    objects: Callable[[str], set[str]]
+    query: Callable[[str], list[tuple[Any, ...]]]
+    upload: Callable[[str, str], str]
+    stop: Callable[[str], None]
+    start: Callable[[str], None]
+    identity: Callable[[], object]
+
+    def run(self, **params: Any) -> tuple[str, dict[str, str]]:
+        """Trigger the DAG, wait for its end, and return the run's id and the state of every task."""
+        run = self.trigger(**params)
+        self.wait_until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end")
+        return run, self.task_states(run)
+
+    def trigger(self, **params: Any) -> str:
+        """Start a run of the DAG with these parameters; returns its id."""
+        body = {"logical_date": None, "conf": params}
+        return str(self.airflow_api.post(f"/api/v2/dags/{DAG}/dagRuns", body)["dag_run_id"])
+
+    def task_states(self, run: str) -> dict[str, str]:
+        """State by task, in the order of the DAG."""
+        return {task.name: str(task.state) for task in self.airflow.tasks(DAG, run)}
+
+    def log(self, run: str, name: str) -> str:
+        """What a task of a run has logged in its last try."""
+        task = next(task for task in self.airflow.tasks(DAG, run) if task.name == name)
+        return "\n".join(self.airflow.task_log(DAG, run, task))
+
+    @staticmethod
+    def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+        """Ask until it is so. Raises TimeoutError."""
+        deadline = time.monotonic() + patience
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {patience:.0f} s for {what}")
+            time.sleep(0.2)
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Deployment]:
+    """The whole embedded stack in `folder`, on free ports."""
+    with Stack(Settings.on_free_ports(folder / "state")).running() as stack:
+        credentials, urls = stack.config.credentials, stack.urls
+
+        def query(statement: str) -> list[tuple[Any, ...]]:
+            with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
+                return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+
+        def upload(name: str, text: str) -> str:
+            (folder / name).write_text(text)
+            return str(folder / name)
+
+        yield deployment(
+            airflow=(urls["airflow-api-server"], "admin", credentials.airflow_password),
+            mlflow=urls["mlflow"],
+            service=urls["api"],
+            s3=(urls["s3"], credentials.s3_access_key, credentials.s3_secret_key),
+            query=query,
+            upload=upload,
+            stop=stack.stop,
+            start=stack.start,
+            identity=lambda: stack.states()["api"].pid,
+        )
+
+
+def deployment(
+    airflow: tuple[str, str, str], mlflow: str, service: str, s3: tuple[str, str, str], **abilities: Any
+) -> Deployment:
+    """A deployment from its addresses and logins: (address, user, password) of Airflow and of S3."""
+    address, user, password = airflow
+    airflow_api = JsonApi(address)
+    airflow_api.authorize(airflow_api.post("/auth/token", {"username": user, "password": password})["access_token"])
+    return Deployment(
+        airflow=Airflow(address, user, password),
+        airflow_api=airflow_api,
+        mlflow=Mlflow(mlflow),
+        mlflow_api=JsonApi(mlflow),
+        service=Service(service),
+        service_api=JsonApi(service),
+        objects=lambda prefix: _objects(s3, prefix),
+        **abilities,
+    )
+
+
+def _objects(s3: tuple[str, str, str], prefix: str) -> set[str]:
+    address, access_key, secret_key = s3
+    client = boto3.client(
+        "s3",
+        endpoint_url=address,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return {item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])}

@@ -1,0 +1,195 @@
+"""The main job, on the whole stack and from outside: HTTP, SQL and S3 only."""
+
+from typing import Any
+
+import pytest
+
+from local.errors import StackError
+from local.pipeline import DAG, EXPERIMENT, MODEL, PENGUIN
+from tests.e2e.deployment import Deployment
+
+HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
+ROW = "Adelie,Torgersen,39.1,18.7,181,3750,male,2007\n"
+TASKS = ["load_raw", "preprocess", "grid_train", "register_best"]
+
+
+def runs_of(deployment: Deployment, run: str) -> list[dict[str, Any]]:
+    experiment = deployment.mlflow_api.get("/api/2.0/mlflow/experiments/get-by-name", experiment_name=EXPERIMENT)
+    found = deployment.mlflow_api.post(
+        "/api/2.0/mlflow/runs/search",
+        {
+            "experiment_ids": [experiment["experiment"]["experiment_id"]],
+            "filter": f"tags.dag_run_id = '{run}'",
+            "max_results": 1000,
+        },
+    )
+    return list(found.get("runs", []))
+
+
+def children_of(deployment: Deployment, run: str) -> list[dict[str, Any]]:
+    return [found for found in runs_of(deployment, run) if "mlflow.parentRunId" in tags(found["data"])]
+
+
+def tags(item: dict[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in item.get("tags", [])}
+
+
+def versions(deployment: Deployment) -> list[dict[str, Any]]:
+    found = deployment.mlflow_api.get("/api/2.0/mlflow/model-versions/search", filter=f"name = '{MODEL}'")
+    return list(found.get("model_versions", []))
+
+
+def aliases(deployment: Deployment) -> dict[str, str]:
+    found = deployment.mlflow_api.get("/api/2.0/mlflow/registered-models/get", name=MODEL)
+    return {alias["alias"]: alias["version"] for alias in found["registered_model"]["aliases"]}
+
+
+def point_production_at(deployment: Deployment, version: str) -> None:
+    body = {"name": MODEL, "alias": "production", "version": version}
+    deployment.mlflow_api.post("/api/2.0/mlflow/registered-models/alias", body)
+
+
+def test_the_dag_explains_itself(deployment: Deployment) -> None:
+    dag = deployment.airflow_api.get(f"/api/v2/dags/{DAG}/details")
+    assert (dag["is_paused"], dag["catchup"], dag["max_active_runs"]) == (False, False, 1)
+    assert dag["timetable_summary"] == "0 0 * * 0"
+    assert "load_raw" in dag["doc_md"]
+    assert set(dag["params"]) == {"source", "grid", "cv_folds", "holdout_share", "seed"}
+    assert all(param["description"] for param in dag["params"].values())
+
+
+def test_a_run_goes_through_the_four_tasks_in_order(deployment: Deployment, first_run: str) -> None:
+    assert deployment.task_states(first_run) == dict.fromkeys(TASKS, "success")
+    assert [task.name for task in deployment.airflow.tasks(DAG, first_run)] == TASKS
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_tables_hold_the_penguins(deployment: Deployment) -> None:
+    assert deployment.query("SELECT count(*) FROM penguins_raw") == [(344,)]
+    assert deployment.query("SELECT count(*) FROM penguins_processed") == [(342,)]
+    labels = "SELECT species, label FROM penguins_processed GROUP BY 1, 2 ORDER BY 2"
+    assert deployment.query(labels) == [("Adelie", 0), ("Chinstrap", 1), ("Gentoo", 2)]
+
+
+def test_every_candidate_is_a_run_with_its_model_in_the_bucket(deployment: Deployment, first_run: str) -> None:
+    children = children_of(deployment, first_run)
+    parents = [run for run in runs_of(deployment, first_run) if run not in children]
+    assert (len(parents), len(children)) == (1, 24)
+    for run in children:
+        assert {param["key"] for param in run["data"]["params"]} == {"max_depth", "min_samples_split", "n_estimators"}
+        assert {"cv_accuracy_mean", "holdout_accuracy", "holdout_f1_macro", "holdout_log_loss"} <= {
+            metric["key"] for metric in run["data"]["metrics"]
+        }
+        (output,) = run["outputs"]["model_outputs"]
+        prefix = f"{run['info']['experiment_id']}/models/{output['model_id']}/artifacts/"
+        assert {"MLmodel", "model.pkl"} <= deployment.objects(prefix)
+    assert {"plots/grid.png", "plots/confusion_matrix.png", "plots/importances.png"} <= deployment.objects(
+        f"{parents[0]['info']['experiment_id']}/{parents[0]['info']['run_id']}/artifacts/"
+    )
+
+
+def test_the_best_is_in_production_and_answers(deployment: Deployment, first_run: str) -> None:
+    (version,) = [version for version in versions(deployment) if tags(version)["dag_run_id"] == first_run]
+    assert version["current_stage"] == "Production"
+    assert aliases(deployment)["production"] == version["version"]
+    deployment.wait_until(lambda: deployment.service.version() == version["version"], "the service to follow")
+    answer = deployment.service.predict(PENGUIN)
+    assert answer["prediction"] in ([0], [1], [2])
+    assert answer["species"] == [["Adelie", "Chinstrap", "Gentoo"][answer["prediction"][0]]]
+    assert sum(answer["probabilities"][0].values()) == pytest.approx(1, abs=1e-3)
+    assert answer["model_version"] == version["version"]
+
+
+def test_a_second_run_ties_and_keeps_the_champion(deployment: Deployment, first_run: str) -> None:
+    champion = deployment.mlflow.production(MODEL)
+    assert champion is not None
+    run, states = deployment.run()
+    assert run != first_run
+    assert set(states.values()) == {"success"}
+    assert aliases(deployment)["production"] == champion.number
+    made = deployment.mlflow.version_of(MODEL, run)
+    assert made is not None
+    assert "not better than version" in made.tags["reason"]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_another_version_is_served_without_a_restart(deployment: Deployment) -> None:
+    newest, oldest = (versions(deployment)[index]["version"] for index in (0, -1))
+    assert newest != oldest
+    identity = deployment.identity()
+    for version in (newest, oldest, newest):
+        point_production_at(deployment, version)
+        deployment.wait_until(lambda version=version: deployment.service.version() == version, "the swap", 30)
+        assert deployment.service.predict(PENGUIN)["model_version"] == version
+    assert deployment.identity() == identity
+    point_production_at(deployment, oldest)
+
+
+def test_clearing_a_run_makes_nothing_twice(deployment: Deployment, first_run: str) -> None:
+    def everything() -> tuple[object, ...]:
+        runs = sorted(run["info"]["run_id"] for run in runs_of(deployment, first_run))
+        rows = deployment.query("SELECT count(*), sum(source_row), sum(body_mass_g) FROM penguins_processed")
+        return runs, rows, len(versions(deployment)), aliases(deployment)["production"]
+
+    before = everything()
+    body = {"dag_run_id": first_run, "dry_run": False, "only_failed": False, "reset_dag_runs": True}
+    deployment.airflow_api.post(f"/api/v2/dags/{DAG}/clearTaskInstances", body)
+    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run")
+    assert all(task.attempt == 2 for task in deployment.airflow.tasks(DAG, first_run))
+    assert everything() == before
+
+
+BROKEN = {
+    "wrong_column": (HEADER.replace("sex", "gender") + ROW, "the header has unknown 'gender'"),
+    "wrong_type": (HEADER + ROW.replace("181", "tall"), "row 1: flipper_length_mm: 'tall' is not a number"),
+    "empty": ("", "the file is empty"),
+    "third_broken": (HEADER + ROW * 7 + ROW.replace("3750", "x") * 3, "3 of 10 rows (30.0%) break the data contract"),
+}
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_fails_load_raw_and_changes_nothing(deployment: Deployment, name: str) -> None:
+    text, message = BROKEN[name]
+    before = (aliases(deployment)["production"], deployment.query("SELECT count(*) FROM penguins_raw"))
+    run, states = deployment.run(source=deployment.upload(f"{name}.csv", text))
+    assert states == {"load_raw": "failed", **dict.fromkeys(TASKS[1:], "upstream_failed")}
+    log = deployment.log(run, "load_raw")
+    assert message in log
+    assert "Traceback" not in log
+    assert "Error:" not in log
+    assert (aliases(deployment)["production"], deployment.query("SELECT count(*) FROM penguins_raw")) == before
+
+
+@pytest.mark.usefixtures("first_run")
+def test_an_unusable_grid_is_refused_before_training(deployment: Deployment) -> None:
+    run, states = deployment.run(grid={"n_estimators": [10], "trees": [1]})
+    assert states["grid_train"] == "failed"
+    assert "grid: unknown hyperparameter trees. Allowed are bootstrap" in deployment.log(run, "grid_train")
+    assert runs_of(deployment, run) == []
+
+
+@pytest.mark.parametrize(
+    "params", [{"cv_folds": 1}, {"holdout_share": 1.5}, {"seed": "x"}, {"grid": {"max_depth": 3}}, {"source": ""}]
+)
+def test_a_parameter_of_the_wrong_kind_is_refused_at_the_trigger(
+    deployment: Deployment, params: dict[str, Any]
+) -> None:
+    with pytest.raises(StackError, match=f"answered 400: .*{next(iter(params))}"):
+        deployment.trigger(**params)
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("down", ["mlflow", "s3"])
+def test_a_service_that_goes_down_in_grid_train_is_waited_for(
+    deployment: Deployment, down: str, request: pytest.FixtureRequest
+) -> None:
+    run = deployment.trigger()
+    deployment.wait_until(lambda: bool(children_of(deployment, run)), "the first candidate")
+    request.addfinalizer(lambda: deployment.start(down))
+    deployment.stop(down)
+    deployment.wait_until(lambda: deployment.task_states(run)["grid_train"] == "up_for_retry", "the retry")
+    deployment.start(down)
+    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the run")
+    assert len(children_of(deployment, run)) == 24
+    assert len([version for version in versions(deployment) if tags(version)["dag_run_id"] == run]) == 1
