@@ -13,7 +13,7 @@ from serving.model import LoadedModel, Origin
 from serving.refusals import Code
 from serving.watcher import Outcome, Watcher
 
-METRIC_PREFIX = "holdout_"
+METRIC_PREFIXES = ("holdout_", "cv_")
 
 router = APIRouter(tags=["status"])
 
@@ -41,7 +41,9 @@ class Served(BaseModel):
     run_id: str = Field(description="MLflow run that made it.")
     features: list[Feature] = Field(description="Input, with the ranges seen in training.")
     species: list[str] = Field(description="Output, in the order of the labels.")
-    metrics: dict[str, float] = Field(description="Judged on the hold-out.", examples=[{"holdout_accuracy": 0.99}])
+    metrics: dict[str, float] = Field(
+        description="Judged on the hold-out and in cross-validation.", examples=[{"holdout_accuracy": 0.99}]
+    )
     lineage: dict[str, str] = Field(description="The version's other tags.", examples=[{"dag_run_id": "…"}])
 
 
@@ -135,6 +137,6 @@ def _refused(watcher: Watcher) -> RefusedVersion | None:
 
 def _is_metric(name: str, value: str) -> bool:
     try:
-        return name.startswith(METRIC_PREFIX) and isfinite(float(value))
+        return name.startswith(METRIC_PREFIXES) and isfinite(float(value))
     except ValueError:
         return False

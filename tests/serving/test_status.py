@@ -14,6 +14,7 @@ TAGS = {
     "git_commit": "abc",
     "holdout_accuracy": "0.9855",
     "holdout_log_loss": "0.05",
+    "cv_accuracy_mean": "0.97",
     "holdout_note": "fine",
 }
 
@@ -49,7 +50,7 @@ def test_model(publisher: Publisher, start: Start) -> None:
     assert (model["version"], model["engine"], model["origin"]) == (version, "onnxruntime", "registry")
     assert model["run_id"] == publisher.client.get_model_version(publisher.model_name, version).run_id
     assert (model["features"], model["species"]) == (features(), SPECIES)
-    assert model["metrics"] == {"holdout_accuracy": 0.9855, "holdout_log_loss": 0.05}
+    assert model["metrics"] == {"holdout_accuracy": 0.9855, "holdout_log_loss": 0.05, "cv_accuracy_mean": 0.97}
     assert model["lineage"] == {"dag_run_id": "manual__1", "git_commit": "abc", "holdout_note": "fine"}
     for at in (model["loaded_at"], status["last_poll"]["at"]):
         assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(at) < timedelta(minutes=1)
