@@ -39,7 +39,7 @@ def _plain_errors(command: Callable[Parameters, None]) -> Callable[Parameters, N
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except StackError as error:
+        except (StackError, OSError) as error:  # OSError: a directory we may not write to, a full disk
             _err.print(str(error), style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error
         except ValidationError as error:

@@ -11,6 +11,7 @@ from local.ports import free_ports
 REPO = Path(__file__).resolve().parent.parent
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+ConsolePort = Annotated[int, Field(ge=1, le=65535 - 10_000)]
 
 
 class Settings(BaseSettings):
@@ -22,9 +23,8 @@ class Settings(BaseSettings):
     mlflow_port: Port = Field(default=5001, description="Port of the MLflow UI and API on 127.0.0.1.")
     api_port: Port = Field(default=8000, description="Port of the prediction service on 127.0.0.1.")
     s3_port: Port = Field(default=9000, description="Port of the S3 API on 127.0.0.1.")
-    s3_console_port: Port = Field(
+    s3_console_port: ConsolePort = Field(
         default=9001,
-        le=55535,
         description="Port of the S3 server's console on 127.0.0.1. The one 10000 above it is used, too.",
     )
     postgres_port: Port = Field(default=15432, description="Port of PostgreSQL on 127.0.0.1.")

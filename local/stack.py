@@ -109,8 +109,7 @@ class Stack:
         check_ports(self.config, wanted)
         seaweed.choose_ports(self.config)
         self.programs = all_programs(self.config)
-        if any(program.name == "postgres" for program in wanted):
-            postgres.initialise(self.config)
+        postgres.initialise(self.config)
         passwords = json.dumps({"admin": self.config.credentials.airflow_password})
         write_private(self.config.layout.airflow_passwords, passwords)
         self._supervisor.launch(self.programs.values())

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from local.config import Config
 from local.errors import StackError
@@ -49,6 +49,11 @@ class Starter:
             for program in programs:
                 needs = [futures[name] for name in program.needs]
                 futures[program.name] = pool.submit(self._start_after, program, needs)
+            try:
+                wait(futures.values())
+            except KeyboardInterrupt:
+                self._abort.set()  # or leaving the pool would wait for programs nobody waits for
+                raise
         errors = [error for future in futures.values() if (error := future.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, _AbortedError)):
             raise error

@@ -161,7 +161,7 @@ def _section(config: Config, program: Program) -> dict[str, str]:
         "killasgroup": "true",
         "stopwaitsecs": "20",
         "redirect_stderr": "true",
-        "stdout_logfile": str(config.layout.log(program.name)),
+        "stdout_logfile": _escaped(str(config.layout.log(program.name))),  # the one option it expands twice
         **{f"stdout_logfile_{limit}": value for limit, value in _LOG_LIMITS.items()},
     }
 

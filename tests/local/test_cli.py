@@ -1,0 +1,68 @@
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from local.cli import app
+from local.settings import Settings
+from tests.local.conftest import command
+
+COMMANDS = ("up", "down", "status", "logs", "clean", "run")
+
+
+@pytest.fixture
+def unused(tmp_path):
+    return Settings.on_free_ports(tmp_path / "state")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name):
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_without_a_stack_nothing_is_created(unused):
+    assert "isn't running" in command(unused, "status").stderr
+    assert "isn't running" in command(unused, "down").stdout
+    assert "never started" in command(unused, "logs").stderr
+    assert "nothing to delete" in command(unused, "clean").stdout
+    assert not unused.state_dir.exists()
+
+
+def test_up_on_a_running_stack_says_so(whole):
+    result = command(whole.config.settings, "up")
+    assert result.returncode == 0
+    assert "running already" in result.stdout
+    assert whole.config.credentials.airflow_password in result.stdout
+    assert whole.urls["mlflow"] in result.stdout
+
+
+def test_status_shows_every_program_and_the_memory(whole):
+    shown = command(whole.config.settings, "status").stdout
+    for name, program in whole.programs.items():
+        if not program.once:
+            assert re.search(rf"^{name} +running +\d+:\d\d:\d\d +\d+ MB", shown, re.MULTILINE)
+    total = re.search(r"total +([\d,]+) MB", shown)
+    assert total is not None
+    assert 500 < int(total.group(1).replace(",", "")) < 3500
+
+
+def test_logs_of_one_program(whole):
+    shown = command(whole.config.settings, "logs", "postgres").stdout
+    assert "database system is ready to accept connections" in shown
+    assert "mlflow.log" not in shown
+
+
+def test_logs_of_an_unknown_program(whole):
+    result = command(whole.config.settings, "logs", "nonsense")
+    assert result.returncode == 1
+    assert "there is no program nonsense; there are: postgres" in result.stderr
+
+
+def test_clean_asks_first_and_deletes_only_after_yes(unused):
+    unused.state_dir.mkdir()
+    assert command(unused, "clean").returncode != 0
+    assert unused.state_dir.exists()
+    assert command(unused, "clean", "--yes").returncode == 0
+    assert not unused.state_dir.exists()

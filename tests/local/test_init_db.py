@@ -1,0 +1,113 @@
+"""init-db on the PostgreSQL of the shared stack."""
+
+import os
+import subprocess
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from local import environment, postgres
+from local.settings import REPO
+from local.stack import Stack
+
+ROLES = ("airflow", "mlflow", "penguins")
+
+
+def apply(stack: Stack, **variables: str) -> None:
+    settings = os.environ | environment.init_db(stack.config, str(postgres.BIN)) | variables
+    subprocess.run([REPO / "init-db" / "apply.sh"], env=settings, check=True, capture_output=True)
+
+
+def connect(stack: Stack, role: str, database: str) -> psycopg.Connection:
+    url = stack.config.database_url(role)
+    return psycopg.connect(url.removesuffix(role) + database)
+
+
+def shape(stack: Stack) -> list[tuple]:
+    """Everything that init-db makes: tables with their comments, grants, owners."""
+    with connect(stack, "penguins", "penguins") as connection:
+        columns = connection.execute(
+            """SELECT table_name, column_name, data_type, is_nullable,
+                      col_description(table_name::regclass, ordinal_position), obj_description(table_name::regclass)
+               FROM information_schema.columns WHERE table_schema = 'public' AND table_name IN
+                   ('penguins_raw', 'penguins_processed', 'penguins_rejected') ORDER BY 1, ordinal_position"""
+        ).fetchall()
+        databases = connection.execute(
+            "SELECT datname, datdba::regrole::text, datacl::text FROM pg_database ORDER BY 1"
+        ).fetchall()
+    return columns + databases
+
+
+def test_a_role_owns_its_database(stack):
+    for role in ROLES:
+        with connect(stack, role, role) as connection:
+            connection.execute("CREATE TABLE mine (x int)")
+            connection.execute("DROP TABLE mine")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("database", [*ROLES, "postgres", "template1"])
+def test_a_role_cant_connect_to_another_database(stack, role, database):
+    if role == database:
+        pytest.skip("its own")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        connect(stack, role, database)
+
+
+def test_a_wrong_password_is_refused(stack):
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(stack.config.database_url("penguins"), password="wrong")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_have_no_more_rights_than_they_need(stack, role):
+    with connect(stack, role, role) as connection:
+        rights = (
+            "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %s"
+        )
+        assert not any(connection.execute(rights, [role]).fetchone())
+
+
+def test_the_second_time_changes_nothing(stack):
+    before = shape(stack)
+    apply(stack)
+    assert shape(stack) == before
+    assert any("millimetres" in (row[4] or "") for row in before if len(row) == 6)
+
+
+def test_data_survives(stack):
+    with connect(stack, "penguins", "penguins") as connection:
+        insert = "INSERT INTO penguins_rejected VALUES (1, 'test_init_db', 'kept', '{}')"
+        connection.execute(insert)
+    apply(stack)
+    with connect(stack, "penguins", "penguins") as connection:
+        deleted = connection.execute("DELETE FROM penguins_rejected WHERE task = 'test_init_db' RETURNING reason")
+        assert deleted.fetchall() == [("kept",)]
+
+
+def test_a_rotated_password_takes_effect(stack):
+    new = 'it\'s "new" \\ 100%'
+    try:
+        apply(stack, MLFLOW_DB_PASSWORD=new)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            connect(stack, "mlflow", "mlflow")
+        port = stack.config.settings.postgres_port
+        psycopg.connect(host="127.0.0.1", port=port, user="mlflow", dbname="mlflow", password=new).close()
+    finally:
+        apply(stack)
+    connect(stack, "mlflow", "mlflow").close()
+
+
+def test_the_pipelines_role_owns_the_tables(stack):
+    with connect(stack, "penguins", "penguins") as connection:
+        for table in ("penguins_raw", "penguins_processed", "penguins_rejected"):
+            connection.execute(SQL("ALTER TABLE {} ADD COLUMN x int").format(Identifier(table)))
+        connection.rollback()
+
+
+@pytest.mark.parametrize("variable", ["AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "PENGUINS_DB_PASSWORD"])
+def test_a_missing_password_stops_it(stack, variable):
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        apply(stack, **{variable: ""})
+    assert variable in failure.value.stderr.decode()

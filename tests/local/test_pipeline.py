@@ -1,0 +1,60 @@
+"""The command `run`, and the clients it is made of, on the whole stack with the real DAG."""
+
+import json
+
+import httpx
+import pytest
+
+from local.clients.airflow import Airflow
+from local.clients.mlflow import Mlflow
+from local.clients.service import Service
+from local.errors import StackError
+from local.pipeline import DAG, EXPERIMENT, MODEL
+from tests.local.conftest import command, eventually
+
+
+@pytest.fixture(scope="module")
+def airflow(whole):
+    return Airflow(whole.urls["airflow-api-server"], "admin", whole.config.credentials.airflow_password)
+
+
+@pytest.fixture(scope="module")
+def output(whole):
+    result = command(whole.config.settings, "run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_run_shows_the_tasks_the_candidates_and_a_prediction(whole, output):
+    for task in ("load_raw", "preprocess", "grid_train", "register_best"):
+        assert f"{task:<24} success" in output
+    assert "24 candidates" in output
+    assert "version 1 is in Production now; before it was nothing" in output
+    assert f"curl {whole.urls['api']}/predict" in output
+    answer = json.loads(output[output.index("\n{") : output.index("\n}") + 2])
+    assert answer["model_version"] == "1"
+
+
+@pytest.mark.usefixtures("output")
+def test_the_clients_agree_on_the_version(whole):
+    production = Mlflow(whole.urls["mlflow"]).production(MODEL)
+    assert production is not None
+    assert production.number == Service(whole.urls["api"]).version() == "1"
+    assert len(Mlflow(whole.urls["mlflow"]).children(EXPERIMENT, production.tags["dag_run_id"])) == 24
+
+
+def test_a_wrong_password_is_told(whole):
+    with pytest.raises(StackError, match="answered 401"):
+        Airflow(whole.urls["airflow-api-server"], "admin", "wrong")
+
+
+def test_the_log_of_a_failed_task_says_why(whole, airflow):
+    api = httpx.Client(base_url=whole.urls["airflow-api-server"])
+    login = {"username": "admin", "password": whole.config.credentials.airflow_password}
+    api.headers["Authorization"] = f"Bearer {api.post('/auth/token', json=login).json()['access_token']}"
+    body = {"logical_date": None, "conf": {"source": "/nowhere/penguins.csv"}}
+    run = api.post(f"/api/v2/dags/{DAG}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
+    assert eventually(lambda: airflow.run_state(DAG, run) == "failed")
+    first = airflow.tasks(DAG, run)[0]
+    assert (first.name, first.state) == ("load_raw", "failed")
+    assert "/nowhere/penguins.csv" in "\n".join(airflow.task_log(DAG, run, first))

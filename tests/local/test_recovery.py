@@ -1,0 +1,87 @@
+"""After a crash: what is left running, and what is left on the disk."""
+
+import os
+import signal
+
+import boto3
+import psutil
+import psycopg
+import pytest
+
+from local.environment import BUCKET
+from local.orphans import orphans
+from local.settings import Settings
+from local.stack import Stack
+from tests.local.conftest import eventually
+
+
+@pytest.fixture
+def small(tmp_path):
+    stack = Stack(Settings.on_free_ports(tmp_path / "state"))
+    with stack.running("init-db", "s3"):
+        yield stack
+
+
+def crash(stack: Stack) -> None:
+    supervisord = psutil.Process(int((stack.config.layout.state / "supervisord.pid").read_text()))
+    supervisord.send_signal(signal.SIGKILL)
+    supervisord.wait(10)
+
+
+def bucket(stack: Stack):
+    credentials = stack.config.credentials
+    return boto3.resource(
+        "s3",
+        endpoint_url=stack.urls["s3"],
+        region_name="us-east-1",
+        aws_access_key_id=credentials.s3_access_key,
+        aws_secret_access_key=credentials.s3_secret_key,
+    ).Bucket(BUCKET)
+
+
+def test_up_works_after_supervisord_was_killed_and_keeps_the_data(small):
+    with psycopg.connect(small.config.database_url("penguins")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS x")
+    bucket(small).put_object(Key="kept", Body=b"1" * 5_000_000)
+    crash(small)
+    assert len(orphans(small.config)) >= 2
+    assert small.states() == {}
+
+    assert small.up("init-db", "s3") is True
+
+    with psycopg.connect(small.config.database_url("penguins")) as connection:
+        assert connection.execute("SELECT x FROM kept").fetchall() == [(1,)]
+    assert bucket(small).Object("kept").content_length == 5_000_000
+
+
+def test_down_stops_what_a_crash_left(small):
+    crash(small)
+    assert small.down() is True
+    assert orphans(small.config) == []
+    assert not small.config.layout.run.exists()
+    assert small.down() is False
+
+
+def test_up_works_after_a_reboot(small):
+    crash(small)
+    for process in orphans(small.config):
+        process.kill()
+    assert eventually(lambda: not orphans(small.config))
+    pid_file = small.config.layout.postgres / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))  # the number is another process's now
+    small.config.layout.remove_run()  # the temporary directory was emptied
+    assert small.up("init-db", "s3") is True
+
+
+def test_another_stacks_processes_are_left_alone(small, tmp_path):
+    other = Stack(Settings.on_free_ports(tmp_path / "other"))
+    before = {name: state.pid for name, state in small.states().items()}
+    assert other.down() is False
+    assert {name: state.pid for name, state in small.states().items()} == before
+
+
+def test_a_deep_state_directory_works(tmp_path):
+    deep = tmp_path / ("a directory with 100% 'ugly' name" * 3) / ("x" * 60)
+    with Stack(Settings.on_free_ports(deep)).running("init-db", "s3") as stack:
+        assert stack.states()["postgres"].state in ("STARTING", "RUNNING")

@@ -1,0 +1,40 @@
+import configparser
+import shlex
+
+import pytest
+from supervisor.datatypes import dict_of_key_value_pairs
+
+from local.config import Config
+from local.errors import StackError
+from local.programs import Program
+from local.settings import Settings
+from local.stack import Stack
+from local.supervisor import configuration
+
+
+def parsed(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(inline_comment_prefixes=(";", "#"), interpolation=None)
+    parser.read_string(text)
+    return parser
+
+
+def test_nothing_is_told_to_listen_on_every_interface(tmp_path):
+    stack = Stack(Settings.on_free_ports(tmp_path))
+    text = configuration(stack.config, stack.programs.values())
+    assert "0.0.0.0" not in text  # noqa: S104
+    assert len([section for section in parsed(text).sections() if section.startswith("program:")]) == 10
+
+
+def test_commands_and_variables_arrive_as_they_were(tmp_path):
+    command = ("/a path/with 'quotes'", "100%", "--name=value")
+    variables = {"SPACE": "a b", "QUOTE": "it's", "PERCENT": "50%", "EMPTY": "", "URL": "postgresql://u:p@h:1/d"}
+    text = configuration(Config.of(Settings.on_free_ports(tmp_path)), [Program("p", command, variables)])
+    section = parsed(text)["program:p"]
+    assert tuple(shlex.split(section["command"].replace("%%", "%"))) == command
+    assert dict_of_key_value_pairs(section["environment"].replace("%%", "%")) == variables
+
+
+@pytest.mark.parametrize("value", ["both ' and \"", "a #b", "a ;b", "two\nlines"])
+def test_what_cant_be_written_is_refused(tmp_path, value):
+    with pytest.raises(StackError, match="can't be given"):
+        configuration(Config.of(Settings.on_free_ports(tmp_path)), [Program("p", ("true",), {"NAME": value})])
