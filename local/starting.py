@@ -72,6 +72,8 @@ class Starter:
                 raise _AbortedError(f"{program.name} wasn't started")
         try:
             self._start(program)
+        except _AbortedError:
+            raise
         except Exception:
             self._abort.set()
             self._report(program.name, "failed")
