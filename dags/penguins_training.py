@@ -60,6 +60,14 @@ PARAMS = {
         title="Hold-out",
         description="Share of the rows that no candidate learns from, to judge versions on.",
     ),
+    "shards": Param(
+        1,
+        type="integer",
+        minimum=1,
+        maximum=1000,
+        title="Shards",
+        description="Parts that the grid is cut into; workers train them at the same time. The result is the same.",
+    ),
     "seed": Param(
         42,
         type="integer",
@@ -93,20 +101,24 @@ def penguins_training() -> None:
 
     @task(**RETRIES)
     @plainly
-    def preprocess() -> dict[str, Any]:
+    def preprocess(params: dict[str, Any]) -> dict[str, Any]:
         """Clean and encode penguins_raw into penguins_processed."""
         from penguins import database, preprocessing
 
         with database.connect() as connection:
-            return asdict(preprocessing.preprocess(connection, settings().max_rejected_share))
+            report = preprocessing.preprocess(connection, settings().max_rejected_share)
+        return {**asdict(report), "shards": list(range(params["shards"]))}
 
     @task(**RETRIES)
     @plainly
-    def grid_train(params: dict[str, Any]) -> dict[str, Any]:
-        """Fit, judge and log every candidate of the grid."""
-        from penguins import training
+    def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
+        """Fit, judge and log every candidate of the grid, or of one shard of it."""
+        from penguins import database, training
 
-        return asdict(training.grid_train(read(params), params["grid"], params["cv_folds"], dag_run_id()))
+        data, grid, folds = read(params), params["grid"], params["cv_folds"]
+        with database.connect() as connection, database.alone(connection, dag_run_id()):
+            parent = training.open_run(data, grid, folds, dag_run_id())
+        return asdict(training.grid_train(data, grid, folds, parent, shard, params["shards"]))
 
     @task(**RETRIES)
     @plainly
@@ -116,7 +128,9 @@ def penguins_training() -> None:
 
         return asdict(registration.register_best(read(params), dag_run_id()))
 
-    load_raw() >> preprocess() >> grid_train() >> register_best()
+    processed = preprocess()
+    trained = grid_train.expand(shard=processed["shards"])
+    load_raw() >> processed >> trained >> register_best()
 
 
 def read(params: dict[str, Any]) -> Any:

@@ -17,3 +17,11 @@ def connect() -> Iterator[Connection[Any]]:
     with closing(cast("Connection[Any]", hook.get_conn())) as connection:
         connection.autocommit = True
         yield connection
+
+
+@contextmanager
+def alone(connection: Connection[Any], what: str) -> Iterator[None]:
+    """Do something that only one process may do at a time, on whatever machine: others wait here."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [what])
+        yield

@@ -41,11 +41,13 @@ class Dataset:
     seed: int
 
     def folds(self, count: int) -> list[Fold]:
-        """Stratified cross-validation folds of the training part, as positions in the whole.
+        """Stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.
 
         Raises:
             UserError: a species has fewer training rows than there are folds.
         """
+        if count == 0:
+            return []
         fewest = int(np.bincount(self.labels[self.train]).min())
         if count > fewest:
             raise UserError(f"cv_folds={count}: a species has only {fewest} training rows. Use at most {fewest} folds.")

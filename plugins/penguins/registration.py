@@ -60,6 +60,8 @@ def register_best(data: Dataset, dag_run_id: str) -> RegisterReport:
         promotion.promote(version, verdict.reason, by=f"register_best of {dag_run_id}")
     else:
         promotion.refuse(version, verdict.reason)
+    if parent := tracking.find_parent(dag_run_id):
+        client().set_terminated(parent.info.run_id)
     return RegisterReport(version.version, verdict.promote, verdict.reason)
 
 

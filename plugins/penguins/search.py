@@ -59,7 +59,7 @@ def search(data: Dataset, grid: Sequence[Candidate], folds: Sequence[Fold], jobs
     names = list(data.features.columns)
     work = [
         delayed(_fit_cell)(cell, features, data.labels, split, data.seed, names if split is splits[-1] else None)
-        for cell in _cells(grid)
+        for cell in cells(grid)
         for split in splits
     ]
     waiting: dict[str, list[_Stage]] = defaultdict(list)
@@ -71,13 +71,13 @@ def search(data: Dataset, grid: Sequence[Candidate], folds: Sequence[Fold], jobs
                 yield _summary(waiting.pop(stage.candidate.name))
 
 
-def _cells(grid: Sequence[Candidate]) -> list[list[Candidate]]:
+def cells(grid: Sequence[Candidate]) -> list[list[Candidate]]:
     """Candidates that share a fit, each group in the order of its number of trees."""
-    cells: dict[str, list[Candidate]] = defaultdict(list)
+    found: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in grid:
         rest = {name: value for name, value in candidate.params.items() if name != "n_estimators"}
-        cells[Candidate(rest).name].append(candidate)
-    return [sorted(cell, key=lambda candidate: candidate.trees) for cell in cells.values()]
+        found[Candidate(rest).name].append(candidate)
+    return [sorted(cell, key=lambda candidate: candidate.trees) for cell in found.values()]
 
 
 def _fit_cell(
@@ -127,7 +127,8 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 def _summary(stages: Sequence[_Stage]) -> Fitted:
     model, whole = next((stage.model, stage) for stage in stages if stage.model is not None)
-    folds = [stage.metrics for stage in stages if stage.model is None]
+    # sorted: in which order the folds were done must not show, not even in the last digit of a mean
+    folds = sorted((stage.metrics for stage in stages if stage.model is None), key=lambda fold: tuple(fold.values()))
     metrics: dict[str, Any] = {f"holdout_{name}": value for name, value in whole.metrics.items()}
     if folds:
         metrics |= {f"cv_{name}_mean": float(np.mean([fold[name] for fold in folds])) for name in whole.metrics}

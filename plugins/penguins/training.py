@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from penguins import recording, tracking
 from penguins.dataset import Dataset
 from penguins.grid import Candidate, Grid, candidates
-from penguins.search import Fitted, search
+from penguins.search import Fitted, cells, search
 from penguins.settings import settings
 
 log = logging.getLogger(__name__)
@@ -33,42 +33,57 @@ class TrainReport:
     kept: int
 
 
-def grid_train(data: Dataset, grid: Grid, cv_folds: int, dag_run_id: str) -> TrainReport:
-    """Train the grid and leave one finished run for each candidate under the parent run of `dag_run_id`.
+def open_run(data: Dataset, grid: Grid, cv_folds: int, dag_run_id: str) -> Run:
+    """The parent run that the candidates of `dag_run_id` belong to; it is to be opened by one caller at a time.
 
-    Called again for the same DAG run it keeps the candidates that are finished and made from the
-    same data, parameters and split, discards the others, and fits only what is missing.
-
-    Args:
-        cv_folds: folds of the cross-validation in the training part; 0 to judge on the hold-out only.
+    Candidates that an earlier try made of other data or with other parameters are discarded.
 
     Raises:
         UserError: the grid or the number of folds can't be used.
     """
-    wanted = {_fingerprint(candidate, data, cv_folds): candidate for candidate in candidates(grid)}
-    folds = data.folds(cv_folds) if cv_folds else []
+    wanted = {_fingerprint(candidate, data, cv_folds) for candidate in candidates(grid)}
+    data.folds(cv_folds)
     params = {"grid": dict(grid), "cv_folds": cv_folds, "seed": data.seed, "holdout_rows": len(data.holdout)}
     parent = tracking.open_parent(dag_run_id, params, data)
-    kept = _keep(dag_run_id, wanted)
+    recording.discard([run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in wanted])
+    return parent
+
+
+def grid_train(data: Dataset, grid: Grid, cv_folds: int, parent: Run, shard: int = 0, shards: int = 1) -> TrainReport:
+    """Train a shard of the grid and leave one finished run for each of its candidates under `parent`.
+
+    Called again it keeps the candidates that are finished, discards what was left half-done, and
+    fits only what is missing. Different shards may be trained at the same time, anywhere.
+
+    Args:
+        cv_folds: folds of the cross-validation in the training part; 0 to judge on the hold-out only.
+        shard: which of the `shards` parts of the grid, from 0.
+
+    Raises:
+        UserError: the grid or the number of folds can't be used.
+    """
+    mine = [candidate for cell in cells(candidates(grid))[shard::shards] for candidate in cell]
+    wanted = {_fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
+    kept = _keep(parent, wanted)
     missing = {fingerprint: candidate for fingerprint, candidate in wanted.items() if fingerprint not in kept}
     log.info("%d candidates to fit on %d rows, %d kept", len(missing), len(data.train), len(kept))
     if missing:
-        _fit_and_record(data, missing, folds, parent)
-    tracking.client().set_terminated(parent.info.run_id)
+        _fit_and_record(data, missing, data.folds(cv_folds), parent)
     return TrainReport(parent.info.run_id, fitted=len(missing), kept=len(kept))
 
 
-def _keep(dag_run_id: str, wanted: dict[str, Candidate]) -> set[str]:
-    """Fingerprints of the wanted candidates that an earlier try finished; what else it left is discarded."""
+def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
+    """Fingerprints of the wanted candidates that an earlier try finished; those it didn't are discarded."""
     kept: set[str] = set()
-    stale = []
-    for run in tracking.find_candidates(dag_run_id):
-        fingerprint = run.data.tags.get(recording.FINGERPRINT, "")
-        if run.info.status == "FINISHED" and fingerprint in wanted and fingerprint not in kept:
+    half_done = []
+    for run in tracking.find_candidates(parent.data.tags[tracking.DAG_RUN]):
+        if (fingerprint := _fingerprint_of(run)) not in wanted:
+            continue
+        if run.info.status == "FINISHED" and fingerprint not in kept:
             kept.add(fingerprint)
         else:
-            stale.append(run)
-    recording.discard(stale)
+            half_done.append(run)
+    recording.discard(half_done)
     return kept
 
 
@@ -102,6 +117,10 @@ def _tell(fitted: Fitted, done: int, total: int, seconds: float) -> None:
         if name in fitted.metrics
     )
     log.info("%2d/%d  %5.1f s  %s  %s", done, total, seconds, judged, fitted.candidate.name)
+
+
+def _fingerprint_of(run: Run) -> str:
+    return str(run.data.tags.get(recording.FINGERPRINT, ""))
 
 
 def _fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:

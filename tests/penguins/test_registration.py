@@ -17,7 +17,7 @@ from penguins.promotion import promote
 from penguins.registration import register_best
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
-from penguins.training import grid_train
+from penguins.training import grid_train, open_run
 from tests.penguins.conftest import GRID, pointed_at, real_penguins
 
 # Trained once for all tests here; each has a registered model of its own.
@@ -49,9 +49,9 @@ def trained(stack: Stack) -> Dataset:
         psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
     ):
         data = real_penguins(connection)
-        grid_train(data, STUMPS, 3, WEAK_RUN)
-        grid_train(data, GRID, 3, RUN)
-        grid_train(data, GRID, 3, NEXT_RUN)
+        grid_train(data, STUMPS, 3, open_run(data, STUMPS, 3, WEAK_RUN))
+        grid_train(data, GRID, 3, open_run(data, GRID, 3, RUN))
+        grid_train(data, GRID, 3, open_run(data, GRID, 3, NEXT_RUN))
         return data
 
 
@@ -104,6 +104,7 @@ def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> N
     del first
     parent = find_parent(RUN)
     assert parent is not None
+    assert parent.info.status == "FINISHED"
     listed = {item.path for item in client().list_artifacts(parent.info.run_id, "plots")}
     assert listed == {"plots/grid.png", "plots/confusion_matrix.png", "plots/importances.png"}
     table = mlflow.artifacts.load_dict(f"{parent.info.artifact_uri}/leaderboard.json")

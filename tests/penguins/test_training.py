@@ -11,9 +11,10 @@ from local.stack import Stack
 from penguins import recording, registry, tracking
 from penguins.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
+from penguins.grid import Grid
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
-from penguins.training import TrainReport, grid_train
+from penguins.training import TrainReport, grid_train, open_run
 from tests.penguins.conftest import GRID
 
 pytestmark = pytest.mark.usefixtures("mlflow")
@@ -23,7 +24,11 @@ RUN = "manual__2026-01-01T00:00:00+00:00"
 
 @pytest.fixture
 def report(mlflow: None, data: Dataset) -> TrainReport:  # noqa: ARG001
-    return grid_train(data, GRID, 3, RUN)
+    return train(data)
+
+
+def train(data: Dataset, grid: Grid = GRID, shard: int = 0, shards: int = 1) -> TrainReport:
+    return grid_train(data, grid, 3, open_run(data, grid, 3, RUN), shard, shards)
 
 
 def objects(stack: Stack, prefix: str) -> set[str]:
@@ -63,7 +68,7 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
 def test_the_parent_run_says_what_was_searched(report: TrainReport) -> None:
     parent = find_parent(RUN)
     assert parent is not None
-    assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "FINISHED")
+    assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "RUNNING")
     assert json.loads(parent.data.params["grid"]) == GRID
     assert parent.data.params["cv_folds"] == "3"
 
@@ -91,7 +96,7 @@ def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainRepo
     kept, half_done = {run.info.run_id for run in runs[2:]}, {run.info.run_id for run in runs[:2]}
     for run_id in half_done:  # as a task leaves them that was killed
         client().update_run(run_id, status="RUNNING")
-    again = grid_train(data, GRID, 3, RUN)
+    again = train(data)
     assert again == TrainReport(report.parent_run_id, fitted=2, kept=18)
     runs = find_candidates(RUN)
     assert len(runs) == 20
@@ -103,21 +108,44 @@ def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainRepo
 def test_a_rerun_with_other_data_keeps_nothing(report: TrainReport, connection: Connection[Any]) -> None:
     rows = read_processed(connection)
     other = split(rows[rows.index != 7], 0.2, 42)
-    again = grid_train(other, GRID, 3, RUN)
+    again = train(other)
     assert again == TrainReport(report.parent_run_id, fitted=20, kept=0)
     assert {run.data.tags["data_digest"] for run in find_candidates(RUN)} == {other.digest}
 
 
+def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
+    results = {}
+    for shards in (1, 3, 7):
+        recording.discard(find_candidates(RUN))
+        reports = [train(data, GRID, shard, shards) for shard in range(shards)]
+        assert sum(report.fitted for report in reports) == 20
+        assert len({report.parent_run_id for report in reports}) == 1
+        results[shards] = {
+            run.info.run_name: {name: value for name, value in run.data.metrics.items() if name != "fit_seconds"}
+            for run in find_candidates(RUN)
+        }
+    assert len(results[1]) == 20
+    assert results[1] == results[3] == results[7]
+
+
+def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
+    train(data, GRID, 0, 2)
+    others = find_candidates(RUN)
+    client().update_run(others[0].info.run_id, status="RUNNING")  # the other shard is at it
+    train(data, GRID, 1, 2)
+    assert {run.info.run_id for run in others} < {run.info.run_id for run in find_candidates(RUN)}
+
+
 def test_an_unusable_grid_leaves_no_run(data: Dataset) -> None:
     with pytest.raises(UserError, match="at least 20"):
-        grid_train(data, {"max_depth": [1, 2]}, 3, RUN)
+        train(data, {"max_depth": [1, 2]})
     assert find_parent(RUN) is None
 
 
 def test_a_deleted_experiment_is_named_with_the_remedy(data: Dataset) -> None:
     client().delete_experiment(tracking.experiment_id())
     with pytest.raises(UserError, match="was deleted. Restore it with `mlflow experiments restore --experiment-id"):
-        grid_train(data, GRID, 3, RUN)
+        train(data)
 
 
 def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
@@ -125,12 +153,12 @@ def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
 ) -> None:
     request.addfinalizer(lambda: stack.start("mlflow"))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    grid_train(data, GRID, 3, RUN)
+    train(data)
     half_done = find_candidates(RUN)[:10]
     recording.discard(half_done)
     stack.stop("mlflow")
     with pytest.raises(Exception, match=f"API request to {settings().mlflow_tracking_uri}.*Connection refused"):
-        grid_train(data, GRID, 3, RUN)
+        train(data)
     stack.start("mlflow")
-    assert grid_train(data, GRID, 3, RUN).fitted == 10
+    assert train(data).fitted == 10
     assert len(find_candidates(RUN)) == 20
