@@ -20,8 +20,8 @@ PENGUIN: dict[str, float] = {"bill_length_mm": 20, "bill_depth_mm": 40, "flipper
 
 _POLL = 0.5  # seconds
 _PARSE_PATIENCE = 120.0  # seconds
+_REPARSE_PATIENCE = 10.0  # seconds; an error may be of a file that has been corrected since
 _SWAP_PATIENCE = 60.0  # seconds
-_FAILED = {"failed", "upstream_failed"}
 _LOG_LINES = 30
 
 
@@ -36,7 +36,7 @@ class Pipeline:
 
     def run(self, service_url: str) -> None:
         """Train, wait for the service, predict, and print what happened."""
-        _until(self._is_parsed, _PARSE_PATIENCE, f"Airflow hasn't found the DAG {DAG}")
+        self._wait_for_dag()
         before = self._mlflow.production(MODEL)
         run = self._airflow.trigger(DAG)
         self._console.print(f"\nDAG run {run}")
@@ -50,11 +50,15 @@ class Pipeline:
         self._console.print(changes(version, before, after), soft_wrap=True)
         self._predict(after, service_url)
 
-    def _is_parsed(self) -> bool:
-        errors = self._airflow.import_errors()
-        if errors:
-            raise StackError("Airflow can't import a file of the DAG folder:\n" + "\n".join(errors))
-        return self._airflow.has_dag(DAG)
+    def _wait_for_dag(self) -> None:
+        started = time.monotonic()
+        while (error := self._airflow.import_errors().get(f"{DAG}.py")) or not self._airflow.has_dag(DAG):
+            waited = time.monotonic() - started
+            if error and waited > _REPARSE_PATIENCE:
+                raise StackError(f"Airflow can't import {DAG}.py:\n{error}")
+            if waited > _PARSE_PATIENCE:
+                raise StackError(f"Airflow hasn't found the DAG {DAG} after {_PARSE_PATIENCE:.0f} s")
+            time.sleep(_POLL)
 
     def _follow(self, run: str) -> None:
         with Progress(self._console) as progress:
@@ -63,8 +67,8 @@ class Pipeline:
                 time.sleep(_POLL)
                 state = self._airflow.run_state(DAG, run)
                 tasks = self._airflow.tasks(DAG, run)
-                for task in tasks:
-                    progress(task.name, "waiting" if task.state in (None, "scheduled", "queued") else task.state)
+                for name in dict.fromkeys(task.name for task in tasks):
+                    progress(name, _summary([task for task in tasks if task.name == name]))
         if state == "failed":
             raise self._failure(run, tasks)
 
@@ -84,6 +88,18 @@ class Pipeline:
         body = json.dumps(PENGUIN)
         self._console.print(f"\ncurl {url}/predict -H 'Content-Type: application/json' -d '{body}'", soft_wrap=True)
         self._console.print_json(data=self._service.predict(PENGUIN))
+
+
+def _summary(tasks: list[Task]) -> str:
+    """The state of a task, or of all tasks that a mapped one became."""
+    states = {task.state for task in tasks}
+    if len(states) == 1:
+        (state,) = states
+        return "waiting" if state in (None, "scheduled", "queued") else state
+    for state in ("failed", "upstream_failed", "up_for_retry"):
+        if state in states:
+            return state
+    return f"{sum(task.state == 'success' for task in tasks)} of {len(tasks)}"
 
 
 def _until(condition: Callable[[], bool], patience: float, otherwise: str) -> None:

@@ -9,9 +9,13 @@ from local.clients.http import JsonApi
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a run; `state` is None until the scheduler has looked at it."""
+    """One task of a run; `state` is None until the scheduler has looked at it.
+
+    A mapped task is several of one name, numbered by `index`; the others have the index -1.
+    """
 
     name: str
+    index: int
     state: str | None
     attempt: int
 
@@ -29,10 +33,10 @@ class Airflow:
         found = self._api.find(f"/api/v2/dags/{dag}")
         return found is not None and not found["is_stale"]
 
-    def import_errors(self) -> list[str]:
-        """What is wrong with the files in the DAG folder."""
+    def import_errors(self) -> dict[str, str]:
+        """What is wrong with the files in the DAG folder: a stack trace for each."""
         errors = self._api.get("/api/v2/importErrors")["import_errors"]
-        return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
+        return {error["filename"]: error["stack_trace"] for error in errors}
 
     def trigger(self, dag: str) -> str:
         """Start a run; returns its id."""
@@ -44,18 +48,15 @@ class Airflow:
 
     def tasks(self, dag: str, run: str) -> list[Task]:
         """The run's tasks in the order in which they are wired."""
-        found = self._api.get(f"{_run(dag, run)}/taskInstances")["task_instances"]
-        found.sort(key=lambda task: -task["priority_weight"])  # counts the tasks downstream
-        return [Task(task["task_id"], task["state"], task["try_number"]) for task in found]
+        found = self._api.get(f"{_run(dag, run)}/taskInstances", limit=100)["task_instances"]
+        found.sort(key=lambda task: (-task["priority_weight"], task["map_index"]))  # counts the tasks downstream
+        return [Task(task["task_id"], task["map_index"], task["state"], task["try_number"]) for task in found]
 
     def task_log(self, dag: str, run: str, task: Task) -> list[str]:
         """The lines of the task's last attempt, with the traceback of its error."""
-        log = self._api.get(f"{_run(dag, run)}/taskInstances/{task.name}/logs/{task.attempt}")
+        path = f"{_run(dag, run)}/taskInstances/{task.name}/logs/{task.attempt}"
+        log = self._api.get(path, map_index=task.index)
         return [line for record in log["content"] for line in _lines(record)]
-
-    def run_url(self, dag: str, run: str) -> str:
-        """The run's page for a browser, relative to the base URL."""
-        return f"/dags/{dag}/runs/{quote(run)}"
 
 
 def _run(dag: str, run: str) -> str:
