@@ -101,13 +101,14 @@ def penguins_training() -> None:
 
     @task(**RETRIES)
     @plainly
-    def preprocess(params: dict[str, Any]) -> dict[str, Any]:
-        """Clean and encode penguins_raw into penguins_processed."""
+    def preprocess(params: dict[str, Any]) -> list[int]:
+        """Clean and encode penguins_raw into penguins_processed; returns the shards of the grid to train on it."""
         from penguins import database, preprocessing
 
         with database.connect() as connection:
             report = preprocessing.preprocess(connection, settings().max_rejected_share)
-        return {**asdict(report), "shards": list(range(params["shards"]))}
+        get_current_context()["ti"].xcom_push("report", asdict(report))
+        return list(range(params["shards"]))  # Airflow can map a task over a return value only
 
     @task(**RETRIES)
     @plainly
@@ -128,9 +129,9 @@ def penguins_training() -> None:
 
         return asdict(registration.register_best(read(params), dag_run_id()))
 
-    processed = preprocess()
-    trained = grid_train.expand(shard=processed["shards"])
-    load_raw() >> processed >> trained >> register_best()
+    shards = preprocess()
+    load_raw() >> shards
+    grid_train.expand(shard=shards) >> register_best()
 
 
 def read(params: dict[str, Any]) -> Any:
