@@ -68,7 +68,8 @@ class Pipeline:
                 state = self._airflow.run_state(DAG, run)
                 tasks = self._airflow.tasks(DAG, run)
                 for name in dict.fromkeys(task.name for task in tasks):
-                    progress(name, _summary([task for task in tasks if task.name == name]))
+                    same = [task for task in tasks if task.name == name]
+                    progress(name, _summary(same), max(task.seconds or 0.0 for task in same))
         if state == "failed":
             raise self._failure(run, tasks)
 

@@ -49,8 +49,11 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
-    def __call__(self, name: str, state: str) -> None:
-        """Set a thing's state; a state it has already changes nothing."""
+    def __call__(self, name: str, state: str, seconds: float | None = None) -> None:
+        """Set a thing's state; a state it has already changes nothing.
+
+        `seconds` is what it took, where that is known better than by when we were told.
+        """
         with self._lock:
             line = self._lines.get(name)
             if line is not None and line.state == state:
@@ -59,11 +62,11 @@ class Progress:
                 line = _Line(state)
             line.state = state
             if state in _FINAL:
-                line.seconds = line.elapsed()
+                line.seconds = line.elapsed() if seconds is None else seconds
             self._lines[name] = line
         if not self._console.is_terminal and state != "waiting":
-            seconds = f"{line.elapsed():6.1f} s" if state in _FINAL else ""
-            self._console.print(f"{name:<24} {state:<16} {seconds}".rstrip(), highlight=False)
+            shown = f"{line.elapsed():6.1f} s" if state in _FINAL else ""
+            self._console.print(f"{name:<24} {state:<16} {shown}".rstrip(), highlight=False)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

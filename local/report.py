@@ -14,12 +14,9 @@ def leaderboard(candidates: list[Run], registered: str) -> RenderableType:
     title = f"{len(candidates)} candidates" + (f", the best {_SHOWN}" if len(candidates) > _SHOWN else "")
     table = Table("", title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
     for name in parameters:
-        # Words, so that a header can be broken between them where the terminal is narrow.
-        words = name.split("_")
-        table.add_column(" ".join(words), min_width=max(map(len, words)))
-    table.add_column("CV accuracy", justify="right", min_width=len("0.9780±0.0072"))
-    for name in ("hold-out accuracy", "hold-out macro F1", "fit"):
-        table.add_column(name, justify="right", min_width=len("hold-out"))
+        table.add_column(name.replace("_", "\n"))
+    for name in ("CV\naccuracy", "hold-out\naccuracy", "hold-out\nmacro F1", "fit"):
+        table.add_column(name, justify="right")
     registered_only = [run for run in candidates[_SHOWN:] if run.id == registered]
     for run in candidates[:_SHOWN] + registered_only:
         mark = "→" if run.id == registered else ""

@@ -18,6 +18,7 @@ class Task:
     index: int
     state: str | None
     attempt: int
+    seconds: float | None
 
 
 class Airflow:
@@ -50,7 +51,10 @@ class Airflow:
         """The run's tasks in the order in which they are wired."""
         found = self._api.get(f"{_run(dag, run)}/taskInstances", limit=100)["task_instances"]
         found.sort(key=lambda task: (-task["priority_weight"], task["map_index"]))  # counts the tasks downstream
-        return [Task(task["task_id"], task["map_index"], task["state"], task["try_number"]) for task in found]
+        return [
+            Task(task["task_id"], task["map_index"], task["state"], task["try_number"], task["duration"])
+            for task in found
+        ]
 
     def task_log(self, dag: str, run: str, task: Task) -> list[str]:
         """The lines of the task's last attempt, with the traceback of its error."""
