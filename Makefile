@@ -13,10 +13,16 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python $(PYTHON))
 RUN := $(VENV)/bin/python -m
 
-.PHONY: help setup run up down status logs clean test lint format bench-train
+# What Compose is told: the commit in the images, and where tasks run (make compose-up WORKERS=2).
+COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
+	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
+OPS := $(PYTHON) -m ops
+
+.PHONY: help setup run up down status logs clean test lint format bench-train \
+	env doctor compose-up compose-down compose-logs test-compose
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, as locked in uv.lock
 
@@ -52,6 +58,25 @@ format: $(STAMP) ## Format the code
 
 bench-train: $(STAMP) ## Measure the training against the usual way
 	@$(RUN) benchmarks.train
+
+env: ## Write .env with random secrets for the containers; what it has is kept
+	@$(OPS) env
+
+doctor: ## Check what usually goes wrong with the containers, and say how to mend it
+	@$(OPS) doctor
+
+compose-up: env ## Build and start the stack in containers; WORKERS=2 for tasks on two Celery workers
+	@$(COMPOSE) $(if $(WORKERS),--profile celery) up --detach --build --wait --remove-orphans \
+		$(if $(WORKERS),--scale airflow-worker=$(WORKERS)) || { $(OPS) doctor; exit 1; }
+
+compose-down: ## Stop the containers; their data stays
+	@$(COMPOSE) --profile '*' down --remove-orphans
+
+compose-logs: ## Show the containers' logs; SERVICE=mlflow for one, FOLLOW=1 to go on
+	@$(COMPOSE) --profile '*' logs --tail 100 $(if $(FOLLOW),--follow) $(SERVICE)
+
+test-compose: $(STAMP) ## Run the tests that build and start the containers
+	@$(UV) run --locked pytest tests/compose
 
 $(STAMP): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked $(UV_PYTHON)

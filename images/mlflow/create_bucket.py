@@ -14,7 +14,9 @@ def main() -> None:
     """Read the address and the keys from the environment, as boto3 does."""
     endpoint = os.environ["MLFLOW_S3_ENDPOINT_URL"]
     client = boto3.client(
-        "s3", endpoint_url=endpoint, config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 5})
+        "s3",
+        endpoint_url=endpoint,
+        config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 5}),
     )
     try:
         existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}

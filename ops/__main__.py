@@ -1,0 +1,37 @@
+"""`python -m ops COMMAND`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ops import doctor, env
+
+
+def main() -> int:
+    """Run a command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
+    parser.add_argument("--env-file", type=Path, default=env.REPO / ".env", help="default: %(default)s")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("env", help="write .env with random secrets; what it has is kept")
+    commands.add_parser("doctor", help="check what usually goes wrong, and say how to mend it")
+    arguments = parser.parse_args()
+    if arguments.command == "env":
+        return _env(arguments.env_file)
+    return doctor.main(arguments.env_file)
+
+
+def _env(path: Path) -> int:
+    existed = path.exists()
+    added = env.complete(path)
+    if not existed:
+        print(f"Wrote {os.path.relpath(path)} with random secrets; only you can read it.")
+    elif added:
+        print(f"Added to {os.path.relpath(path)}: {', '.join(added)}")
+    else:
+        print(f"{os.path.relpath(path)} has everything.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Is .env there, complete, private and not left as it came?"""
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ops import dotenv, env
+from ops.finding import Finding
+
+_NOT_SECRET = {"LAB_UID", "LAB_GID", "MINIO_ROOT_USER"}
+_SHORTEST = 12
+_EXAMPLES = re.compile(r"change.?(me|this|it)|example|minioadmin|password|secret|<.*>|x{4,}", re.IGNORECASE)
+_SAFE = re.compile(r"[\w\-=]*", re.ASCII)
+
+
+def check(path: Path) -> Iterator[Finding]:
+    """Everything that is wrong with the file, or that it is sound."""
+    if not path.exists():
+        yield Finding(f"{path.name} is missing", "make env")
+        return
+    variables = dotenv.parse(path.read_text())
+    found = [*_incomplete(path, variables), *_private(path), *_weak(variables), *_overridden(variables)]
+    yield from found or [Finding(f"{path.name} is complete, and only you can read it")]
+
+
+def _incomplete(path: Path, variables: Mapping[str, str]) -> Iterator[Finding]:
+    empty = [name for name in env.needed() if not variables.get(name)]
+    if empty:
+        yield Finding(f"{path.name} has no value for {', '.join(empty)}", "make env")
+
+
+def _private(path: Path) -> Iterator[Finding]:
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        yield Finding(
+            f"{path.name} holds secrets and others can read it (mode {mode:o})", f"chmod 600 {path.name}", False
+        )
+
+
+def _weak(variables: Mapping[str, str]) -> Iterator[Finding]:
+    for name in env.needed():
+        value = variables.get(name, "")
+        if not value or name in _NOT_SECRET:
+            continue
+        again = f"choose another value, or delete the line and run: make env (a database keeps its old {name})"
+        if _EXAMPLES.search(value) or len(value) < _SHORTEST:
+            yield Finding(f"{name} is an example value or shorter than {_SHORTEST} characters", again)
+        elif not _SAFE.fullmatch(value):
+            yield Finding(f"{name} has characters other than letters, digits, - and _, which break addresses", again)
+        elif name == "AIRFLOW_FERNET_KEY" and not _is_fernet_key(value):
+            yield Finding(f"{name} is not 32 bytes in URL-safe base64", again)
+
+
+def _is_fernet_key(value: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(value)) == 32
+    except binascii.Error:
+        return False
+
+
+def _overridden(variables: Mapping[str, str]) -> Iterator[Finding]:
+    for name, value in variables.items():
+        if os.environ.get(name, value) != value:
+            yield Finding(f"your shell sets {name}, which wins over .env", f"unset {name}", fatal=False)

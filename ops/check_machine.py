@@ -1,0 +1,106 @@
+"""Can this machine run the stack: Docker, disk, memory, ports?"""
+
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ops.docker import Compose, DockerError, docker
+from ops.finding import Finding
+
+_COMPOSE = (2, 20)
+_DISK = 8  # GB: images, their build, and room for data
+_MEMORY = 4  # GB
+_GB = 10**9
+
+
+def check_docker() -> Iterator[Finding]:
+    """Docker, its daemon and Compose."""
+    if shutil.which("docker") is None:
+        yield Finding("Docker isn't installed", "https://docs.docker.com/engine/install/")
+        return
+    try:
+        yield Finding(f"Docker {docker('version', '--format', '{{.Server.Version}}')}")
+    except DockerError as error:
+        yield Finding(
+            f"the Docker daemon doesn't answer: {error}",
+            "start it: sudo systemctl start docker; or, if it isn't allowed to you: sudo usermod -aG docker $USER",
+        )
+    yield _compose()
+
+
+def _compose() -> Finding:
+    wanted = ".".join(map(str, _COMPOSE))
+    mend = f"install the plugin, {wanted} or later: https://docs.docker.com/compose/install/linux/"
+    try:
+        version = docker("compose", "version", "--short")
+    except DockerError:
+        return Finding("Docker has no command compose", mend)
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    return Finding(f"Compose {version}") if numbers >= _COMPOSE else Finding(f"Compose {version} is too old", mend)
+
+
+def check_room() -> Iterator[Finding]:
+    """Disk and memory of the machine Docker runs on. Raises DockerError."""
+    root, memory = docker("info", "--format", "{{.DockerRootDir}} {{.MemTotal}}").rsplit(" ", 1)
+    if Path(root).exists():  # Docker Desktop has its own machine, whose disk can't be seen from here
+        free = shutil.disk_usage(root).free / _GB
+        text = f"{free:.0f} GB free in {root}"
+        yield (
+            Finding(text)
+            if free >= _DISK
+            else Finding(
+                f"only {text}, the images and their build need {_DISK}",
+                "docker system prune, or make room",
+                fatal=False,
+            )
+        )
+    total = int(memory) / _GB
+    yield (
+        Finding(f"{total:.0f} GB of memory")
+        if total >= _MEMORY
+        else Finding(
+            f"Docker has {total:.1f} GB of memory, a training needs {_MEMORY}",
+            "give it more (Docker Desktop: Settings → Resources)",
+            fatal=False,
+        )
+    )
+
+
+def check_ports(compose: Compose) -> Iterator[Finding]:
+    """Every port that the stack publishes is free or its own. Raises DockerError."""
+    own = {item["PublishedPort"] for container in compose.containers() for item in container["Publishers"] or ()}
+    ports = {int(port["published"]): service for service, port in _published(compose.config())}
+    taken = [
+        Finding(
+            f"port {number}, for {service}, is taken by {_holder(number)}",
+            "stop that (make down, if it is the embedded stack), or choose another port in .env",
+        )
+        for number, service in ports.items()
+        if number not in own and not _is_free(number)
+    ]
+    yield from taken or [Finding(f"ports {', '.join(map(str, sorted(ports)))} are free or ours")]
+
+
+def _published(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, service in config["services"].items():
+        for port in service.get("ports", ()):
+            yield name, port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections are only timing out counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _holder(port: int) -> str:
+    names = docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}").split()
+    return f"the container {names[0]}" if names else "another program"

@@ -1,0 +1,67 @@
+"""What do the stack's own containers say?"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from ops.docker import Compose, DockerError, docker
+from ops.finding import Finding
+
+# What a service's last line tells about the way out.
+_MENDS = {
+    r"password authentication failed": "the volume was made with another password: put that into .env, "
+    "or delete all data with: docker compose down --volumes",
+    r"data of PostgreSQL \d+": "docs/compose.md, 'Another major version of PostgreSQL'",
+    r"refuses the bucket": "give minio and its clients the same keys, those of .env: make compose-up",
+}
+
+
+def check(compose: Compose) -> Iterator[Finding]:
+    """The volume, every container in trouble with its last line, and the model that is served. Raises DockerError."""
+    yield from _volume(compose)
+    containers = compose.containers()
+    trouble = [_trouble(compose, container) for container in containers if _is_in_trouble(container)]
+    yield from trouble or [Finding("every container is well" if containers else "no container was started yet")]
+    for container in containers:
+        if container["Service"] == "api" and container["State"] == "running":
+            yield from _model(container)
+
+
+def _volume(compose: Compose) -> Iterator[Finding]:
+    volume = compose.config()["volumes"]["postgres"]["name"]
+    if not docker("volume", "ls", "--quiet", "--filter", f"name=^{volume}$"):
+        return
+    try:
+        compose.run("run", "--rm", "--no-deps", "--no-TTY", "postgres-volume")
+    except DockerError as error:
+        yield Finding(f"postgres: {error}", _mend(str(error)))
+
+
+def _is_in_trouble(container: dict[str, Any]) -> bool:
+    ended_badly = container["State"] == "exited" and container["ExitCode"] != 0
+    return ended_badly or container["State"] in ("restarting", "dead") or container["Health"] == "unhealthy"
+
+
+def _trouble(compose: Compose, container: dict[str, Any]) -> Finding:
+    service, line = container["Service"], compose.last_line(container["Service"])
+    return Finding(f"{service} is {container['Health'] or container['State']}: {line}", _mend(line, service))
+
+
+def _mend(line: str, service: str = "postgres") -> str:
+    known = (mend for pattern, mend in _MENDS.items() if re.search(pattern, line))
+    return next(known, f"read more: docker compose logs {service}")
+
+
+def _model(container: dict[str, Any]) -> Iterator[Finding]:
+    port = next(item["PublishedPort"] for item in container["Publishers"] if item["PublishedPort"])
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5):
+            yield Finding("the prediction service has a model")
+    except HTTPError as error:
+        reason = json.load(error).get("detail", error.reason)
+        yield Finding(f"the prediction service isn't ready: {reason}", "train one: trigger the DAG in Airflow", False)
+    except URLError as error:
+        yield Finding(f"the prediction service doesn't answer: {error.reason}", "docker compose logs api")

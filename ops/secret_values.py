@@ -1,0 +1,21 @@
+"""Values for what `.env.example` leaves empty."""
+
+import base64
+import os
+import secrets
+
+# JupyterLab's user where we are root: containers don't run as root.
+_IMAGE_USER = 1000
+
+
+def generate(name: str) -> str:
+    """A value for the variable, a new random one unless it says who we are."""
+    if name in ("LAB_UID", "LAB_GID"):
+        own = os.getuid() if name == "LAB_UID" else os.getgid()
+        return str(own if os.getuid() else _IMAGE_USER)
+    if name == "MINIO_ROOT_USER":
+        return "penguins"
+    if name == "AIRFLOW_FERNET_KEY":
+        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    # Hexadecimal: needs no quoting in a URL, a shell or a config file, and a double click selects it.
+    return secrets.token_hex(16)
