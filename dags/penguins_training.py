@@ -84,13 +84,14 @@ PARAMS = {
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
+    default_args={"owner": "penguins", **RETRIES},
     doc_md=__doc__,
     tags=["penguins", "training"],
 )
 def penguins_training() -> None:
     """Wire the four tasks."""
 
-    @task(**RETRIES)
+    @task()
     @plainly
     def load_raw(params: dict[str, Any]) -> dict[str, Any]:
         """Stream the data source into penguins_raw."""
@@ -99,7 +100,7 @@ def penguins_training() -> None:
         with database.connect() as connection:
             return asdict(ingest.load_raw(connection, params["source"], settings().max_rejected_share))
 
-    @task(**RETRIES)
+    @task()
     @plainly
     def preprocess(params: dict[str, Any]) -> list[int]:
         """Clean and encode penguins_raw into penguins_processed; returns the shards of the grid to train on it."""
@@ -110,7 +111,7 @@ def penguins_training() -> None:
         get_current_context()["ti"].xcom_push("report", asdict(report))
         return list(range(params["shards"]))  # Airflow can map a task over a return value only
 
-    @task(**RETRIES)
+    @task()
     @plainly
     def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
         """Fit, judge and log every candidate of the grid, or of one shard of it."""
@@ -121,7 +122,7 @@ def penguins_training() -> None:
             parent = training.open_run(data, grid, folds, dag_run_id())
         return asdict(training.grid_train(data, grid, folds, parent, shard, params["shards"]))
 
-    @task(**RETRIES)
+    @task()
     @plainly
     def register_best(params: dict[str, Any]) -> dict[str, Any]:
         """Register the best candidate, and promote it if it deserves it."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import mlflow
 from mlflow.entities import Dataset as RunDataset
 from mlflow.entities import DatasetInput, LifecycleStage, Param, Run
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
 from penguins.contract import SPECIES
 from penguins.dataset import Dataset
@@ -22,6 +22,12 @@ DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
 ROLE: Final = "role"
 PARENT, CANDIDATE = "grid", "candidate"
+
+
+_EXPERIMENT_TAGS: Final = {
+    MLFLOW_RUN_NOTE: "Candidates of the DAG penguins_training: one parent run a DAG run, one child run a candidate.",
+    "mlflow.experimentKind": "custom_model_development",  # the UI then shows runs and models, not traces
+}
 
 
 @cache
@@ -49,7 +55,7 @@ def experiment_id() -> str:
     name = settings().experiment
     found = client().get_experiment_by_name(name)
     if found is None:
-        return client().create_experiment(name)
+        return client().create_experiment(name, tags=_EXPERIMENT_TAGS)
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise UserError(
             f"The MLflow experiment {name!r} was deleted. Restore it with `mlflow experiments restore "
