@@ -39,13 +39,13 @@ PARAMS = {
         type="string",
         minLength=1,
         title="Data source",
-        description="`palmerpenguins`, the path of a CSV (also .gz) or Parquet file, or an `s3://` address of one.",
+        description="palmerpenguins, or the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.",
     ),
     "grid": Param(
         HYPERPARAMETERS,
         type="object",
         title="Grid",
-        description="Values to try for each hyperparameter of `RandomForestClassifier`; every combination is a "
+        description="Values to try for each hyperparameter of RandomForestClassifier; every combination is a "
         "candidate, and at least 20 are needed.",
         additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True},
     ),
