@@ -61,6 +61,7 @@ def create_version(logged_model_id: str, run_id: str, tags: Mapping[str, str], d
         tags=dict(tags),
         description=description,
         model_id=logged_model_id,
+        await_creation_for=0,  # an MLflow server creates it at once
     )
 
 
