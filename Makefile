@@ -18,7 +18,7 @@ COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty 2>/de
 	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
 
-.PHONY: help setup run up down status logs clean test lint format bench-train \
+.PHONY: help setup run up lab down status logs clean test lint format bench-train \
 	env doctor compose-up compose-down compose-logs test-compose
 
 help: ## List the commands
@@ -31,6 +31,9 @@ run: $(STAMP) ## Start the stack, train, register the model and predict with it
 
 up: $(STAMP) ## Start the stack and wait until it is ready
 	@$(RUN) local up
+
+lab: $(STAMP) ## Open JupyterLab on the stack, with the notebook that walks through the training
+	@$(UV) run --locked --group lab python -m local lab
 
 down: $(STAMP) ## Stop the stack; its data stays
 	@$(RUN) local down
@@ -45,7 +48,7 @@ clean: $(STAMP) ## Stop the stack and delete its data, after asking; YES=1 not t
 	@$(RUN) local clean $(if $(YES),--yes)
 
 test: $(STAMP) ## Run all tests
-	@$(UV) run --locked pytest
+	@$(UV) run --locked --group lab pytest
 
 lint: $(STAMP) ## Check style and types
 	@$(RUN) ruff check
@@ -57,7 +60,7 @@ format: $(STAMP) ## Format the code
 	@$(RUN) ruff format
 
 bench-train: $(STAMP) ## Measure the training against the usual way
-	@$(RUN) benchmarks.train
+	@PYTHONPATH=plugins $(RUN) benchmarks.train
 
 env: ## Write .env with random secrets for the containers; what it has is kept
 	@$(OPS) env

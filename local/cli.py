@@ -1,6 +1,7 @@
 """The commands of `python -m local`."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, ParamSpec
@@ -13,6 +14,7 @@ from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
 from local.errors import StackError
+from local.lab import Lab
 from local.logs import follow, tail
 from local.pipeline import Pipeline
 from local.progress import Progress
@@ -129,6 +131,22 @@ def run() -> None:
     Pipeline(airflow, Mlflow(urls["mlflow"]), Service(urls["api"]), _out).run(urls["api"])
     _out.print()
     _out.print(addresses(stack))
+
+
+@app.command()
+@_plain_errors
+def lab() -> None:
+    """Open JupyterLab with the notebook on the stack, which is started if need be, until Ctrl-C."""
+    stack = Stack(Settings())
+    jupyter = Lab(stack.config)
+    jupyter.check()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or JupyterLab would outlive this command
+    _start(stack)
+    with jupyter.running() as process:
+        _out.print(f"\nJupyterLab: {jupyter.url}", soft_wrap=True)
+        _out.print("Ctrl-C ends it; the stack runs on until: make down")
+        if process.wait() != 0:
+            raise jupyter.failure(process)
 
 
 def _start(stack: Stack) -> None:

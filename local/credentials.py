@@ -33,6 +33,7 @@ class Credentials(BaseModel):
     airflow_fernet_key: str = Field(default_factory=_fernet_key)
     airflow_jwt_secret: str = Field(default_factory=_token)
     airflow_secret_key: str = Field(default_factory=_token)
+    jupyter_token: str = Field(default_factory=_token)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:

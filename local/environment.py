@@ -13,7 +13,19 @@ BUCKET = "mlflow-artifacts"
 MARK = "PENGUINS_STACK"
 
 # What a shell may hold for other installations of the same programs.
-_FOREIGN = ("AIRFLOW", "AWS_", "GUNICORN", "MLFLOW", "PG", "PYTHON", "SUPERVISOR", "UVICORN", "WEED_")
+_FOREIGN = (
+    "AIRFLOW",
+    "AWS_",
+    "GUNICORN",
+    "IPYTHON",
+    "JUPYTER",
+    "MLFLOW",
+    "PG",
+    "PYTHON",
+    "SUPERVISOR",
+    "UVICORN",
+    "WEED_",
+)
 
 
 def inherited(config: Config) -> dict[str, str]:
@@ -36,12 +48,19 @@ def inherited(config: Config) -> dict[str, str]:
 
 
 def tasks(config: Config) -> dict[str, str]:
-    """What the pipeline's tasks need to reach the stack."""
-    return {
+    """What the pipeline's tasks need to reach the stack, and the user's own S3 for `s3://` sources."""
+    own_aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return own_aws | {
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "PYTHONPATH": str(REPO / "plugins"),
     }
+
+
+def notebook(config: Config) -> dict[str, str]:
+    """What a notebook gets: what a task gets, the prediction service, and the ports that a browser finds the UIs at."""
+    ports = {name: str(config.settings.ports[name]) for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT")}
+    return tasks(config) | ports | {"PENGUINS_API_URL": config.urls["api"]}
 
 
 def init_db(config: Config, path: str) -> dict[str, str]:
@@ -128,6 +147,5 @@ def airflow(config: Config) -> dict[str, str]:
         "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",  # to the log file that is rotated
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
     }
-    own_aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}  # for s3:// sources
     home = {"AIRFLOW_HOME": str(config.layout.airflow)}
-    return own_aws | tasks(config) | home | {f"AIRFLOW__{name}": value for name, value in options.items()}
+    return tasks(config) | home | {f"AIRFLOW__{name}": value for name, value in options.items()}

@@ -20,6 +20,7 @@ class Layout:
         self.airflow = state / "airflow"
         self.airflow_passwords = self.airflow / "passwords.json"
         self.serving_cache = state / "serving"
+        self.jupyter = state / "jupyter"
         self.supervisor_conf = state / "supervisord.conf"
         self.started_with = state / "started-with.json"
         """The settings with which the running stack was started."""
@@ -44,7 +45,7 @@ class Layout:
         """Create what is missing; nobody but the owner can enter the state directory."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.state.chmod(0o700)
-        for directory in (self.logs, self.s3, self.s3_master, self.airflow, self.serving_cache):
+        for directory in (self.logs, self.s3, self.s3_master, self.airflow, self.serving_cache, self.jupyter):
             directory.mkdir(exist_ok=True)
 
     def create_run(self) -> None:

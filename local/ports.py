@@ -37,8 +37,15 @@ def free_ports(count: int, reserved: Iterable[int] = ()) -> list[int]:
     raise RuntimeError(f"fewer than {count} free ports between {_FREE_RANGE.start} and {_FREE_RANGE.stop}")
 
 
-def holder(port: int) -> str:
-    """The process that listens on the port, for an error message; "another process" where it can't be seen."""
+def conflict(variable: str, port: int) -> str | None:
+    """What to tell the user if another process has the port that `variable` sets."""
+    if is_free(port):
+        return None
+    return f"port {port} is taken by {_holder(port)}; stop that or choose another port with {variable}"
+
+
+def _holder(port: int) -> str:
+    """The process that listens on the port; "another process" where it can't be seen."""
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS shows them to root only

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     airflow_port: Port = Field(default=8080, description="Port of the Airflow UI and API on 127.0.0.1.")
     mlflow_port: Port = Field(default=5001, description="Port of the MLflow UI and API on 127.0.0.1.")
     api_port: Port = Field(default=8000, description="Port of the prediction service on 127.0.0.1.")
+    lab_port: Port = Field(default=8888, description="Port of JupyterLab (`make lab`) on 127.0.0.1.")
     s3_port: Port = Field(default=9000, description="Port of the S3 API on 127.0.0.1.")
     s3_console_port: ConsolePort = Field(
         default=9001,

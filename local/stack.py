@@ -16,7 +16,7 @@ from local.config import Config
 from local.credentials import write_private
 from local.errors import StackError
 from local.orphans import stop_orphans
-from local.ports import holder, is_free
+from local.ports import conflict
 from local.programs import Program, all_programs, with_needs
 from local.settings import Settings
 from local.starting import Report, Starter, quiet
@@ -118,7 +118,8 @@ class Stack:
     def _check_settings(self) -> None:
         running = Settings.model_validate_json(self.config.layout.started_with.read_text())
         for variable, port in running.ports.items():
-            if self.config.settings.ports[variable] != port:
+            # JupyterLab isn't one of the programs: it is started and ends by itself
+            if variable != "LAB_PORT" and self.config.settings.ports[variable] != port:
                 raise StackError(
                     f"the stack is running with {variable}={port}, not {self.config.settings.ports[variable]}; "
                     "stop it first (make down)"
@@ -141,10 +142,10 @@ def check_ports(config: Config, programs: list[Program]) -> None:
         "api": [("API_PORT", ports["API_PORT"])],
     }
     taken = [
-        f"port {port} is taken by {holder(port)}; stop that or choose another port with {variable}"
+        trouble
         for program in programs
         for variable, port in needed.get(program.name, [])
-        if not is_free(port)
+        if (trouble := conflict(variable, port))
     ]
     if taken:
         raise StackError("\n".join(taken))

@@ -1,0 +1,128 @@
+"""JupyterLab beside a running stack: its configuration, its start, and its end with the command that started it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import httpx
+
+from local import environment
+from local.config import Config
+from local.credentials import write_private
+from local.errors import StackError
+from local.logs import tail
+from local.ports import LOOPBACK, conflict
+from local.settings import REPO
+
+NOTEBOOK = "train_penguins.ipynb"
+
+_PATIENCE = 120.0  # seconds
+_POLL = 0.2  # seconds
+_STOP_PATIENCE = 20.0  # seconds; it stops the notebooks' kernels first
+
+
+class Lab:
+    """The JupyterLab of one stack. Every method may raise StackError."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._log = config.layout.log("jupyterlab")
+
+    @property
+    def base_url(self) -> str:
+        """Where it answers, but only to who has the token."""
+        return f"http://{LOOPBACK}:{self._config.settings.lab_port}"
+
+    @property
+    def url(self) -> str:
+        """The notebook, with the token: for the user's browser."""
+        return f"{self.base_url}/lab/tree/{NOTEBOOK}?token={self._config.credentials.jupyter_token}"
+
+    def check(self) -> None:
+        """Refuse what can't be started, before anything else is."""
+        if find_spec("jupyterlab") is None:
+            raise StackError("JupyterLab isn't installed; `make lab` installs it (or: uv sync --group lab)")
+        if trouble := conflict("LAB_PORT", self._config.settings.lab_port):
+            raise StackError(trouble)
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Its process, which answers already, until the end of the block."""
+        folder = self._config.layout.jupyter
+        write_private(folder / "jupyter_server_config.json", json.dumps(self._options(), indent=2))
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(
+                (sys.executable, "-m", "jupyterlab"),
+                env=environment.inherited(self._config) | environment.notebook(self._config) | self._folders(),
+                cwd=REPO,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self._wait(process)
+            yield process
+        finally:
+            _stop(process)
+
+    def failure(self, process: subprocess.Popen[bytes]) -> StackError:
+        """That it has ended by itself, with the end of its log."""
+        status = process.returncode
+        return StackError(f"jupyterlab ended with exit status {status}\nLast lines of {self._log}:\n{tail(self._log)}")
+
+    def _options(self) -> dict[str, dict[str, object]]:
+        # In a file of its own: what it says goes before what a file of the machine may say, and the token
+        # shows neither in the list of processes nor in the environment of notebooks.
+        return {
+            "ServerApp": {
+                "ip": LOOPBACK,
+                "port": self._config.settings.lab_port,
+                "port_retries": 0,
+                "root_dir": str(REPO / "notebooks"),
+                "allow_root": os.geteuid() == 0,
+            },
+            "IdentityProvider": {"token": self._config.credentials.jupyter_token},
+            "LabApp": {
+                "default_url": f"/lab/tree/{NOTEBOOK}",
+                "news_url": None,  # nor ask for it at every new start
+                "check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+            },
+        }
+
+    def _folders(self) -> dict[str, str]:
+        """Its own, or kernels and settings of the user's other Jupyter would be in it."""
+        folder = self._config.layout.jupyter
+        return {
+            "JUPYTER_CONFIG_DIR": str(folder),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
+            "IPYTHONDIR": str(folder / "ipython"),
+        }
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if process.poll() is not None:
+                raise self.failure(process)
+            if time.monotonic() > deadline:
+                raise StackError(f"jupyterlab isn't ready after {_PATIENCE:.0f} s; see {self._log}")
+            time.sleep(_POLL)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.base_url}/api", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
