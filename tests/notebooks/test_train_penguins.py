@@ -1,0 +1,101 @@
+"""The notebook, every cell of it, on a real stack."""
+
+from collections.abc import Iterator
+
+import nbformat
+import psycopg
+import pytest
+from nbclient import NotebookClient
+
+from local import environment
+from local.clients.mlflow import Mlflow
+from local.clients.service import Service
+from local.pipeline import EXPERIMENT, MODEL
+from local.settings import REPO, Settings
+from local.stack import Stack
+
+NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """What the notebook uses, with nothing in it yet."""
+    with Stack(Settings.on_free_ports(tmp_path_factory.mktemp("notebook"))).running("mlflow", "api") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def executed(stack: Stack) -> nbformat.NotebookNode:
+    return execute(stack)
+
+
+def execute(stack: Stack) -> nbformat.NotebookNode:
+    """Run every cell, in the environment that JupyterLab gets. Raises CellExecutionError when one fails."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    folder = stack.config.layout.jupyter
+    variables = environment.inherited(stack.config) | environment.notebook(stack.config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_DATA_DIR", str(folder / "data"))  # kernels of the user's own aren't ours
+        client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
+        client.execute(env=variables | {"IPYTHONDIR": str(folder / "ipython")})
+    return notebook
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def texts(notebook: nbformat.NotebookNode) -> str:
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return "\n".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+def run_name(notebook: nbformat.NotebookNode) -> str:
+    names = [line.strip("'") for line in texts(notebook).splitlines() if line.startswith("'notebook__")]
+    assert len(names) == 1
+    return names[0]
+
+
+def test_it_goes_from_the_raw_data_to_the_prediction(stack, executed):
+    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
+        assert connection.execute("SELECT count(*) FROM penguins_raw").fetchone() == (344,)
+        assert connection.execute("SELECT count(*) FROM penguins_processed").fetchone() == (342,)
+    mlflow = Mlflow(stack.urls["mlflow"])
+    assert len(mlflow.children(EXPERIMENT, run_name(executed))) == 24
+    version = mlflow.version_of(MODEL, run_name(executed))
+    assert version is not None
+    assert version == mlflow.production(MODEL)
+    assert Service(stack.urls["api"]).version() == version.number
+    assert f"predicts with version {version.number}, by onnxruntime" in texts(executed)
+
+
+def test_it_shows_tables_and_plots(executed):
+    kinds = [set(output.get("data", {})) for cell in code_cells(executed) for output in cell.outputs]
+    assert sum("image/png" in kind for kind in kinds) == 5
+    assert sum("text/html" in kind for kind in kinds) == 4
+
+
+def test_it_warns_of_nothing_and_tells_no_secret(stack, executed):
+    outputs = [output for cell in code_cells(executed) for output in cell.outputs]
+    assert [output for output in outputs if output.get("name") == "stderr"] == []
+    secrets = [value for name, value in stack.config.credentials if name != "s3_access_key"]
+    assert not [secret for secret in secrets if secret in nbformat.writes(executed)]
+
+
+def test_a_second_time_it_keeps_the_champion(stack, executed):
+    again = execute(stack)
+    mlflow = Mlflow(stack.urls["mlflow"])
+    champion = mlflow.production(MODEL)
+    assert champion == mlflow.version_of(MODEL, run_name(executed))
+    challenger = mlflow.version_of(MODEL, run_name(again))
+    assert challenger is not None
+    assert challenger.tags["reason"].startswith("not better than version 1")
+    assert "promoted=False" in texts(again)
+
+
+def test_it_is_plain_python_3_and_holds_no_address_but_loopback():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    sources = "\n".join(cell.source for cell in notebook.cells)
+    assert sources.count("://") == sources.count("http://127.0.0.1:{")
