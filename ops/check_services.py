@@ -23,7 +23,9 @@ def check(compose: Compose) -> Iterator[Finding]:
     """The volume, every container in trouble with its last line, and the model that is served. Raises DockerError."""
     yield from _volume(compose)
     containers = compose.containers()
-    trouble = [_trouble(compose, container) for container in containers if _is_in_trouble(container)]
+    services = compose.config()["services"].items()
+    lasting = {name for name, service in services if service.get("restart") == "unless-stopped"}
+    trouble = [_trouble(compose, container) for container in containers if _is_in_trouble(container, lasting)]
     yield from trouble or [Finding("every container is well" if containers else "no container was started yet")]
     for container in containers:
         if container["Service"] == "api" and container["State"] == "running":
@@ -40,9 +42,9 @@ def _volume(compose: Compose) -> Iterator[Finding]:
         yield Finding(f"postgres: {error}", _mend(str(error)))
 
 
-def _is_in_trouble(container: dict[str, Any]) -> bool:
-    ended_badly = container["State"] == "exited" and container["ExitCode"] != 0
-    return ended_badly or container["State"] in ("restarting", "dead") or container["Health"] == "unhealthy"
+def _is_in_trouble(container: dict[str, Any], lasting: set[str]) -> bool:
+    ended = container["State"] == "exited" and (container["ExitCode"] != 0 or container["Service"] in lasting)
+    return ended or container["State"] in ("restarting", "dead") or container["Health"] == "unhealthy"
 
 
 def _trouble(compose: Compose, container: dict[str, Any]) -> Finding:

@@ -1,6 +1,7 @@
 """Docker's and Compose's command lines."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from ops.env import REPO
 
 _PATIENCE = 60  # seconds
+_CONTROL = re.compile(r"\x1b\[[\d;]*[A-Za-z]")  # colours and the like
 
 
 class DockerError(Exception):
@@ -48,5 +50,5 @@ class Compose:
 
     def last_line(self, service: str) -> str:
         """The last line that is not empty in the service's log."""
-        log = self.run("logs", "--no-log-prefix", "--no-color", "--tail", "20", service)
+        log = _CONTROL.sub("", self.run("logs", "--no-log-prefix", "--no-color", "--tail", "20", service))
         return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it has no log")

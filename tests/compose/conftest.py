@@ -1,0 +1,23 @@
+from collections.abc import Iterator
+
+import pytest
+
+from local.pipeline import DAG
+from tests.compose.stack import ComposeStack, running
+from tests.e2e.conftest import first_run as first_run
+from tests.e2e.deployment import Deployment
+
+
+@pytest.fixture(scope="session")
+def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    """The stack in containers."""
+    with running(tmp_path_factory.mktemp("compose")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def deployment(compose: ComposeStack) -> Deployment:
+    """The stack in containers as the end-to-end checks see it, with the DAG in it."""
+    started = compose.deployment()
+    started.wait_until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
+    return started

@@ -1,0 +1,75 @@
+"""What the stack has is still there after everything that happens to containers."""
+
+from typing import Any
+
+import pytest
+
+from local.pipeline import DAG, MODEL, PENGUIN
+from tests.compose.stack import ComposeStack, run
+from tests.e2e.deployment import Deployment
+
+KILL = ("sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
+CRASHES = {
+    "api": KILL,
+    "mlflow": KILL,
+    "airflow-scheduler": KILL,
+    "postgres": ("pg_ctl", "stop", "--mode=immediate"),
+}
+
+
+def everything(deployment: Deployment) -> dict[str, Any]:
+    champion = deployment.mlflow.production(MODEL)
+    assert champion is not None
+    return {
+        "rows": deployment.query("SELECT count(*), sum(body_mass_g) FROM penguins_processed"),
+        "runs": deployment.airflow_api.get(f"/api/v2/dags/{DAG}/dagRuns")["total_entries"],
+        "champion": champion.number,
+        "files": sorted(deployment.objects("")),
+        "answer": deployment.service.predict(PENGUIN)["model_version"],
+    }
+
+
+def wait_until_well(compose: ComposeStack) -> None:
+    Deployment.wait_until(lambda: not compose.unwell(), "every container to be healthy")
+
+
+@pytest.mark.usefixtures("first_run")
+def test_restart(compose: ComposeStack, deployment: Deployment) -> None:
+    before = everything(deployment)
+    compose.compose("restart")
+    wait_until_well(compose)
+    assert everything(compose.deployment()) == before
+
+
+@pytest.mark.usefixtures("first_run")
+def test_what_crashes_comes_back(compose: ComposeStack, deployment: Deployment) -> None:
+    before = everything(deployment)
+    restarts = {service: compose.containers(service)[0]["RestartCount"] for service in CRASHES}
+    for service, command in CRASHES.items():
+        container = compose.containers(service)[0]["Id"]
+        run("docker", "exec", "--detach", container, *command)
+    for service, count in restarts.items():
+        Deployment.wait_until(
+            lambda service=service, count=count: compose.containers(service)[0]["RestartCount"] > count,
+            f"{service} to be started again",
+        )
+    wait_until_well(compose)
+    assert everything(compose.deployment()) == before
+
+
+@pytest.mark.usefixtures("first_run")
+def test_down_and_up_with_other_passwords(compose: ComposeStack, deployment: Deployment) -> None:
+    before = everything(deployment)
+    compose.down()
+    compose.set(AIRFLOW_PASSWORD="another-one-of-16", PENGUINS_DB_PASSWORD="another-one-of-16")
+    compose.up()
+    assert everything(compose.deployment()) == before
+
+
+def test_starting_again_changes_nothing(compose: ComposeStack) -> None:
+    def lasting() -> dict[str, str]:
+        return {item["Id"]: item["State"]["StartedAt"] for item in compose.containers() if item["State"]["Running"]}
+
+    before = lasting()
+    compose.up()
+    assert lasting() == before

@@ -1,0 +1,67 @@
+"""Tasks on two Celery workers."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from local.pipeline import DAG, MODEL
+from tests.compose.stack import ComposeStack, run
+from tests.e2e.deployment import Deployment
+from tests.e2e.test_main_job import children_of
+
+SHARDS = 4
+
+
+@pytest.fixture(scope="module")
+def celery(compose: ComposeStack) -> Iterator[Deployment]:
+    """The stack with two workers."""
+    compose.up(workers=2)
+    deployment = compose.deployment()
+    deployment.wait_until(lambda: deployment.airflow.has_dag(DAG), "the DAG to be parsed")
+    yield deployment
+    compose.compose("--profile", "celery", "rm", "--stop", "--force", "airflow-worker", "redis")
+    compose.up()
+
+
+def shards(deployment: Deployment, run_id: str) -> list[dict[str, Any]]:
+    path = f"/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances"
+    return list(deployment.airflow_api.get(path, task_id="grid_train", limit=SHARDS)["task_instances"])
+
+
+def workers(compose: ComposeStack) -> dict[str, str]:
+    return {container["Config"]["Hostname"]: container["Id"] for container in compose.containers("airflow-worker")}
+
+
+def trained(deployment: Deployment, run_id: str) -> list[dict[str, str]]:
+    params = (found["data"]["params"] for found in children_of(deployment, run_id))
+    return sorted(({item["key"]: item["value"] for item in found} for found in params), key=str)
+
+
+def test_shards_are_trained_by_both_workers(compose: ComposeStack, celery: Deployment) -> None:
+    run_id, states = celery.run(shards=SHARDS)
+    assert set(states.values()) == {"success"}, states
+    assert {shard["hostname"] for shard in shards(celery, run_id)} == set(workers(compose))
+    assert len(trained(celery, run_id)) == 24
+    for task in celery.airflow.tasks(DAG, run_id):
+        assert any("Done. Returned value was" in line for line in celery.airflow.task_log(DAG, run_id, task)), task
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(compose: ComposeStack, celery: Deployment) -> None:
+    run_id = celery.trigger(shards=SHARDS)
+    celery.wait_until(
+        lambda: (
+            any(shard["state"] == "running" for shard in shards(celery, run_id)) and bool(children_of(celery, run_id))
+        ),
+        "a shard under way",
+    )
+    hostname = next(shard["hostname"] for shard in shards(celery, run_id) if shard["state"] == "running")
+    run("docker", "kill", workers(compose)[hostname])
+    celery.wait_until(lambda: celery.airflow.run_state(DAG, run_id) in ("success", "failed"), "the run to end", 600)
+    assert celery.airflow.run_state(DAG, run_id) == "success"
+    assert any(shard["try_number"] > 1 for shard in shards(celery, run_id))
+    candidates = trained(celery, run_id)
+    assert len(candidates) == 24
+    assert all(one != other for one, other in pairwise(candidates))
+    assert celery.mlflow.version_of(MODEL, run_id) is not None
