@@ -5,12 +5,14 @@ Candidates that differ only in their number of trees share one fit: with an inte
 it (`warm_start`, scikit-learn user guide 1.11.2).
 """
 
+from __future__ import annotations
+
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -18,8 +20,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from penguins.contract import SPECIES
-from penguins.dataset import Dataset, Fold
 from penguins.grid import Candidate
+
+if TYPE_CHECKING:  # the processes that fit import this module: spare them pandas, pyarrow and psycopg
+    from penguins.dataset import Dataset, Fold
 
 LABELS = range(len(SPECIES))
 
