@@ -21,6 +21,9 @@ from local.settings import REPO
 
 NOTEBOOK = "train_penguins.ipynb"
 
+# Else its first word is the question whether to ask the internet for news.
+_DEFAULTS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+
 _PATIENCE = 120.0  # seconds
 _POLL = 0.2  # seconds
 _STOP_PATIENCE = 20.0  # seconds; it stops the notebooks' kernels first
@@ -53,8 +56,7 @@ class Lab:
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """Its process, which answers already, until the end of the block."""
-        folder = self._config.layout.jupyter
-        write_private(folder / "jupyter_server_config.json", json.dumps(self._options(), indent=2))
+        self._configure()
         with self._log.open("wb") as log:
             process = subprocess.Popen(
                 (sys.executable, "-m", "jupyterlab"),
@@ -75,9 +77,15 @@ class Lab:
         status = process.returncode
         return StackError(f"jupyterlab ended with exit status {status}\nLast lines of {self._log}:\n{tail(self._log)}")
 
-    def _options(self) -> dict[str, dict[str, object]]:
+    def _configure(self) -> None:
         # In a file of its own: what it says goes before what a file of the machine may say, and the token
         # shows neither in the list of processes nor in the environment of notebooks.
+        folder = self._config.layout.jupyter
+        write_private(folder / "jupyter_server_config.json", json.dumps(self._options(), indent=2))
+        (folder / "labconfig").mkdir(exist_ok=True)
+        (folder / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(_DEFAULTS))
+
+    def _options(self) -> dict[str, dict[str, object]]:
         return {
             "ServerApp": {
                 "ip": LOOPBACK,
@@ -87,11 +95,7 @@ class Lab:
                 "allow_root": os.geteuid() == 0,
             },
             "IdentityProvider": {"token": self._config.credentials.jupyter_token},
-            "LabApp": {
-                "default_url": f"/lab/tree/{NOTEBOOK}",
-                "news_url": None,  # nor ask for it at every new start
-                "check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
-            },
+            "LabApp": {"default_url": f"/lab/tree/{NOTEBOOK}"},
         }
 
     def _folders(self) -> dict[str, str]:
