@@ -7,7 +7,7 @@ from local.cli import app
 from local.settings import Settings
 from tests.local.conftest import command
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run")
+COMMANDS = ("up", "down", "status", "logs", "clean", "run", "lab")
 
 
 @pytest.fixture
