@@ -1,0 +1,53 @@
+"""Files that must agree with one another, as far as that can be seen without Docker."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+import penguins.settings
+import serving.settings
+from ops import dotenv
+from ops.env import EXAMPLE, REPO
+
+DOCKERFILES = ["Dockerfile.airflow", "Dockerfile.mlflow", "notebooks/Dockerfile", "serving/Dockerfile"]
+COMPOSE: dict[str, Any] = yaml.safe_load((REPO / "docker-compose.yaml").read_text())
+# Given by the image or by the compose file itself.
+FIXED = {"PENGUINS_CONNECTION_ID", "PENGUINS_GIT_COMMIT", "SERVING_HOST", "SERVING_PORT", "SERVING_CACHE_DIR"}
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_every_image_has_the_uv_of_the_makefile(name: str) -> None:
+    (version,) = re.findall(r"UV_VERSION := (\S+)", (REPO / "Makefile").read_text())
+    assert f"uv=={version}\n" in (REPO / name).read_text()
+
+
+def test_images_share_their_first_steps() -> None:
+    last = "--group tracking && \\\n    find /opt/venv -type d -name tests -prune -exec rm -r {} +\n"
+    steps = [
+        "".join(line for line in text.partition(last)[0].splitlines(True) if not line.startswith("#"))
+        for text in ((REPO / name).read_text() for name in DOCKERFILES[:3])
+    ]
+    assert len(set(steps)) == 1
+    assert "uv sync" in steps[0]
+
+
+@pytest.mark.parametrize(
+    ("program", "service"), [(penguins.settings.Settings, "airflow-init"), (serving.settings.Settings, "api")]
+)
+def test_every_setting_reaches_its_container(program: type[BaseSettings], service: str) -> None:
+    prefix = program.model_config["env_prefix"]
+    variables = {
+        str(field.validation_alias or f"{prefix}{name}".upper()) for name, field in program.model_fields.items()
+    }
+    assert variables - FIXED <= set(COMPOSE["services"][service]["environment"])
+
+
+def test_the_example_names_every_variable_of_the_compose_file() -> None:
+    text = (REPO / "docker-compose.yaml").read_text()
+    assert set(re.findall(r"\$\{(\w+):\?run make env\}", text)) <= set(dotenv.parse(EXAMPLE.read_text()))
+    uncommented = re.sub(r"^#(?=\w+=)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    optional = set(re.findall(r"\$\{(\w+):-", text)) - {"PENGUINS_GIT_COMMIT"}
+    assert optional <= set(dotenv.parse(uncommented))
