@@ -1,6 +1,8 @@
 """Environment variables: what each program of the stack gets, and nothing that could mislead it."""
 
 import os
+import shutil
+import subprocess
 import sysconfig
 
 from local.config import Config
@@ -53,8 +55,19 @@ def tasks(config: Config) -> dict[str, str]:
     return own_aws | {
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
+        "PENGUINS_GIT_COMMIT": _git_commit(),
         "PYTHONPATH": str(REPO / "plugins"),
     }
+
+
+def _git_commit() -> str:
+    """The commit that is checked out, marked when files differ from it; `unknown` outside a git checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    command = [git, "-C", str(REPO), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def notebook(config: Config) -> dict[str, str]:
