@@ -14,7 +14,7 @@ UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--
 RUN := $(VENV)/bin/python -m
 
 # What Compose is told: the commit in the images, and where tasks run (make compose-up WORKERS=2).
-COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
+COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
 	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
 

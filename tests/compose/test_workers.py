@@ -1,6 +1,5 @@
 """Tasks on two Celery workers."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -15,14 +14,12 @@ SHARDS = 4
 
 
 @pytest.fixture(scope="module")
-def celery(compose: ComposeStack) -> Iterator[Deployment]:
-    """The stack with two workers."""
+def celery(compose: ComposeStack) -> Deployment:
+    """The stack with two workers, from now on: by its name this module is the last one."""
     compose.up(workers=2)
     deployment = compose.deployment()
     deployment.wait_until(lambda: deployment.airflow.has_dag(DAG), "the DAG to be parsed")
-    yield deployment
-    compose.compose("--profile", "celery", "rm", "--stop", "--force", "airflow-worker", "redis")
-    compose.up()
+    return deployment
 
 
 def shards(deployment: Deployment, run_id: str) -> list[dict[str, Any]]:
