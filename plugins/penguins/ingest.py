@@ -58,6 +58,8 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
         if total == 0:
             raise UserError(f"{source}: the file has a header but no rows.")
         rejected = judge_rejected(connection, TASK, total, max_rejected_share, source)
+        if rows == 0:
+            raise UserError(f"{source}: not one of its {total:,} rows can be used.")
     log.info("penguins_raw now holds %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
     return LoadReport(source=source, rows=rows, rejected=rejected)
 
@@ -87,7 +89,10 @@ def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
         numbers = np.setdiff1d(numbers, list(source.malformed), assume_unique=True)[: len(batch)]
         if len(batch):
             number = int(numbers[-1]) + 1
-        yield parse(batch, numbers)
+        try:
+            yield parse(batch, numbers)
+        except UserError as error:
+            raise UserError(f"{source.name}: {error}") from error
 
 
 def _as_csv(batch: pa.RecordBatch) -> memoryview:

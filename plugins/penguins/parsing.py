@@ -1,6 +1,7 @@
 """Turn text into numbers, setting aside the rows where that fails, with the reason."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penguins.contract import FEATURE_NAMES
+from penguins.contract import FEATURE_NAMES, NULL_VALUES
 from penguins.errors import UserError
 
 # The columns of the table penguins_raw beside source_row, in its order.
@@ -20,7 +21,7 @@ RAW_TYPES: Final = {
     "year": pa.int32(),
 }
 _NUMBER: Final = r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"
-_WHOLE_NUMBER: Final = r"^[-+]?\d{1,9}$"
+_LARGEST_WHOLE: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
         The rows that could be cast, with `source_row` first, and the others.
 
     Raises:
-        UserError: a column is of a type that no value can be cast from.
+        UserError: a column is of a type that no value can be cast from, or a text can't be one.
     """
     reasons: dict[int, list[str]] = {}
     columns: dict[str, pa.Array] = {"source_row": pa.array(numbers)}
@@ -51,50 +52,70 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
         if name not in batch.schema.names:
             columns[name] = pa.nulls(len(batch), kind)
             continue
-        columns[name], wrong = _cast(name, batch.column(name), kind)
+        given = _normalised(name, batch.column(name))
+        columns[name], wrong = _cast(name, given, kind, numbers)
         for position in wrong:
-            value = batch.column(name)[position].as_py()
+            value = given[int(position)].as_py()
             reasons.setdefault(int(position), []).append(f"{name}: {value!r} is not {_noun(kind)}")
     typed = pa.RecordBatch.from_pydict(columns)
     if not reasons:
         return typed, []
+    positions = sorted(reasons)
     keep = np.ones(len(batch), dtype=bool)
-    keep[list(reasons)] = False
+    keep[positions] = False
+    records = batch.take(pa.array(positions)).to_pylist()
     rejected = [
-        Rejected(int(numbers[position]), "; ".join(why), _as_json(batch.slice(position, 1).to_pylist()[0]))
-        for position, why in sorted(reasons.items())
+        Rejected(int(numbers[position]), "; ".join(reasons[position]), _as_json(record))
+        for position, record in zip(positions, records, strict=True)
     ]
     return typed.filter(pa.array(keep)), rejected
 
 
-def _cast(name: str, column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
+def _normalised(name: str, column: pa.Array) -> pa.Array:
+    """The column as trimmed text or as float64, with nulls where the source says so in whatever way."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        return pc.if_else(pc.is_in(text, pa.array(NULL_VALUES)), None, text)
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column), pa.string())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        number = column.cast(kind).cast(pa.float64(), safe=False)
+        return pc.if_else(pc.is_nan(number), None, number)
+    raise UserError(f"column {name!r} is of type {column.type}: it must hold numbers or text")
+
+
+def _cast(name: str, column: pa.Array, kind: pa.DataType, numbers: np.ndarray) -> tuple[pa.Array, np.ndarray]:
     """The column as `kind`, null where that fails, and the positions where it fails."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pc.utf8_trim_whitespace(column)
-    nothing = np.empty(0, dtype=np.int64)
-    try:
-        return column.cast(kind), nothing
-    except pa.ArrowNotImplementedError as error:
-        raise UserError(f"column {name!r} is of type {column.type}, which can't be read as {kind}") from error
-    except pa.ArrowInvalid:
-        pass  # some value isn't of that kind: find out which below
-    fits = _fits(column, kind)
-    wrong = pc.and_(pc.is_valid(column), pc.invert(pc.fill_null(fits, False)))
-    return pc.if_else(fits, column, None).cast(kind), np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
+    if pa.types.is_string(kind):
+        return _text(name, column.cast(pa.string()), numbers), np.empty(0, dtype=np.int64)
+    value = column
+    if pa.types.is_string(column.type):
+        try:
+            value = column.cast(pa.float64())
+        except pa.ArrowInvalid:  # some text isn't a number: keep what is
+            value = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, None).cast(pa.float64())
+    if pa.types.is_integer(kind):
+        whole = pc.and_(pc.equal(value, pc.round(value)), pc.less_equal(pc.abs(value), _LARGEST_WHOLE))
+        value = pc.if_else(whole, value, None).cast(kind)
+    wrong = pc.and_(pc.is_valid(column), pc.is_null(value))
+    return value, np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
 
 
-def _fits(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_floating(column.type):  # to a whole number
-        return pc.equal(column, pc.round(column))
-    pattern = _WHOLE_NUMBER if pa.types.is_integer(kind) else _NUMBER
-    return pc.match_substring_regex(column.cast(pa.string()), pattern)
+def _text(name: str, column: pa.Array, numbers: np.ndarray) -> pa.Array:
+    # neither belongs in a name; the first is what a quote leaves that isn't closed, the second Postgres can't keep
+    for character, what in (("\n", "a line break: is a quote not closed?"), ("\0", "a NUL character")):
+        found = pc.index(pc.match_substring(column, character), True).as_py()
+        if found >= 0:
+            raise UserError(f"row {numbers[found]}: {name} holds {what}")
+    return column
 
 
 def _noun(kind: pa.DataType) -> str:
-    if pa.types.is_integer(kind):
-        return "a whole number"
-    return "a number" if pa.types.is_floating(kind) else "text"
+    return "a whole number" if pa.types.is_integer(kind) else "a number"
 
 
 def _as_json(record: dict[str, Any]) -> str:
-    return json.dumps(record, default=str)
+    # JSON has no infinity, and no NaN
+    finite = {name: str(value) if value in (math.inf, -math.inf) else value for name, value in record.items()}
+    return json.dumps({name: None if value != value else value for name, value in finite.items()}, default=str)

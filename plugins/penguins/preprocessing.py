@@ -47,6 +47,8 @@ def preprocess(connection: Connection[Any], max_rejected_share: float) -> Prepro
         connection.execute(_REJECT.format(judged=_JUDGED, task=sql.Literal(TASK)))
         rejected = judge_rejected(connection, TASK, complete, max_rejected_share, "penguins_raw")
         rows = connection.execute(_KEEP.format(table=staging, judged=_JUDGED, columns=_COLUMNS)).rowcount
+        if rows == 0:
+            raise UserError(f"not one of the {total:,} rows of penguins_raw can be used.")
     report = PreprocessReport(rows=rows, incomplete=total - complete, rejected=rejected)
     log.info("of %s raw rows %s", f"{total:,}", report)
     return report

@@ -3,6 +3,7 @@
 Only the format is judged here (encoding, header, columns); values are judged in `parsing`.
 """
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,11 +18,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from penguins.contract import NULL_VALUES, OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from penguins.contract import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from penguins.errors import UserError
 
 BATCH_BYTES: Final = 4 * 1024 * 1024
 BATCH_ROWS: Final = 65_536
+LONGEST_TEXT: Final = 200  # characters of a broken row that messages and tables keep
 
 
 @dataclass
@@ -44,18 +46,41 @@ def open_source(source: str) -> Iterator[Source]:
     """Open `palmerpenguins`, the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.
 
     Raises:
-        UserError: it can't be read, or its columns aren't those of the contract.
+        UserError: it can't be read, now or when its batches are taken, or its columns aren't those of
+            the contract.
     """
     with _as_local_file(source) as path:
-        try:
-            if path.suffix in (".parquet", ".pq"):
-                yield _open_parquet(source, path)
-            elif path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
-                yield _open_csv(source, path)
-            else:
-                raise UserError(f"{source}: unknown format {path.suffix!r}. Give a .csv, .csv.gz or .parquet file.")
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{source}: {_explain(error)}") from error
+        with _explained(source):
+            opened = _open(source, path)
+        opened.batches = _read(source, opened.batches)
+        yield opened
+
+
+def _open(source: str, path: Path) -> Source:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] in ([".parquet"], [".pq"]):
+        return _open_parquet(source, path)
+    if suffixes[-1:] == [".csv"] or suffixes[-2:] == [".csv", ".gz"]:
+        return _open_csv(source, path)
+    raise UserError(f"{source}: unknown format {path.suffix!r}. Give a .csv, .csv.gz or .parquet file.")
+
+
+def _read(source: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _explained(source):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Turn what pyarrow raises for a file that it can't read into a message for its owner."""
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{source}: {_explain(error)}") from error
 
 
 @contextmanager
@@ -66,24 +91,29 @@ def _as_local_file(source: str) -> Iterator[Path]:
     elif source.startswith("s3://"):
         with tempfile.TemporaryDirectory() as folder:
             yield _download(source, Path(folder))
-    elif Path(source).is_file():
+    elif os.path.isfile(source):  # noqa: PTH113 - Path.is_file() raises for a name that is too long
         yield Path(source)
     else:
         raise UserError(
-            f"{source}: no such file on the machine that runs the task. "
+            f"{source[:500]}: no such file on the machine that runs the task. "
             "Give `palmerpenguins`, the path of a CSV or Parquet file, or an s3:// address."
         )
 
 
 def _download(source: str, folder: Path) -> Path:
+    """Raise UserError for what the user can mend; botocore's own error where S3 doesn't answer."""
     import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
     address = urlsplit(source)
     path = folder / Path(address.path).name
     try:
         boto3.client("s3").download_file(address.netloc, address.path.lstrip("/"), str(path))
-    except (BotoCoreError, ClientError) as error:
+    except (NoCredentialsError, ParamValidationError) as error:
+        raise UserError(f"{source}: can't be read: {' '.join(str(error).split())}") from error
+    except ClientError as error:
+        if error.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500:
+            raise
         raise UserError(f"{source}: can't be read: {error}") from error
     return path
 
@@ -92,8 +122,12 @@ def _open_csv(name: str, path: Path) -> Source:
     malformed: dict[int, str] = {}
 
     def note(row: pa.csv.InvalidRow) -> str:
+        if "\n" in row.text:  # the contract has no text of several lines: a quote swallowed the rows after it
+            return "error"
         # pyarrow counts the header as row 1
-        malformed[row.number - 1] = f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text!r}"
+        malformed[row.number - 1] = (
+            f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text[:LONGEST_TEXT]!r}"
+        )
         return "skip"
 
     columns = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
@@ -104,8 +138,7 @@ def _open_csv(name: str, path: Path) -> Source:
         parse_options=pa.csv.ParseOptions(invalid_row_handler=note),
         convert_options=pa.csv.ConvertOptions(
             column_types=dict.fromkeys(columns, pa.string()),
-            null_values=list(NULL_VALUES),
-            strings_can_be_null=True,
+            strings_can_be_null=False,  # what means null is decided in one place for all formats: parsing
         ),
     )
     _check_columns(name, reader.schema.names)
@@ -136,10 +169,12 @@ def _quoted(names: list[str] | tuple[str, ...]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _explain(error: pa.ArrowInvalid) -> str:
+def _explain(error: Exception) -> str:
     text = str(error)
     if "Empty CSV file" in text:
         return "the file is empty. It needs a header and rows."
-    if "UTF8" in text or "UTF-8" in text:
+    if isinstance(error, UnicodeDecodeError) or "UTF8" in text or "UTF-8" in text:
         return f"the file isn't UTF-8 ({text}). Save it as UTF-8."
-    return text
+    if "CSV parse error" in text:
+        return f"a quote isn't closed, or the rows aren't CSV: {text[:LONGEST_TEXT]}"
+    return f"the file is damaged or not what its name says: {text[:LONGEST_TEXT]}"

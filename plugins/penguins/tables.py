@@ -5,11 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from penguins.errors import UserError
 
 log = logging.getLogger(__name__)
+
+
+# The rights that others were given on a table, as statements: LIKE doesn't copy them.
+_GRANTS = """
+    SELECT format(
+        'GRANT %%s ON %%I TO %%s', privilege_type, relname,
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+    )
+    FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = %(table)s::regclass AND grantee <> relowner
+"""
 
 
 @contextmanager
@@ -17,18 +27,30 @@ def replacing(connection: Connection[Any], table: str) -> Iterator[sql.Identifie
     """Build a new content of `table` in a staging table, then swap them, all in one transaction.
 
     A reader sees the old table or the new one, never a part; if the block fails, the old one stays.
-    Two replacements of the same table wait for each other.
+    Two replacements of the same table wait for each other. Comments and rights move to the new one.
+
+    Raises:
+        UserError: a view depends on the table.
     """
     old, staging = sql.Identifier(table), sql.Identifier(f"{table}_staging")
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])
         connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(staging, old))
         comment = connection.execute("SELECT obj_description(%s::regclass)", [table]).fetchone()
+        grants = connection.execute(_GRANTS, {"table": table}).fetchall()
         yield staging
-        connection.execute(sql.SQL("DROP TABLE {}").format(old))
+        try:
+            connection.execute(sql.SQL("DROP TABLE {}").format(old))
+        except errors.DependentObjectsStillExist as error:
+            raise UserError(
+                f"{table} can't be replaced, for something depends on it: {error.diag.message_detail}. "
+                "Drop that, and let it read the table by a function or a copy."
+            ) from error
         connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(staging, old))
         if comment and comment[0]:
             connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(old, sql.Literal(comment[0])))
+        for (grant,) in grants:
+            connection.execute(grant)
         connection.execute(sql.SQL("ANALYZE {}").format(old))
 
 

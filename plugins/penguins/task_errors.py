@@ -68,12 +68,21 @@ def describe_outage(error: Exception) -> str | None:
     # imported here: the DAG file must parse in a moment
     import psycopg
     import requests
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mlflow.exceptions import MlflowException, RestException
 
     if isinstance(error, psycopg.OperationalError):
         return f"Postgres doesn't answer or gave up: {error}"
+    if isinstance(error, BotoCoreError | ClientError):
+        return f"S3 doesn't answer: {error}"
     where = f"MLflow at {settings().mlflow_tracking_uri}"
     if isinstance(error, requests.HTTPError):
         return f"{where} answers with an error; if it is about artifacts, is S3 up? {error}"
-    if isinstance(error, requests.RequestException) or "API request to" in str(error):
+    if isinstance(error, RestException):
+        internal = error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+        return f"{where} is in trouble; is its Postgres up? {error}" if internal else None
+    if isinstance(error, requests.RequestException):
+        return f"{where} doesn't answer: {error}"
+    if isinstance(error, MlflowException) and "failed with" in str(error):  # how its client wraps the above
         return f"{where} doesn't answer: {error}"
     return None

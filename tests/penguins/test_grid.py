@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from penguins.errors import UserError
 from penguins.grid import ALLOWED, candidates
@@ -26,6 +27,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**ENOUGH, "criterion": "gini"}, "criterion must be a list of values, not 'gini'"),
     ({**ENOUGH, "max_depth": []}, r"max_depth must be a list of values, not \[\]"),
     ({**ENOUGH, "max_depth": [1, 2, 2, 3]}, "max_depth has a value twice"),
+    ({**ENOUGH, "n_estimators": [True, 2, 3, 4, 5]}, "n_estimators can't be true or false"),
+    ({**ENOUGH, "max_samples": [0.5], "bootstrap": [False]}, "`max_sample` cannot be set if `bootstrap=False`"),
+    ({**ENOUGH, "class_weight": ["balanced"]}, "unknown hyperparameter class_weight"),
     ({}, "1 combinations, at least 20"),
 ]
 
@@ -38,3 +42,4 @@ def test_a_grid_that_cannot_be_used_is_refused(grid: dict[str, Any], message: st
 
 def test_what_the_seed_and_the_machine_decide_is_not_allowed() -> None:
     assert not {"random_state", "n_jobs", "verbose", "warm_start"} & set(ALLOWED)
+    assert set(ALLOWED) < set(RandomForestClassifier().get_params())

@@ -2,14 +2,17 @@ import gzip
 import shutil
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import boto3
 import psycopg
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from palmerpenguins import load_penguins
 from psycopg import Connection
 
@@ -17,6 +20,7 @@ from local.environment import BUCKET
 from local.stack import Stack
 from penguins.errors import UserError
 from penguins.ingest import load_raw
+from penguins.task_errors import describe_outage
 
 HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
 ROW = "Adelie,Torgersen,39.1,18.7,181,3750,male,2007\n"
@@ -101,6 +105,13 @@ def test_columns_may_stand_in_any_order_and_optional_ones_be_absent(
 
 
 BROKEN = {
+    "quote not closed": (HEADER + ROW + '"' + ROW + ROW * 3, "a quote isn't closed"),
+    "quote closed late": (
+        HEADER + ROW + ROW.replace("male", '"male') + ROW + 'x",2007\n',
+        "row 2: sex holds a line break",
+    ),
+    "NUL": (HEADER + ROW.replace("male", "ma\0le"), "row 1: sex holds a NUL character"),
+    "nothing usable": (HEADER + ROW.replace("181", "tall"), "1 of 1 rows"),
     "missing column": (
         HEADER.replace("species,", "") + ROW,
         "lacks 'species'.*Required are 'species', ",
@@ -136,6 +147,76 @@ def test_another_encoding_is_refused(connection: Connection[Any], tmp_path: Path
     source.write_bytes((HEADER + ROW.replace("Adelie", "Adélie")).encode("latin-1"))
     with pytest.raises(UserError, match="isn't UTF-8.*Save it as UTF-8"):
         load_raw(connection, str(source), 0)
+
+
+def test_a_truncated_gzip_and_a_damaged_parquet_are_refused(connection: Connection[Any], tmp_path: Path) -> None:
+    for name, content in {
+        "penguins.csv.gz": gzip.compress((HEADER + ROW * 1000).encode())[:-40],
+        "penguins.parquet": b"PAR1" + b"0" * 100 + b"PAR1",
+        "utf16.csv": (HEADER + ROW).encode("utf-16"),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=name):
+            load_raw(connection, str(tmp_path / name), 0)
+
+
+def test_what_means_the_same_is_read_the_same_in_every_format(connection: Connection[Any], tmp_path: Path) -> None:
+    text = HEADER + 'Adelie, NA ,"", NaN ,181.0,3.75e3, male,2007.0\n'
+    (tmp_path / "a.csv").write_text(text)
+    table = pa.table(
+        {
+            "species": pa.array(["Adelie"]).dictionary_encode(),
+            "island": ["NA"],
+            "bill_length_mm": pa.array([None], pa.float64()),
+            "bill_depth_mm": [float("nan")],
+            "flipper_length_mm": pa.array([181], pa.int64()),
+            "body_mass_g": pa.array([Decimal("3750.00")]),
+            "sex": [" male"],
+            "year": [2007.0],
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    expected = [(1, "Adelie", None, None, None, 181.0, 3750.0, "male", 2007)]
+    for name in ("a.csv", "a.parquet"):
+        load_raw(connection, str(tmp_path / name), 0)
+        assert rows(connection) == expected
+
+
+@pytest.mark.parametrize("year", [float("inf"), 3e9, 2007.5])
+def test_a_year_that_is_none_sets_only_its_row_aside(connection: Connection[Any], tmp_path: Path, year: float) -> None:
+    (tmp_path / "a.csv").write_text(HEADER + ROW)
+    good = pyarrow.csv.read_csv(tmp_path / "a.csv").to_pylist()[0]
+    table = pa.Table.from_pylist([{**good, "year": 2007.0}] * 9 + [{**good, "year": year}])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    report = load_raw(connection, str(tmp_path / "a.parquet"), 0.1)
+    assert (report.rows, report.rejected) == (9, 1)
+
+
+def test_rights_outlive_a_load_and_a_view_is_named(connection: Connection[Any]) -> None:
+    connection.execute("GRANT SELECT ON penguins_raw TO PUBLIC")
+    load_raw(connection, "palmerpenguins", 0)
+    granted = "SELECT relacl::text FROM pg_class WHERE oid = 'penguins_raw'::regclass"
+    assert "=r/penguins" in str(connection.execute(granted).fetchone())
+    connection.execute("CREATE VIEW heavy AS SELECT * FROM penguins_raw WHERE body_mass_g > 5000")
+    with pytest.raises(UserError, match="penguins_raw can't be replaced.*view heavy depends on table penguins_raw"):
+        load_raw(connection, "palmerpenguins", 0)
+    connection.execute("DROP VIEW heavy")
+
+
+def test_s3_that_does_not_answer_is_no_mistake_of_the_user(
+    connection: Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(EndpointConnectionError) as raised:
+        load_raw(connection, "s3://bucket/penguins.csv", 0)
+    assert describe_outage(raised.value) == f"S3 doesn't answer: {raised.value}"
 
 
 @pytest.mark.parametrize("source", ["nowhere.csv", "/nowhere/penguins.parquet"])
