@@ -20,6 +20,7 @@ with the reason in its tags.
 """
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
@@ -64,7 +65,7 @@ PARAMS = {
         1,
         type="integer",
         minimum=1,
-        maximum=1000,
+        maximum=64,
         title="Shards",
         description="Parts that the grid is cut into; workers train them at the same time. The result is the same.",
     ),
@@ -84,7 +85,7 @@ PARAMS = {
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    default_args={"owner": "penguins", **RETRIES},
+    default_args={"owner": "penguins", "execution_timeout": timedelta(hours=12), **RETRIES},
     doc_md=__doc__,
     tags=["penguins", "training"],
 )
@@ -126,9 +127,11 @@ def penguins_training() -> None:
     @plainly
     def register_best(params: dict[str, Any]) -> dict[str, Any]:
         """Register the best candidate, and promote it if it deserves it."""
-        from penguins import registration
+        from penguins import database, registration
 
-        return asdict(registration.register_best(read(params), dag_run_id()))
+        data = read(params)
+        with database.connect() as connection, database.alone(connection, "register_best"):
+            return asdict(registration.register_best(data, dag_run_id()))
 
     shards = preprocess()
     load_raw() >> shards

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.csv
 from psycopg import Connection, sql
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold
 
 from penguins.contract import FEATURE_NAMES, SPECIES
 from penguins.errors import UserError
@@ -20,17 +20,17 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Dataset:
-    """The processed rows, split into a part to learn from and a fixed hold-out.
+    """The processed rows, split into a part to learn from and a hold-out.
 
-    The same rows in the same order and the same seed give the same hold-out, so models of
-    different runs are judged on the same rows.
+    What decides whether a row is held out is the row itself (see `split`), so that a row that one
+    version was judged on is one that a later version doesn't learn from, also when rows were added.
 
     Attributes:
         features: float64 `[n, 4]`, columns in the order of the contract.
         labels: int64 `[n]`, positions in `contract.SPECIES`.
         train, holdout: int64 positions of the rows of either part.
         digest: sha256 of features and labels, hex.
-        seed: what the split was made with.
+        seed, holdout_share: what the split was made with.
     """
 
     features: pd.DataFrame
@@ -39,6 +39,7 @@ class Dataset:
     holdout: np.ndarray
     digest: str
     seed: int
+    holdout_share: float
 
     def folds(self, count: int) -> list[Fold]:
         """Stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.
@@ -73,7 +74,7 @@ def read_processed(connection: Connection[Any]) -> pd.DataFrame:
 
 
 def split(rows: pd.DataFrame, holdout_share: float, seed: int) -> Dataset:
-    """Set a stratified hold-out aside.
+    """Set a stratified hold-out aside: of each species the rows with the smallest hashes.
 
     Args:
         rows: what `read_processed` returns.
@@ -86,13 +87,19 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int) -> Dataset:
     features = rows[list(FEATURE_NAMES)]
     labels = rows["label"].to_numpy(dtype=np.int64)
     _check_species(labels)
-    try:
-        train, holdout = train_test_split(
-            np.arange(len(rows)), test_size=holdout_share, random_state=seed, stratify=labels
-        )
-    except ValueError as error:
-        raise UserError(f"holdout_share={holdout_share}: penguins_processed can't be split so: {error}") from error
-    return Dataset(features, labels, np.sort(train), np.sort(holdout), _digest(features, labels), seed)
+    hashes = pd.util.hash_pandas_object(features.assign(label=labels, seed=seed), index=False).to_numpy()
+    held_out = np.zeros(len(rows), dtype=bool)
+    for label, species in enumerate(SPECIES):
+        members = np.flatnonzero(labels == label)
+        count = round(holdout_share * len(members))
+        if not 0 < count < len(members):
+            raise UserError(
+                f"holdout_share={holdout_share} takes {count} of the {len(members)} rows of {species}: "
+                "at least one must be held out, and one left to learn from."
+            )
+        held_out[members[np.argsort(hashes[members], kind="stable")[:count]]] = True
+    train, holdout = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return Dataset(features, labels, train, holdout, _digest(features, labels), seed, holdout_share)
 
 
 def _check_species(labels: np.ndarray) -> None:

@@ -12,11 +12,13 @@ from mlflow.entities.model_registry import ModelVersion
 from penguins import registry
 from penguins.dataset import Dataset
 from penguins.search import score
-from penguins.tracking import DATA_DIGEST, client
+from penguins.tracking import DATA_DIGEST, SPLIT, client, split_of
 
 log = logging.getLogger(__name__)
 
 CHALLENGER: Final = "challenger"
+# Written last on a version that was judged: once it is there, the decision is made and stays.
+VERDICT: Final = "verdict"
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ def judge(challenger: ModelVersion, accuracy: float, champion: ModelVersion | No
         return Verdict(True, "it is in Production already")
     theirs = _holdout_accuracy(champion, data)
     numbers = f"accuracy on the same {len(data.holdout)} rows: {accuracy:.4f} against {theirs:.4f}"
-    if champion.tags.get(DATA_DIGEST) != data.digest:
-        numbers += f" (version {champion.version} learned from other data, perhaps from some of these rows)"
+    if champion.tags.get(SPLIT) != split_of(data):
+        numbers += f" (version {champion.version} was made with another hold-out: it may have learned some of them)"
+    elif champion.tags.get(DATA_DIGEST) != data.digest:
+        numbers += f" (version {champion.version} learned from other data, though hardly from these rows)"
     if accuracy > theirs:
         return Verdict(True, f"better than version {champion.version}, {numbers}")
     return Verdict(False, f"not better than version {champion.version}, {numbers}")
@@ -75,6 +79,7 @@ def promote(version: ModelVersion, reason: str, by: str) -> None:
     _set_stage(version)
     if registry.registered_model().aliases.get(CHALLENGER) == version.version:
         client().delete_registered_model_alias(version.name, CHALLENGER)
+    client().set_model_version_tag(version.name, version.version, VERDICT, "promoted")
     log.info("Production is %s version %s: %s", version.name, version.version, reason)
 
 
@@ -91,4 +96,5 @@ def refuse(version: ModelVersion, reason: str) -> None:
     """Leave Production as it is; the version stays as the challenger, with the reason on it."""
     client().set_model_version_tag(version.name, version.version, "reason", reason)
     client().set_registered_model_alias(version.name, CHALLENGER, version.version)
+    client().set_model_version_tag(version.name, version.version, VERDICT, "refused")
     log.info("%s version %s is not promoted: %s", version.name, version.version, reason)

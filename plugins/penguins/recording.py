@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from penguins.contract import FEATURES, SPECIES
 from penguins.dataset import Dataset
 from penguins.search import Fitted
-from penguins.tracking import CANDIDATE, DAG_RUN, ROLE, client, dataset_input, source_tags
+from penguins.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
 
 DIGESTS: Final = "digests"
 # What a candidate's result depends on: a run with another one isn't this candidate's.
@@ -47,6 +47,7 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
     run_id = client().create_run(experiment, run_name=fitted.candidate.name, tags=tags).info.run_id
     params = {name: json.dumps(value) for name, value in fitted.candidate.params.items()}
     model = client().create_logged_model(experiment, name="random_forest", source_run_id=run_id, params=params)
+    client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])  # now: discard() finds it by this
     now = int(time.time() * 1000)
     client().log_batch(
         run_id,
@@ -73,7 +74,6 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
         client().log_model_artifacts(model.model_id, str(path))
         client().set_logged_model_tags(model.model_id, {DIGESTS: json.dumps(digests(path))})
     client().finalize_logged_model(model.model_id, "READY")
-    client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     client().set_terminated(run_id)
 
 
@@ -87,8 +87,14 @@ def _model_ids(run: Run) -> list[str]:
 
 
 def discard(runs: Sequence[Run]) -> None:
-    """Delete runs and the models they logged, as MLflow deletes: out of sight, restorable."""
+    """Take runs out of their DAG run, and delete them and their models as MLflow deletes: restorable.
+
+    A run that a version was registered from is kept, with its model: the version may be in Production.
+    """
     for run in runs:
+        if client().search_model_versions(f"run_id = '{run.info.run_id}'"):
+            client().set_tag(run.info.run_id, ROLE, SUPERSEDED)
+            continue
         for logged_model_id in _model_ids(run):
             client().delete_logged_model(logged_model_id)
         client().delete_run(run.info.run_id)

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from penguins import onnx_export, plots, promotion, recording, registry, tracking
 from penguins.dataset import Dataset
 from penguins.errors import UserError
-from penguins.tracking import DAG_RUN, DATA_DIGEST, client
+from penguins.tracking import DAG_RUN, DATA_DIGEST, SPLIT, client, split_of
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,17 @@ class RegisterReport:
 def register_best(data: Dataset, dag_run_id: str) -> RegisterReport:
     """Register the best candidate of a DAG run, and promote it if it is better than Production.
 
-    Called again for the same DAG run it finds the version it made and registers no second one.
+    Called again for the same DAG run it finds the version it made, registers no second one, and stands
+    by its verdict. Only one process may do this at a time.
 
     Raises:
         UserError: the DAG run has no candidates, they are of other data, or the champion can't be judged.
     """
     runs = tracking.find_candidates(dag_run_id)
-    finished = [run for run in runs if run.info.status == "FINISHED"]
+    # by fingerprint: two tries at once (a worker that was thought dead) may have made the same candidate twice
+    finished = list(
+        {run.data.tags[recording.FINGERPRINT]: run for run in runs if run.info.status == "FINISHED"}.values()
+    )
     if not finished:
         raise UserError(f"{dag_run_id} has no finished candidate in MLflow. Run grid_train first.")
     if {run.data.tags.get(DATA_DIGEST) for run in finished} != {data.digest}:
@@ -55,14 +59,14 @@ def register_best(data: Dataset, dag_run_id: str) -> RegisterReport:
     plots.log_plots(dag_run_id, finished, model, data)
     made = registry.versions(f"run_id = '{best.info.run_id}' AND tags.{DAG_RUN} = '{dag_run_id}'")
     version = made[0] if made else _register(best, model_id, recorded, model, data)
-    verdict = promotion.judge(version, best.data.metrics["holdout_accuracy"], registry.production(), data)
-    if verdict.promote:
-        promotion.promote(version, verdict.reason, by=f"register_best of {dag_run_id}")
-    else:
-        promotion.refuse(version, verdict.reason)
-    if parent := tracking.find_parent(dag_run_id):
-        client().set_terminated(parent.info.run_id)
-    return RegisterReport(version.version, verdict.promote, verdict.reason)
+    if promotion.VERDICT not in version.tags:
+        verdict = promotion.judge(version, best.data.metrics["holdout_accuracy"], registry.production(), data)
+        if verdict.promote:
+            promotion.promote(version, verdict.reason, by=f"register_best of {dag_run_id}")
+        else:
+            promotion.refuse(version, verdict.reason)
+        version = client().get_model_version(version.name, version.version)
+    return RegisterReport(version.version, version.tags[promotion.VERDICT] == "promoted", version.tags["reason"])
 
 
 def choose(runs: Sequence[Run]) -> Run:
@@ -90,6 +94,7 @@ def _register(
     tags = {
         DAG_RUN: best.data.tags[DAG_RUN],
         DATA_DIGEST: data.digest,
+        SPLIT: split_of(data),
         "git_commit": best.data.tags[MLFLOW_GIT_COMMIT],
         **{name: str(value) for name, value in best.data.metrics.items() if name != "fit_seconds"},
     }

@@ -72,12 +72,17 @@ def load(logged_model_id: str, recorded: Mapping[str, str]) -> RandomForestClass
         recorded: sha256 by path, as the tag `digests` keeps them.
 
     Raises:
-        UserError: no digest was recorded, or the file isn't the one that was recorded.
+        UserError: it was deleted, no digest was recorded, or the file isn't the one that was recorded.
     """
     if MODEL_FILE not in recorded:
         raise UserError(f"models:/{logged_model_id}: no digest was recorded for {MODEL_FILE}, so it isn't loaded.")
-    with tempfile.TemporaryDirectory() as folder:
+    try:
         location = client().get_logged_model(logged_model_id).artifact_location
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise UserError(f"models:/{logged_model_id} was deleted from MLflow. Promote another version.") from error
+    with tempfile.TemporaryDirectory() as folder:
         path = mlflow.artifacts.download_artifacts(f"{location}/{MODEL_FILE}", dst_path=folder)
         content = Path(path).read_bytes()
     found = hashlib.sha256(content).hexdigest()

@@ -20,8 +20,9 @@ from penguins.settings import settings
 # Tags of ours on runs and versions; docs/architecture.md lists them.
 DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
+SPLIT: Final = "split"
 ROLE: Final = "role"
-PARENT, CANDIDATE = "grid", "candidate"
+PARENT, CANDIDATE, SUPERSEDED = "grid", "candidate", "superseded"
 
 
 _EXPERIMENT_TAGS: Final = {
@@ -99,10 +100,16 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
     return {
         DAG_RUN: dag_run_id,
         DATA_DIGEST: data.digest,
+        SPLIT: split_of(data),
         MLFLOW_SOURCE_NAME: "dags/penguins_training.py",
         MLFLOW_SOURCE_TYPE: "JOB",
         MLFLOW_GIT_COMMIT: settings().git_commit,
     }
+
+
+def split_of(data: Dataset) -> str:
+    """What decides which rows are held out, beside the rows: models of one split never learned its hold-out."""
+    return f"seed={data.seed} holdout_share={data.holdout_share}"
 
 
 def dataset_input(data: Dataset) -> DatasetInput:

@@ -1,18 +1,19 @@
 """grid_train: fit, judge and record every candidate of the grid."""
 
 import hashlib
+import itertools
 import json
 import logging
 import time
 from collections.abc import Collection, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from mlflow.entities import Run
 
 from penguins import recording, tracking
-from penguins.dataset import Dataset
+from penguins.dataset import Dataset, Fold
 from penguins.grid import Candidate, Grid, candidates
 from penguins.search import Fitted, cells, search
 from penguins.settings import settings
@@ -43,7 +44,7 @@ def open_run(data: Dataset, grid: Grid, cv_folds: int, dag_run_id: str) -> Run:
     """
     wanted = {_fingerprint(candidate, data, cv_folds) for candidate in candidates(grid)}
     data.folds(cv_folds)
-    params = {"grid": dict(grid), "cv_folds": cv_folds, "seed": data.seed, "holdout_rows": len(data.holdout)}
+    params = {"grid": dict(grid), "cv_folds": cv_folds, "seed": data.seed, "holdout_share": data.holdout_share}
     parent = tracking.open_parent(dag_run_id, params, data)
     recording.discard([run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in wanted])
     return parent
@@ -67,8 +68,13 @@ def grid_train(data: Dataset, grid: Grid, cv_folds: int, parent: Run, shard: int
     kept = _keep(parent, wanted)
     missing = {fingerprint: candidate for fingerprint, candidate in wanted.items() if fingerprint not in kept}
     log.info("%d candidates to fit on %d rows, %d kept", len(missing), len(data.train), len(kept))
-    if missing:
-        _fit_and_record(data, missing, data.folds(cv_folds), parent)
+    try:
+        if missing:
+            _fit_and_record(data, missing, data.folds(cv_folds), parent)
+    except BaseException:
+        tracking.client().set_terminated(parent.info.run_id, "FAILED")
+        raise
+    tracking.client().set_terminated(parent.info.run_id)
     return TrainReport(parent.info.run_id, fitted=len(missing), kept=len(kept))
 
 
@@ -87,27 +93,28 @@ def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
     return kept
 
 
-def _fit_and_record(data: Dataset, missing: dict[str, Candidate], folds: Sequence[Any], parent: Run) -> None:
-    """Fit in processes and record in threads, at the same time."""
+def _fit_and_record(data: Dataset, missing: dict[str, Candidate], folds: Sequence[Fold], parent: Run) -> None:
+    """Fit in processes and record in threads, at the same time; the first that can't be recorded ends it."""
     fingerprints = {candidate.name: fingerprint for fingerprint, candidate in missing.items()}
-    started, done = time.monotonic(), 0
-    with ThreadPoolExecutor(RECORDERS, thread_name_prefix="record") as pool:
-        under_way: dict[Future[None], Fitted] = {}
+    started, done = time.monotonic(), itertools.count(1)
 
-        def settle(until: int) -> None:
-            nonlocal done
-            while len(under_way) > until:
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    fitted = under_way.pop(future)
-                    future.result()
-                    done += 1
-                    _tell(fitted, done, len(missing), time.monotonic() - started)
+    def record(fitted: Fitted) -> None:
+        recording.record(fitted, parent, data, fingerprints[fitted.candidate.name])
+        _tell(fitted, next(done), len(missing), time.monotonic() - started)
 
+    pool = ThreadPoolExecutor(RECORDERS, thread_name_prefix="record")
+    under_way: set[Future[None]] = set()
+    try:
         for fitted in search(data, list(missing.values()), folds, settings().jobs):
-            future = pool.submit(recording.record, fitted, parent, data, fingerprints[fitted.candidate.name])
-            under_way[future] = fitted
-            settle(until=2 * RECORDERS)  # holds back the fitting rather than pile up models
-        settle(until=0)
+            under_way.add(pool.submit(record, fitted))
+            finished = {future for future in under_way if future.done()}
+            under_way -= finished
+            for future in finished:
+                future.result()
+        for future in as_completed(under_way):
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _tell(fitted: Fitted, done: int, total: int, seconds: float) -> None:
@@ -124,5 +131,5 @@ def _fingerprint_of(run: Run) -> str:
 
 
 def _fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:
-    parts = [candidate.name, data.digest, data.seed, len(data.holdout), cv_folds]
+    parts = [candidate.name, data.digest, data.seed, data.holdout_share, cv_folds]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -54,7 +54,7 @@ def test_the_dag_explains_itself(deployment: Deployment) -> None:
     assert (dag["is_paused"], dag["catchup"], dag["max_active_runs"]) == (False, False, 1)
     assert dag["timetable_summary"] == "0 0 * * 0"
     assert "load_raw" in dag["doc_md"]
-    assert set(dag["params"]) == {"source", "grid", "cv_folds", "holdout_share", "seed"}
+    assert set(dag["params"]) == {"source", "grid", "cv_folds", "holdout_share", "seed", "shards"}
     assert all(param["description"] for param in dag["params"].values())
 
 
@@ -103,8 +103,9 @@ def test_the_best_is_in_production_and_answers(deployment: Deployment, first_run
 def test_a_second_run_ties_and_keeps_the_champion(deployment: Deployment, first_run: str) -> None:
     champion = deployment.mlflow.production(MODEL)
     assert champion is not None
-    run, states = deployment.run()
+    run, states = deployment.run(shards=2)
     assert run != first_run
+    assert len(children_of(deployment, run)) == 24
     assert set(states.values()) == {"success"}
     assert aliases(deployment)["production"] == champion.number
     made = deployment.mlflow.version_of(MODEL, run)
@@ -151,14 +152,16 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_fails_load_raw_and_changes_nothing(deployment: Deployment, name: str) -> None:
     text, message = BROKEN[name]
-    before = (aliases(deployment)["production"], deployment.query("SELECT count(*) FROM penguins_raw"))
+    table = "SELECT count(*), sum(source_row), sum(body_mass_g), max(xmin::text) FROM penguins_raw"
+    before = (aliases(deployment)["production"], deployment.query(table))
     run, states = deployment.run(source=deployment.upload(f"{name}.csv", text))
     assert states == {"load_raw": "failed", **dict.fromkeys(TASKS[1:], "upstream_failed")}
     log = deployment.log(run, "load_raw")
     assert message in log
+    assert [task.attempt for task in deployment.airflow.tasks(DAG, run) if task.name == "load_raw"] == [1]
     assert "Traceback" not in log
     assert "Error:" not in log
-    assert (aliases(deployment)["production"], deployment.query("SELECT count(*) FROM penguins_raw")) == before
+    assert (aliases(deployment)["production"], deployment.query(table)) == before
 
 
 @pytest.mark.usefixtures("first_run")

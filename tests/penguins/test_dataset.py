@@ -32,6 +32,16 @@ def test_the_same_rows_and_seed_give_the_same_split(connection: Connection[Any],
     assert (split(read_processed(connection), 0.2, 43).holdout != data.holdout).any()
 
 
+def test_a_row_stays_held_out_when_rows_are_added(data: Dataset) -> None:
+    rows = pd.concat([data.features, pd.Series(data.labels, name="label")], axis=1)
+    grown = pd.concat([rows, rows.sample(frac=0.1, random_state=1) * [1.01, 1.01, 1.01, 1.01, 1]], ignore_index=True)
+    shuffled = grown.sample(frac=1, random_state=2).reset_index(drop=True)
+    later = split(shuffled, 0.2, 42)
+    learned = set(later.features.iloc[later.train].itertuples(index=False, name=None))
+    judged = set(data.features.iloc[data.holdout].itertuples(index=False, name=None))
+    assert len(judged & learned) <= 0.1 * len(judged)  # a new shuffle would give 80 %
+
+
 def test_one_changed_value_changes_the_digest(connection: Connection[Any], data: Dataset) -> None:
     rows = read_processed(connection)
     rows.loc[7, "body_mass_g"] += 0.1
@@ -62,5 +72,5 @@ def test_a_missing_species_is_refused(connection: Connection[Any]) -> None:
 @pytest.mark.parametrize("share", [0.001, 0.999])
 def test_a_holdout_without_room_for_every_species_is_refused(data: Dataset, share: float) -> None:
     rows = pd.concat([data.features, pd.Series(data.labels, name="label")], axis=1)
-    with pytest.raises(UserError, match=f"holdout_share={share}: .*can't be split"):
+    with pytest.raises(UserError, match=f"holdout_share={share} takes .* rows of Adelie"):
         split(rows, share, 42)

@@ -14,7 +14,7 @@ from penguins import onnx_export, recording, registry
 from penguins.dataset import Dataset
 from penguins.errors import UserError
 from penguins.promotion import promote
-from penguins.registration import register_best
+from penguins.registration import choose, register_best
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
 from penguins.training import grid_train, open_run
@@ -118,6 +118,43 @@ def test_a_rerun_makes_no_second_version(first: ModelVersion, data: Dataset) -> 
     assert current().tags == first.tags
 
 
+def test_a_rerun_of_an_older_run_stands_by_its_verdict(first: ModelVersion, data: Dataset) -> None:
+    register_best(data, NEXT_RUN)
+    promote(registry.versions()[0], "a person said so", by="ada")
+    before = {version.version: version.tags for version in registry.versions()}
+    report = register_best(data, RUN)
+    assert (report.version, report.promoted, report.reason) == ("1", True, first.tags["reason"])
+    assert {version.version: version.tags for version in registry.versions()} == before
+    assert aliases() == {"production": "2"}
+
+
+def test_discarding_a_run_keeps_the_model_of_its_version(first: ModelVersion, data: Dataset) -> None:
+    run = client().get_run(first.run_id)
+    recording.discard([run])
+    assert first.run_id not in {run.info.run_id for run in find_candidates(RUN)}
+    registry.load(registry.model_id(first), registry.recorded_digests(first))
+    client().set_tag(first.run_id, "role", "candidate")  # the run is shared with the other tests here
+    assert register_best(data, NEXT_RUN).version == "2"
+
+
+def test_a_champion_that_was_deleted_is_named_with_the_remedy(data: Dataset) -> None:
+    with pytest.raises(UserError, match="models:/m-0 was deleted from MLflow. Promote another version"):
+        registry.load("m-0", {"model.pkl": "0"})
+    del data
+
+
+def test_the_hold_out_has_no_say_in_the_choice(data: Dataset) -> None:
+    del data
+    runs = find_candidates(RUN)
+    best = choose(runs)
+    for run in runs:
+        run.data.metrics["holdout_accuracy"] = 0.0 if run is best else 1.0
+    assert choose(runs) is best
+    for run in runs:
+        run.data.metrics["cv_accuracy_mean"] = run.data.metrics["cv_log_loss_mean"] = 0.5
+    assert choose(runs).data.params["n_estimators"] == "2"
+
+
 def test_a_tie_keeps_the_champion_and_names_a_challenger(first: ModelVersion, data: Dataset) -> None:
     del first
     report = register_best(data, NEXT_RUN)
@@ -141,7 +178,12 @@ def test_a_better_candidate_takes_over(data: Dataset) -> None:
 
 def test_a_champion_of_other_data_is_judged_on_ours_and_the_reason_says_so(first: ModelVersion, data: Dataset) -> None:
     client().set_model_version_tag(first.name, first.version, "data_digest", "of other data")
-    assert "version 1 learned from other data" in register_best(data, NEXT_RUN).reason
+    assert "version 1 learned from other data, though hardly" in register_best(data, NEXT_RUN).reason
+
+
+def test_a_champion_of_another_hold_out_is_named_so(first: ModelVersion, data: Dataset) -> None:
+    client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.2")
+    assert "version 1 was made with another hold-out" in register_best(data, NEXT_RUN).reason
 
 
 def test_a_champion_whose_file_was_changed_is_not_loaded(first: ModelVersion, data: Dataset) -> None:

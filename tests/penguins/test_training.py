@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import boto3
@@ -68,7 +72,7 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
 def test_the_parent_run_says_what_was_searched(report: TrainReport) -> None:
     parent = find_parent(RUN)
     assert parent is not None
-    assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "RUNNING")
+    assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "FINISHED")
     assert json.loads(parent.data.params["grid"]) == GRID
     assert parent.data.params["cv_folds"] == "3"
 
@@ -134,6 +138,38 @@ def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
     client().update_run(others[0].info.run_id, status="RUNNING")  # the other shard is at it
     train(data, GRID, 1, 2)
     assert {run.info.run_id for run in others} < {run.info.run_id for run in find_candidates(RUN)}
+
+
+TRY = """
+import psycopg
+from penguins.dataset import read_processed, split
+from penguins.training import grid_train, open_run
+with psycopg.connect({database!r}) as connection:
+    data = split(read_processed(connection), 0.2, 42)
+grid_train(data, {grid!r}, 3, open_run(data, {grid!r}, 3, {run!r}))
+"""
+
+
+def test_a_try_that_was_killed_leaves_no_model_behind(stack: Stack, data: Dataset) -> None:
+    experiment = tracking.experiment_id()
+    code = TRY.format(database=stack.environment["AIRFLOW_CONN_PENGUINS_DB"], grid=GRID, run=RUN)
+    environment = os.environ | {"PYTHONPATH": stack.environment["PYTHONPATH"]}
+    first_try = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
+    while len(client().search_logged_models([experiment])) < 3:
+        assert first_try.poll() is None
+    os.killpg(first_try.pid, signal.SIGKILL)  # as the system does when memory runs out
+    first_try.wait()
+    assert train(data).kept < 20
+    models = client().search_logged_models([experiment])
+    assert {model.model_id for model in models} == {recording.model_id(run) for run in find_candidates(RUN)}
+    assert len(models) == 20
+
+
+def test_a_try_that_fails_is_seen_on_the_parent_run(data: Dataset) -> None:
+    parent = open_run(data, GRID, 3, RUN)
+    with pytest.raises(UserError, match="cv_folds=99"):
+        grid_train(data, GRID, 99, parent)
+    assert client().get_run(parent.info.run_id).info.status == "FAILED"
 
 
 def test_an_unusable_grid_leaves_no_run(data: Dataset) -> None:
