@@ -47,7 +47,7 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
     run_id = client().create_run(experiment, run_name=fitted.candidate.name, tags=tags).info.run_id
     params = {name: json.dumps(value) for name, value in fitted.candidate.params.items()}
     model = client().create_logged_model(experiment, name="random_forest", source_run_id=run_id, params=params)
-    client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])  # now: discard() finds it by this
+    client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     now = int(time.time() * 1000)
     client().log_batch(
         run_id,
@@ -78,12 +78,10 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
 
 
 def model_id(run: Run) -> str:
-    """The logged model of a candidate's run."""
-    return _model_ids(run)[0]
-
-
-def _model_ids(run: Run) -> list[str]:
-    return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+    """The logged model of a finished candidate's run."""
+    if run.outputs is None:
+        raise ValueError(f"run {run.info.run_id} has logged no model")
+    return str(run.outputs.model_outputs[0].model_id)
 
 
 def discard(runs: Sequence[Run]) -> None:
@@ -95,8 +93,9 @@ def discard(runs: Sequence[Run]) -> None:
         if client().search_model_versions(f"run_id = '{run.info.run_id}'"):
             client().set_tag(run.info.run_id, ROLE, SUPERSEDED)
             continue
-        for logged_model_id in _model_ids(run):
-            client().delete_logged_model(logged_model_id)
+        # not run.outputs: a try that was killed may not have come to log them
+        for model in client().search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
+            client().delete_logged_model(model.model_id)
         client().delete_run(run.info.run_id)
 
 
