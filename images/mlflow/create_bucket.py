@@ -2,35 +2,48 @@
 
 import os
 import sys
+import time
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 BUCKET = "mlflow-artifacts"
+PATIENCE = 60  # seconds; `docker compose restart` starts this while the S3 server does
 
 
 def main() -> None:
     """Read the address and the keys from the environment, as boto3 does."""
     endpoint = os.environ["MLFLOW_S3_ENDPOINT_URL"]
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 5}),
-    )
-    try:
-        existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-        if BUCKET not in existing:
-            client.create_bucket(Bucket=BUCKET)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        sys.exit(
-            f"S3 at {endpoint} refuses the bucket {BUCKET} ({code}): "
-            "are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY those it was started with?"
-        )
-    except BotoCoreError as error:
-        sys.exit(f"S3 at {endpoint} can't be used: {error}")
+    once = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
+    client = boto3.client("s3", endpoint_url=endpoint, config=once)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            create(client)
+            break
+        except (BotoCoreError, ClientError) as error:
+            if is_refused(error):
+                sys.exit(
+                    f"S3 at {endpoint} refuses the bucket {BUCKET}: {error} "
+                    "Are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY those it was started with?"
+                )
+            if time.monotonic() > deadline:
+                sys.exit(f"S3 at {endpoint} can't be used: {error}")
+            time.sleep(1)
     print(f"The bucket {BUCKET} is there.")
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether the server has answered and won't change its mind; while it starts it answers 503."""
+    return isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+
+
+def create(client: Any) -> None:
+    """Create the bucket unless it exists. Raises botocore's errors."""
+    if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=BUCKET)
 
 
 if __name__ == "__main__":

@@ -75,8 +75,9 @@ def test_a_volume_of_another_major_version(
 def test_wrong_keys_for_s3(compose: ComposeStack) -> None:
     with pytest.raises(subprocess.CalledProcessError) as stopped:
         compose.compose("run", "--rm", "--no-deps", "--no-TTY", "-e", "AWS_SECRET_ACCESS_KEY=wrong", "create-bucket")
-    assert "S3 at http://minio:9000 refuses the bucket mlflow-artifacts (SignatureDoesNotMatch)" in stopped.value.stderr
-    assert "Traceback" not in stopped.value.stderr
+    (line,) = stopped.value.stderr.splitlines()
+    assert line.startswith("S3 at http://minio:9000 refuses the bucket mlflow-artifacts: ")
+    assert "(SignatureDoesNotMatch)" in line
 
 
 def test_another_password_than_that_of_the_volume(compose: ComposeStack, tmp_path: Path) -> None:
