@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from ops.docker import Compose, DockerError, docker
@@ -65,5 +65,5 @@ def _model(container: dict[str, Any]) -> Iterator[Finding]:
     except HTTPError as error:
         reason = json.load(error).get("detail", error.reason)
         yield Finding(f"the prediction service isn't ready: {reason}", "train one: trigger the DAG in Airflow", False)
-    except URLError as error:
-        yield Finding(f"the prediction service doesn't answer: {error.reason}", "docker compose logs api")
+    except OSError as error:  # refused, cut off, or not in time
+        yield Finding(f"the prediction service doesn't answer: {error}", "docker compose logs api")
