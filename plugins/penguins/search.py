@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
@@ -67,12 +68,16 @@ def search(data: Dataset, grid: Sequence[Candidate], folds: Sequence[Fold], jobs
         for split in splits
     ]
     waiting: dict[str, list[_Stage]] = defaultdict(list)
-    for stages in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
-        for stage in stages:
-            done = waiting[stage.candidate.name]
-            done.append(stage)
-            if len(done) == len(splits):
-                yield _summary(waiting.pop(stage.candidate.name))
+    try:
+        for stages in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
+            for stage in stages:
+                done = waiting[stage.candidate.name]
+                done.append(stage)
+                if len(done) == len(splits):
+                    yield _summary(waiting.pop(stage.candidate.name))
+    finally:
+        # joblib keeps its processes for a next call; a task ends without telling them, and they'd stay for minutes
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def cells(grid: Sequence[Candidate]) -> list[list[Candidate]]:

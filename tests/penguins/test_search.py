@@ -1,4 +1,5 @@
 import numpy as np
+import psutil
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
@@ -60,3 +61,10 @@ def test_score_of_a_known_answer() -> None:
     assert scored["accuracy"] == 0.75
     assert scored["f1_macro"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert scored["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.7, 0.3, 1.0])))
+
+
+def test_no_process_outlives_the_search(data: Dataset) -> None:
+    list(search(data, candidates(GRID), [], jobs=2))
+    assert [
+        process.cmdline() for process in psutil.Process().children() if "LokyProcess" in str(process.cmdline())
+    ] == []
