@@ -6,7 +6,7 @@ from local.pipeline import DAG
 from tests.e2e.deployment import Deployment, embedded
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The stack under test, with the DAG in it."""
     with embedded(tmp_path_factory.mktemp("e2e")) as started:
@@ -14,7 +14,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def first_run(deployment: Deployment) -> str:
     """A run of the DAG with its defaults that has succeeded; its id."""
     run, states = deployment.run()
