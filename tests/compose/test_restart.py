@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.pipeline import DAG, MODEL, PENGUIN
-from tests.compose.stack import ComposeStack, run
+from tests.compose.stack import PROJECT, ComposeStack, run
 from tests.e2e.deployment import Deployment
 
 KILL = ("sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
@@ -64,6 +64,11 @@ def test_down_and_up_with_other_passwords(compose: ComposeStack, deployment: Dep
     compose.set(AIRFLOW_PASSWORD="another-one-of-16", PENGUINS_DB_PASSWORD="another-one-of-16")
     compose.up()
     assert everything(compose.deployment()) == before
+
+
+def test_no_container_makes_a_volume_without_a_name(compose: ComposeStack) -> None:
+    names = [mount.get("Name", "") for item in compose.containers() for mount in item["Mounts"]]
+    assert all(name.startswith(PROJECT) for name in names if name)
 
 
 def test_starting_again_changes_nothing(compose: ComposeStack) -> None:

@@ -53,7 +53,7 @@ def old_volume() -> Iterator[str]:
     write = ("sh", "-c", "echo 16 > $PGDATA/PG_VERSION")
     run("docker", "run", "--rm", "-v", f"{volume}:/var/lib/postgresql/data", "postgres:17", *write)
     yield OTHER
-    run("docker", "volume", "rm", volume)
+    run("docker", "volume", "rm", "--force", volume)
 
 
 def test_a_volume_of_another_major_version(
@@ -69,7 +69,7 @@ def test_a_volume_of_another_major_version(
         assert line in said
         assert line in diagnosis(compose.env_file, monkeypatch, old_volume)
     finally:
-        run("docker", "compose", *options, "down")
+        run("docker", "compose", *options, "down", "--volumes")
 
 
 def test_wrong_keys_for_s3(compose: ComposeStack) -> None:
