@@ -6,40 +6,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import ClassifierMixin
 from sklearn.model_selection import ParameterGrid
 
 from penguins.errors import UserError
+from penguins.estimators import FOREST, Estimator, Grid, estimator
 
 MINIMUM_CANDIDATES: Final = 20
 
-Grid = Mapping[str, Sequence[Any]]
-
-# Hyperparameters that a grid may vary. The others are decided elsewhere (random_state by the seed,
-# n_jobs by the machine), don't change the model (verbose, oob_score), don't go with growing one forest
-# through its sizes (warm_start, class_weight), or can't be written in JSON (monotonic_cst).
-ALLOWED: Final = (
-    "bootstrap",
-    "ccp_alpha",
-    "criterion",
-    "max_depth",
-    "max_features",
-    "max_leaf_nodes",
-    "max_samples",
-    "min_impurity_decrease",
-    "min_samples_leaf",
-    "min_samples_split",
-    "min_weight_fraction_leaf",
-    "n_estimators",
-)
-_FLAGS: Final = ("bootstrap",)
+_FLAGS: Final = ("bootstrap", "fit_intercept")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One combination of hyperparameters."""
+    """One combination of hyperparameters of an estimator."""
 
     params: Mapping[str, Any]
+    estimator: str = FOREST
 
     @cached_property
     def name(self) -> str:
@@ -49,19 +32,38 @@ class Candidate:
     @property
     def trees(self) -> int:
         """Number of trees, scikit-learn's default where the grid doesn't say."""
-        return int(self.params.get("n_estimators", RandomForestClassifier().n_estimators))
+        return int(self.params.get("n_estimators", 100))
+
+    def model(self, **changes: Any) -> ClassifierMixin:
+        """The unfitted model, with some hyperparameters changed."""
+        return estimator(self.estimator).build(**{**self.params, **changes})
 
 
-def candidates(grid: Grid) -> list[Candidate]:
-    """Every combination of the grid.
+def candidates(grid: Grid | None = None, name: str = FOREST) -> list[Candidate]:
+    """Every combination of the grid of an estimator, of its default grid if none is given.
 
     Raises:
-        UserError: a name is unknown, a value is refused by scikit-learn, or there are fewer than
-            20 combinations.
+        UserError: the estimator or a hyperparameter is unknown, a value is refused by scikit-learn, or there
+            are fewer than 20 combinations.
     """
-    unknown = sorted(set(grid) - set(ALLOWED))
+    wanted = estimator(name)
+    grid = wanted.grid if grid is None else grid
+    _check_values(grid, wanted)
+    found = [Candidate(params, name) for params in ParameterGrid({key: list(values) for key, values in grid.items()})]
+    for candidate in found:
+        _check(candidate)
+    if len(found) < MINIMUM_CANDIDATES:
+        raise UserError(
+            f"grid: {len(found)} combinations, at least {MINIMUM_CANDIDATES} are needed. "
+            f"Add values, or one of {', '.join(wanted.allowed)}."
+        )
+    return found
+
+
+def _check_values(grid: Grid, wanted: Estimator) -> None:
+    unknown = sorted(set(grid) - set(wanted.allowed))
     if unknown:
-        raise UserError(f"grid: unknown hyperparameter {', '.join(unknown)}. Allowed are {', '.join(ALLOWED)}.")
+        raise UserError(f"grid: unknown hyperparameter {', '.join(unknown)}. Allowed are {', '.join(wanted.allowed)}.")
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise UserError(f"grid: {name} must be a list of values, not {values!r}.")
@@ -69,24 +71,16 @@ def candidates(grid: Grid) -> list[Candidate]:
             raise UserError(f"grid: {name} can't be true or false.")
         if len({json.dumps(value) for value in values}) < len(values):
             raise UserError(f"grid: {name} has a value twice: {list(values)!r}.")
-    found = [Candidate(params) for params in ParameterGrid({name: list(values) for name, values in grid.items()})]
-    for candidate in found:
-        _check(candidate)
-    if len(found) < MINIMUM_CANDIDATES:
-        raise UserError(
-            f"grid: {len(found)} combinations, at least {MINIMUM_CANDIDATES} are needed. "
-            f"Add values, or one of {', '.join(ALLOWED)}."
-        )
-    return found
 
 
 def _check(candidate: Candidate) -> None:
-    """Let scikit-learn refuse what it refuses, by its rules for each parameter and by planting one tree."""
-    forest = RandomForestClassifier(**candidate.params)
+    """Let scikit-learn refuse what it refuses, by its rules for each parameter and by a small fit."""
+    small = {"n_estimators": 1} if "n_estimators" in candidate.params else {}
     try:
-        forest._validate_params()  # what fit() calls first
-        forest.set_params(n_estimators=1).fit(_ROWS, _LABELS)
-    except ValueError as error:
+        for part in getattr(candidate.model(), "named_steps", {"": candidate.model()}).values():
+            part._validate_params()  # what fit() calls first
+        candidate.model(**small).fit(_ROWS, _LABELS)
+    except (ValueError, TypeError) as error:
         raise UserError(f"grid: {candidate.name}: {error}") from error
 
 

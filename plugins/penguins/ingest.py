@@ -6,14 +6,15 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 from psycopg import Connection, Cursor, sql
 
+from penguins import binary_copy
 from penguins.errors import UserError
 from penguins.parsing import RAW_TYPES, Rejected, parse
 from penguins.sources import Source, open_source
@@ -21,7 +22,10 @@ from penguins.tables import judge_rejected, replacing
 
 log = logging.getLogger(__name__)
 
-TASK = "load_raw"
+TASK: Final = "load_raw"
+TOLD_EVERY: Final = 1_000_000  # rows, until the log says how many there are now
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,36 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
 def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, aside: Any) -> int:
     """Stream the good rows into `table`, write the others to `aside` as CSV, and count the good ones."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in ["source_row", *RAW_TYPES])
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, columns)
-    started, rows, told = time.monotonic(), 0, 1_000_000
+    # frozen: the table is this transaction's own, so no later reader has to mark its rows as committed
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(table, columns)
+    started, rows, told = time.monotonic(), 0, TOLD_EVERY
     with cursor.copy(statement) as copy:
-        for batch, rejected in _parsed(source):
-            copy.write(_as_csv(batch))
+        copy.write(binary_copy.HEADER)
+        for count, content, rejected in _ahead(_encoded(source)):
+            copy.write(content)
             aside.write(_rejected_as_csv(rejected))
-            rows += len(batch)
+            rows += count
             if rows >= told:
                 log.info("%s rows in %.1f s", f"{rows:,}", time.monotonic() - started)
-                told = rows + 1_000_000
+                told = rows + TOLD_EVERY
+        copy.write(binary_copy.TRAILER)
     aside.write(_rejected_as_csv(Rejected(number, why, "null") for number, why in source.malformed.items()))
     return rows
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, the next one made in a thread while the last one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _encoded(source: Source) -> Iterator[tuple[int, memoryview, list[Rejected]]]:
+    """Of each batch the number of good rows, those rows for COPY, and the others."""
+    for batch, rejected in _parsed(source):
+        yield len(batch), binary_copy.encode(batch), rejected
 
 
 def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
@@ -93,12 +115,6 @@ def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
             yield parse(batch, numbers)
         except UserError as error:
             raise UserError(f"{source.name}: {error}") from error
-
-
-def _as_csv(batch: pa.RecordBatch) -> memoryview:
-    sink = pa.BufferOutputStream()
-    pa.csv.write_csv(batch, sink, pa.csv.WriteOptions(include_header=False))
-    return memoryview(sink.getvalue())
 
 
 def _rejected_as_csv(rejected: Iterable[Rejected]) -> bytes:

@@ -1,4 +1,4 @@
-"""The same forest for ONNX Runtime, and the proof that it answers the same."""
+"""The same model for ONNX Runtime, and the proof that it answers the same."""
 
 import logging
 from typing import Final
@@ -8,14 +8,14 @@ import onnxruntime
 import pandas as pd
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import ClassifierMixin
 
 from penguins.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
 RANDOM_ROWS: Final = 100_000
-# Probabilities are averages of float32 leaf values, summed in another order.
+# Probabilities are averages or sums of float32 values, taken in another order.
 TOLERANCE: Final = 1e-4
 
 
@@ -23,7 +23,7 @@ class NotEqualError(Exception):
     """The ONNX export doesn't answer what the scikit-learn model answers."""
 
 
-def export(model: RandomForestClassifier, data: Dataset) -> bytes:
+def export(model: ClassifierMixin, data: Dataset) -> bytes:
     """`model` as ONNX: float32 `[n, 4]` in, `label` int64 `[n]` and `probabilities` float32 `[n, 3]` out.
 
     Raises:
@@ -42,7 +42,7 @@ def export(model: RandomForestClassifier, data: Dataset) -> bytes:
     return content
 
 
-def compare(content: bytes, model: RandomForestClassifier, rows: np.ndarray) -> None:
+def compare(content: bytes, model: ClassifierMixin, rows: np.ndarray) -> None:
     """Check that `content` and `model` answer the same for float32 `rows` `[n, 4]`.
 
     Raises:

@@ -1,4 +1,7 @@
-"""Turn text into numbers, setting aside the rows where that fails, with the reason."""
+"""Turn text into numbers, setting aside the rows where that fails, with the reason.
+
+Names and years stay dictionaries on the way: few are different, and each is judged once.
+"""
 
 import json
 import math
@@ -41,7 +44,7 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
         numbers: int64 `[n]`, the row numbers of the batch in the source.
 
     Returns:
-        The rows that could be cast, with `source_row` first, and the others.
+        The rows that could be cast, with `source_row` first and text as dictionaries, and the others.
 
     Raises:
         UserError: a column is of a type that no value can be cast from, or a text can't be one.
@@ -49,11 +52,14 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
     reasons: dict[int, list[str]] = {}
     columns: dict[str, pa.Array] = {"source_row": pa.array(numbers)}
     for name, kind in RAW_TYPES.items():
-        if name not in batch.schema.names:
-            columns[name] = pa.nulls(len(batch), kind)
+        column = batch.column(name) if name in batch.schema.names else pa.nulls(len(batch))
+        if name not in FEATURE_NAMES and pa.types.is_string(column.type):
+            column = column.dictionary_encode()
+        given = _normalised(name, column)
+        if pa.types.is_string(kind):
+            columns[name] = _names(name, given, numbers)
             continue
-        given = _normalised(name, batch.column(name))
-        columns[name], wrong = _cast(name, given, kind, numbers)
+        columns[name], wrong = _cast(given, kind)
         for position in wrong:
             value = given[int(position)].as_py()
             reasons.setdefault(int(position), []).append(f"{name}: {value!r} is not {_noun(kind)}")
@@ -73,22 +79,24 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
 
 def _normalised(name: str, column: pa.Array) -> pa.Array:
     """The column as trimmed text or as float64, with nulls where the source says so in whatever way."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(column.indices, _normalised(name, column.dictionary))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         text = pc.utf8_trim_whitespace(column.cast(pa.string()))
         return pc.if_else(pc.is_in(text, pa.array(NULL_VALUES)), None, text)
     if pa.types.is_null(kind):
         return pa.nulls(len(column), pa.string())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        number = column.cast(kind).cast(pa.float64(), safe=False)
+        number = column.cast(pa.float64(), safe=False)
         return pc.if_else(pc.is_nan(number), None, number)
     raise UserError(f"column {name!r} is of type {column.type}: it must hold numbers or text")
 
 
-def _cast(name: str, column: pa.Array, kind: pa.DataType, numbers: np.ndarray) -> tuple[pa.Array, np.ndarray]:
-    """The column as `kind`, null where that fails, and the positions where it fails."""
-    if pa.types.is_string(kind):
-        return _text(name, column.cast(pa.string()), numbers), np.empty(0, dtype=np.int64)
+def _cast(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
+    """The column as numbers of `kind`, null where that fails, and the positions where it fails."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary.take(column.indices)
     value = column
     if pa.types.is_string(column.type):
         try:
@@ -102,11 +110,14 @@ def _cast(name: str, column: pa.Array, kind: pa.DataType, numbers: np.ndarray) -
     return value, np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
 
 
-def _text(name: str, column: pa.Array, numbers: np.ndarray) -> pa.Array:
+def _names(name: str, column: pa.Array, numbers: np.ndarray) -> pa.Array:
+    """The column as a dictionary of texts that Postgres can keep."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
     # neither belongs in a name; the first is what a quote leaves that isn't closed, the second Postgres can't keep
     for character, what in (("\n", "a line break: is a quote not closed?"), ("\0", "a NUL character")):
-        found = pc.index(pc.match_substring(column, character), True).as_py()
-        if found >= 0:
+        holds = pc.match_substring(column.dictionary, character)
+        if pc.any(holds).as_py() and (found := pc.index(holds.take(column.indices), True).as_py()) >= 0:
             raise UserError(f"row {numbers[found]}: {name} holds {what}")
     return column
 

@@ -1,21 +1,26 @@
 """Pictures on the parent run: how the grid did, and how the best candidate answers."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Run
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import ClassifierMixin
+from sklearn.inspection import permutation_importance
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from penguins import tracking
 from penguins.contract import FEATURES, SPECIES
 from penguins.dataset import Dataset
 
+IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
 
-def log_plots(dag_run_id: str, runs: Sequence[Run], best: RandomForestClassifier, data: Dataset) -> None:
+
+def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data: Dataset) -> None:
     """Log the pictures, and the leaderboard as a table, to the parent run of a DAG run."""
     parent = tracking.find_parent(dag_run_id)
     if parent is None:
@@ -23,7 +28,7 @@ def log_plots(dag_run_id: str, runs: Sequence[Run], best: RandomForestClassifier
     figures = {
         "grid.png": grid_heat_map(runs),
         "confusion_matrix.png": confusion_matrix(best, data),
-        "importances.png": importances(best),
+        "importances.png": importances(best, data),
     }
     for name, figure in figures.items():
         tracking.client().log_figure(parent.info.run_id, figure, f"plots/{name}")
@@ -39,21 +44,22 @@ def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def grid_heat_map(runs: Sequence[Run]) -> Figure:
-    """Cross-validated accuracy of every candidate: number of trees across, everything else down."""
+    """Cross-validated accuracy of every candidate: one hyperparameter across, everything else down."""
+    across = _across(runs)
     cells = pd.DataFrame(
         {
-            "trees": int(run.data.params.get("n_estimators", 100)),
-            "rest": _rest(run),
+            "across": json.loads(run.data.params.get(across, "null")),
+            "rest": _rest(run, across),
             "accuracy": run.data.metrics["cv_accuracy_mean"],
         }
         for run in runs
-    ).pivot(index="rest", columns="trees", values="accuracy")
+    ).pivot(index="rest", columns="across", values="accuracy")
     figure = Figure(figsize=(2.5 + 1.1 * len(cells.columns), 1.5 + 0.35 * len(cells)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(cells.to_numpy(), aspect="auto", cmap="viridis")
-    axes.set_xticks(range(len(cells.columns)), [str(trees) for trees in cells.columns])
+    axes.set_xticks(range(len(cells.columns)), [str(value) for value in cells.columns])
     axes.set_yticks(range(len(cells)), list(cells.index))
-    axes.set(title="Cross-validated accuracy", xlabel="n_estimators")
+    axes.set(title="Cross-validated accuracy", xlabel=across)
     middle = np.nanmean(cells.to_numpy())
     for (row, column), value in np.ndenumerate(cells.to_numpy()):
         colour = "black" if value > middle else "white"
@@ -62,12 +68,21 @@ def grid_heat_map(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _rest(run: Run) -> str:
-    rest = {name: json.loads(value) for name, value in run.data.params.items() if name != "n_estimators"}
+def _across(runs: Sequence[Run]) -> str:
+    """The number of trees where the grid varies it, else the number that it has most values of."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        for name, value in run.data.params.items():
+            values[name].add(value)
+    return max(values, key=lambda name: (name == "n_estimators", len(values[name])), default="")
+
+
+def _rest(run: Run, across: str) -> str:
+    rest = {name: json.loads(value) for name, value in run.data.params.items() if name != across}
     return "\n".join(f"{name}={value}" for name, value in sorted(rest.items())) or "defaults"
 
 
-def confusion_matrix(model: RandomForestClassifier, data: Dataset) -> Figure:
+def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
     """Counts of true against predicted species on the hold-out."""
     figure = Figure(figsize=(5, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -84,12 +99,19 @@ def confusion_matrix(model: RandomForestClassifier, data: Dataset) -> Figure:
     return figure
 
 
-def importances(model: RandomForestClassifier) -> Figure:
-    """Mean decrease in impurity of each feature, with its standard deviation over the trees."""
-    spread = np.std([tree.feature_importances_ for tree in model.estimators_], axis=0)
+def importances(model: ClassifierMixin, data: Dataset) -> Figure:
+    """Accuracy lost on the hold-out when a feature is shuffled, with its standard deviation over five times."""
+    shuffled = permutation_importance(
+        model,
+        data.features.iloc[data.holdout],
+        data.labels[data.holdout],
+        random_state=data.seed,
+        max_samples=min(IMPORTANCE_ROWS, len(data.holdout)),
+    )
     figure = Figure(figsize=(5.5, 2.8), layout="constrained")
     axes = figure.subplots()
-    axes.barh([feature.name for feature in FEATURES], model.feature_importances_, xerr=spread, color="#4878a8")
+    names = [feature.name for feature in FEATURES]
+    axes.barh(names, shuffled.importances_mean, xerr=shuffled.importances_std, color="#4878a8")
     axes.invert_yaxis()
-    axes.set(title="Feature importances", xlabel="mean decrease in impurity")
+    axes.set(title="Feature importances", xlabel="accuracy lost on the hold-out when shuffled")
     return figure

@@ -18,12 +18,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from penguins.contract import FEATURES, SPECIES
 from penguins.dataset import Dataset
-from penguins.search import Fitted
+from penguins.grid import Candidate
+from penguins.search import Failed, Fitted
 from penguins.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
 
 DIGESTS: Final = "digests"
 # What a candidate's result depends on: a run with another one isn't this candidate's.
 FINGERPRINT: Final = "fingerprint"
+ESTIMATOR: Final = "estimator"
+REASON: Final = "reason"
 
 _SIGNATURE: Final = ModelSignature(
     inputs=Schema([ColSpec(DataType.double, feature.name) for feature in FEATURES]),
@@ -37,24 +40,19 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
     The run is FINISHED only when everything about it has arrived; a run left in another state
     is to be discarded.
     """
-    experiment, dag_run_id = parent.info.experiment_id, parent.data.tags[DAG_RUN]
-    tags = {
-        **source_tags(dag_run_id, data),
-        ROLE: CANDIDATE,
-        FINGERPRINT: fingerprint,
-        MLFLOW_PARENT_RUN_ID: parent.info.run_id,
-    }
-    run_id = client().create_run(experiment, run_name=fitted.candidate.name, tags=tags).info.run_id
-    params = {name: json.dumps(value) for name, value in fitted.candidate.params.items()}
-    model = client().create_logged_model(experiment, name="random_forest", source_run_id=run_id, params=params)
+    experiment = parent.info.experiment_id
+    run_id = _open(fitted.candidate, parent, data, {FINGERPRINT: fingerprint})
+    params = _params(fitted.candidate)
+    model = client().create_logged_model(
+        experiment, name=fitted.candidate.estimator, source_run_id=run_id, params=params
+    )
     client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     now = int(time.time() * 1000)
     client().log_batch(
         run_id,
-        params=[Param(name, value) for name, value in params.items()],
-        metrics=[Metric(name, value, now, 0, model_id=model.model_id) for name, value in fitted.metrics.items()],
+        params=[Param(key, value) for key, value in params.items()],
+        metrics=[Metric(key, value, now, 0, model_id=model.model_id) for key, value in fitted.metrics.items()],
     )
-    client().log_inputs(run_id, [dataset_input(data)])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
         mlflow.sklearn.save_model(
@@ -75,6 +73,31 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
         client().set_logged_model_tags(model.model_id, {DIGESTS: json.dumps(digests(path))})
     client().finalize_logged_model(model.model_id, "READY")
     client().set_terminated(run_id)
+
+
+def record_failure(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> None:
+    """Log a candidate that couldn't be fitted as a failed child run of `parent`, with the reason."""
+    run_id = _open(failed.candidate, parent, data, {FINGERPRINT: fingerprint, REASON: failed.reason})
+    client().log_batch(run_id, params=[Param(name, value) for name, value in _params(failed.candidate).items()])
+    client().set_terminated(run_id, "FAILED")
+
+
+def _open(candidate: Candidate, parent: Run, data: Dataset, tags: dict[str, str]) -> str:
+    """A running child run of `parent` with what every candidate's has."""
+    tags = {
+        **source_tags(parent.data.tags[DAG_RUN], data),
+        ROLE: CANDIDATE,
+        ESTIMATOR: candidate.estimator,
+        MLFLOW_PARENT_RUN_ID: parent.info.run_id,
+        **tags,
+    }
+    run_id = str(client().create_run(parent.info.experiment_id, run_name=candidate.name, tags=tags).info.run_id)
+    client().log_inputs(run_id, [dataset_input(data)])
+    return run_id
+
+
+def _params(candidate: Candidate) -> dict[str, str]:
+    return {name: json.dumps(value) for name, value in candidate.params.items()}
 
 
 def model_id(run: Run) -> str:

@@ -1,12 +1,13 @@
 """Fit and judge the candidates of a grid.
 
 Candidates that differ only in their number of trees share one fit: with an integer
-`random_state` the smaller forest is a prefix of the larger one, so it is taken on the way to
+`random_state` the smaller ensemble is a prefix of the larger one, so it is taken on the way to
 it (`warm_start`, scikit-learn user guide 1.11.2).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.pipeline import Pipeline
 
 from penguins.contract import SPECIES
 from penguins.grid import Candidate
@@ -39,31 +41,48 @@ class Fitted:
     """
 
     candidate: Candidate
-    model: RandomForestClassifier
+    model: ClassifierMixin
     metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
+class Failed:
+    """A candidate that couldn't be fitted, and why."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True)
 class _Stage:
-    """A candidate as fitted on the rows of one split."""
+    """A candidate as fitted on the rows of one split, or the reason why it couldn't be."""
 
     candidate: Candidate
     metrics: dict[str, float]
     fit_seconds: float
-    model: RandomForestClassifier | None
+    model: ClassifierMixin | None = None
+    reason: str = ""
 
 
-def search(data: Dataset, grid: Sequence[Candidate], folds: Sequence[Fold], jobs: int = -1) -> Iterator[Fitted]:
+def search(
+    data: Dataset, grid: Sequence[Candidate], folds: Sequence[Fold], jobs: int = -1, seconds: float = math.inf
+) -> Iterator[Fitted | Failed]:
     """Fit every candidate on every fold and on the whole training part.
+
+    Args:
+        seconds: no fit is started later than this; candidates that lack one then aren't yielded.
 
     Yields:
         The candidates as they are ready, in no particular order.
     """
-    features = data.features.to_numpy(dtype=np.float32)  # what the trees would cast to, once
+    features = data.features.to_numpy()
     splits = [*folds, (data.train, data.holdout)]
     names = list(data.features.columns)
+    deadline = time.monotonic() + seconds  # one clock for all processes of a machine
     work = [
-        delayed(_fit_cell)(cell, features, data.labels, split, data.seed, names if split is splits[-1] else None)
+        delayed(_fit_cell)(
+            cell, features, data.labels, split, data.seed, names if split is splits[-1] else None, deadline
+        )
         for cell in cells(grid)
         for split in splits
     ]
@@ -96,32 +115,45 @@ def _fit_cell(
     split: Fold,
     seed: int,
     keep_as: list[str] | None,
+    deadline: float,
 ) -> list[_Stage]:
-    """Grow one forest through all sizes of the cell, judging it at each.
+    """Grow one model through all sizes of the cell until the deadline, judging it at each.
 
     `keep_as`: the names of the features if the models are to be kept, else None.
     """
     fit, judge = split
-    forest = RandomForestClassifier(random_state=seed, warm_start=True)
-    stages, seconds = [], 0.0
+    grown: dict[str, Any] = {"warm_start": True} if len(cell) > 1 else {}
+    model, stages, seconds = None, [], 0.0
     for candidate in cell:
-        forest.set_params(**candidate.params)
-        started = time.perf_counter()
-        forest.fit(features[fit], labels[fit])
-        seconds += time.perf_counter() - started
-        metrics = score(labels[judge], forest.predict_proba(features[judge]))
-        model = _snapshot(forest, keep_as) if keep_as else None
-        stages.append(_Stage(candidate, metrics, seconds, model))
+        if time.monotonic() > deadline:
+            break
+        try:
+            started = time.perf_counter()
+            if model is None:
+                model = candidate.model(random_state=seed, **grown)
+            else:
+                model.set_params(n_estimators=candidate.trees)
+            model.fit(features[fit], labels[fit])
+            seconds += time.perf_counter() - started
+            metrics = score(labels[judge], model.predict_proba(features[judge]))
+            kept = _snapshot(model, keep_as) if keep_as else None
+            stages.append(_Stage(candidate, metrics, seconds, kept))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this candidate's: the others go on
+            model = None
+            stages.append(_Stage(candidate, {}, seconds, reason=f"{type(error).__name__}: {error}"))
     return stages
 
 
-def _snapshot(forest: RandomForestClassifier, names: list[str]) -> RandomForestClassifier:
-    """The forest as it is now: later growth of `forest` doesn't reach it."""
-    model = copy(forest)
-    model.estimators_ = list(forest.estimators_)
-    model.warm_start = False
-    model.feature_names_in_ = np.array(names, dtype=object)  # fitted on an array for speed, meant for data frames
-    return model
+def _snapshot(model: ClassifierMixin, names: list[str]) -> ClassifierMixin:
+    """The model as it is now: later growth of `model` doesn't reach it."""
+    taken = copy(model)
+    if hasattr(taken, "estimators_"):
+        taken.estimators_ = copy(model.estimators_)
+        taken.warm_start = False
+    # fitted on an array for speed, meant for data frames
+    first = taken[0] if isinstance(taken, Pipeline) else taken
+    first.feature_names_in_ = np.array(names, dtype=object)
+    return taken
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -134,7 +166,9 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     }
 
 
-def _summary(stages: Sequence[_Stage]) -> Fitted:
+def _summary(stages: Sequence[_Stage]) -> Fitted | Failed:
+    if reasons := sorted(stage.reason for stage in stages if stage.reason):
+        return Failed(stages[0].candidate, reasons[0])
     model, whole = next((stage.model, stage) for stage in stages if stage.model is not None)
     # sorted: in which order the folds were done must not show, not even in the last digit of a mean
     folds = sorted((stage.metrics for stage in stages if stage.model is None), key=lambda fold: tuple(fold.values()))

@@ -5,12 +5,15 @@ import logging
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import mlflow
 from mlflow.entities import Dataset as RunDataset
 from mlflow.entities import DatasetInput, LifecycleStage, Param, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from penguins.contract import SPECIES
 from penguins.dataset import Dataset
@@ -21,9 +24,13 @@ from penguins.settings import settings
 DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
 SPLIT: Final = "split"
+GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
+LEFT_OUT: Final = "left_out"  # with the number of the shard after it
+METRIC: Final = TypeAdapter[float](FiniteFloat)  # of a tag that holds a number
 PARENT, CANDIDATE, SUPERSEDED = "grid", "candidate", "superseded"
 
+Parsed = TypeVar("Parsed")
 
 _EXPERIMENT_TAGS: Final = {
     MLFLOW_RUN_NOTE: "Candidates of the DAG penguins_training: one parent run a DAG run, one child run a candidate.",
@@ -70,6 +77,8 @@ def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Ru
     found = find_parent(dag_run_id)
     if found is not None:
         client().update_run(found.info.run_id, status="RUNNING")
+        # the data may be another by now: logged here first, for MLflow can't take a new dataset from two at once
+        client().log_inputs(found.info.run_id, [dataset_input(data)])
         return found
     run = client().create_run(
         experiment_id(), run_name=dag_run_id, tags={**source_tags(dag_run_id, data), ROLE: PARENT}
@@ -84,13 +93,27 @@ def find_parent(dag_run_id: str) -> Run | None:
     return next(iter(_search(dag_run_id, PARENT)), None)
 
 
+def note_left_out(parent: Run, shard: int, candidates: int) -> None:
+    """Write on the parent run how many candidates of a shard the time budget left no time for."""
+    client().set_tag(parent.info.run_id, f"{LEFT_OUT}.{shard}", str(candidates))
+
+
+def left_out(dag_run_id: str) -> str:
+    """In words, for a verdict, how many candidates of a DAG run weren't tried; empty if all were."""
+    parent = find_parent(dag_run_id)
+    tags = parent.data.tags if parent else {}
+    total = sum(int(value) for name, value in tags.items() if name.startswith(f"{LEFT_OUT}."))
+    return f" ({total} candidates were left out for the time budget)" if total else ""
+
+
 def find_candidates(dag_run_id: str) -> list[Run]:
     """The candidates' runs of a DAG run, whatever their status."""
     return _search(dag_run_id, CANDIDATE)
 
 
 def _search(dag_run_id: str, role: str) -> list[Run]:
-    # Airflow allows no quotes in the id of a DAG run ([core] allowed_run_id_pattern)
+    if {"'", "\\"} & set(dag_run_id):  # a tag that somebody edited: Airflow has none ([core] allowed_run_id_pattern)
+        return []
     query = f"tags.{DAG_RUN} = '{dag_run_id}' AND tags.{ROLE} = '{role}'"
     return list(client().search_runs([experiment_id()], query, max_results=50_000))
 
@@ -110,6 +133,27 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
 def split_of(data: Dataset) -> str:
     """What decides which rows are held out, beside the rows: models of one split never learned its hold-out."""
     return f"seed={data.seed} holdout_share={data.holdout_share}"
+
+
+def tags_of(version: ModelVersion) -> dict[str, str]:
+    """A version's tags and, where it was registered by hand, those of the run it was registered from."""
+    if DATA_DIGEST in version.tags or not version.run_id:
+        return dict(version.tags)
+    try:
+        tags = client().get_run(version.run_id).data.tags
+        return {GIT_COMMIT: tags.get(MLFLOW_GIT_COMMIT, "unknown")} | tags | version.tags
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return dict(version.tags)
+
+
+def parse(kind: TypeAdapter[Parsed], tag: str | None) -> Parsed | None:
+    """What a tag says; None if it isn't there, or says what the pipeline wouldn't: people edit tags in MLflow's UI."""
+    try:
+        return kind.validate_python(tag)
+    except ValidationError:
+        return None
 
 
 def dataset_input(data: Dataset) -> DatasetInput:

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -14,68 +15,113 @@ from mlflow.entities import Run
 
 from penguins import recording, tracking
 from penguins.dataset import Dataset, Fold
-from penguins.grid import Candidate, Grid, candidates
-from penguins.search import Fitted, cells, search
+from penguins.errors import UserError
+from penguins.estimators import ESTIMATORS, FOREST, Grid
+from penguins.grid import Candidate, candidates
+from penguins.search import Failed, Fitted, cells, search
 from penguins.settings import settings
 
 log = logging.getLogger(__name__)
 
-# Recording a candidate is a dozen requests. Two at a time keep client and server busy; more
-# don't help, for both are bound by their processor.
-RECORDERS: Final = 2
+# Recording a candidate is fifteen requests. Four at a time keep client and server busy, also when most of
+# the fits are done; more don't help, for both are bound by their processor.
+RECORDERS: Final = 4
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What grid_train did: the parent run, candidates fitted now, and those kept from an earlier try."""
+    """What grid_train did.
+
+    Attributes:
+        fitted: candidates fitted and recorded now.
+        kept: those that an earlier try had finished.
+        failed: those that couldn't be fitted; their runs say why.
+        left_out: those that the time budget left no time for.
+    """
 
     parent_run_id: str
     fitted: int
     kept: int
+    failed: int = 0
+    left_out: int = 0
 
 
-def open_run(data: Dataset, grid: Grid, cv_folds: int, dag_run_id: str) -> Run:
+def open_run(data: Dataset, grid: Grid | None, cv_folds: int, dag_run_id: str, estimator: str = FOREST) -> Run:
     """The parent run that the candidates of `dag_run_id` belong to; it is to be opened by one caller at a time.
 
     Candidates that an earlier try made of other data or with other parameters are discarded.
 
+    Args:
+        grid: None for the estimator's own.
+
     Raises:
-        UserError: the grid or the number of folds can't be used.
+        UserError: the estimator, the grid or the number of folds can't be used.
     """
-    wanted = {_fingerprint(candidate, data, cv_folds) for candidate in candidates(grid)}
+    found = candidates(grid, estimator)
+    wanted = {_fingerprint(candidate, data, cv_folds) for candidate in found}
     data.folds(cv_folds)
-    params = {"grid": dict(grid), "cv_folds": cv_folds, "seed": data.seed, "holdout_share": data.holdout_share}
+    params = {
+        "estimator": estimator,
+        "grid": dict(ESTIMATORS[estimator].grid if grid is None else grid),
+        "cv_folds": cv_folds,
+        "seed": data.seed,
+        "holdout_share": data.holdout_share,
+    }
     parent = tracking.open_parent(dag_run_id, params, data)
     recording.discard([run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in wanted])
     return parent
 
 
-def grid_train(data: Dataset, grid: Grid, cv_folds: int, parent: Run, shard: int = 0, shards: int = 1) -> TrainReport:
+def grid_train(
+    data: Dataset,
+    grid: Grid | None,
+    cv_folds: int,
+    parent: Run,
+    shard: int = 0,
+    shards: int = 1,
+    estimator: str = FOREST,
+    time_budget: float = math.inf,
+) -> TrainReport:
     """Train a shard of the grid and leave one finished run for each of its candidates under `parent`.
 
     Called again it keeps the candidates that are finished, discards what was left half-done, and
-    fits only what is missing. Different shards may be trained at the same time, anywhere.
+    fits only what is missing. Different shards may be trained at the same time, anywhere. A candidate that
+    can't be fitted leaves a failed run with the reason; the others go on.
 
     Args:
+        grid: None for the estimator's own.
         cv_folds: folds of the cross-validation in the training part; 0 to judge on the hold-out only.
         shard: which of the `shards` parts of the grid, from 0.
+        time_budget: seconds after which no fit is started.
 
     Raises:
-        UserError: the grid or the number of folds can't be used.
+        UserError: the estimator, the grid or the number of folds can't be used, or not one candidate is done.
     """
-    mine = [candidate for cell in cells(candidates(grid))[shard::shards] for candidate in cell]
+    mine = [candidate for cell in cells(candidates(grid, estimator))[shard::shards] for candidate in cell]
     wanted = {_fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
     kept = _keep(parent, wanted)
     missing = {fingerprint: candidate for fingerprint, candidate in wanted.items() if fingerprint not in kept}
     log.info("%d candidates to fit on %d rows, %d kept", len(missing), len(data.train), len(kept))
     try:
-        if missing:
-            _fit_and_record(data, missing, data.folds(cv_folds), parent)
+        found = _fit_and_record(data, missing, data.folds(cv_folds), parent, time_budget) if missing else []
+        failed = [reason for reason in found if reason]
+        left_out = len(missing) - len(found)
+        if mine and len(kept) + len(found) == len(failed):
+            raise UserError(_nothing_done(failed, left_out, time_budget))
     except BaseException:
         tracking.client().set_terminated(parent.info.run_id, "FAILED")
         raise
+    if left_out:
+        log.warning("left out for the time budget of %.0f s: %d of %d candidates", time_budget, left_out, len(mine))
+    tracking.note_left_out(parent, shard, left_out)
     tracking.client().set_terminated(parent.info.run_id)
-    return TrainReport(parent.info.run_id, fitted=len(missing), kept=len(kept))
+    return TrainReport(parent.info.run_id, len(found) - len(failed), len(kept), len(failed), left_out)
+
+
+def _nothing_done(failed: Sequence[str], left_out: int, time_budget: float) -> str:
+    if not failed:
+        return f"time_budget: not one of {left_out} candidates was done within {time_budget:.0f} s. Give it more time."
+    return f"not one candidate could be fitted. The first of {len(failed)} failed with {failed[0]}"
 
 
 def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
@@ -93,37 +139,51 @@ def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
     return kept
 
 
-def _fit_and_record(data: Dataset, missing: dict[str, Candidate], folds: Sequence[Fold], parent: Run) -> None:
-    """Fit in processes and record in threads, at the same time; the first that can't be recorded ends it."""
+def _fit_and_record(
+    data: Dataset, missing: dict[str, Candidate], folds: Sequence[Fold], parent: Run, seconds: float
+) -> list[str]:
+    """Fit in processes and record in threads, at the same time; the first that can't be recorded ends it.
+
+    Returns:
+        For each candidate that was recorded the reason why it failed, or the empty string.
+    """
     fingerprints = {candidate.name: fingerprint for fingerprint, candidate in missing.items()}
     started, done = time.monotonic(), itertools.count(1)
 
-    def record(fitted: Fitted) -> None:
-        recording.record(fitted, parent, data, fingerprints[fitted.candidate.name])
-        _tell(fitted, next(done), len(missing), time.monotonic() - started)
+    def record(found: Fitted | Failed) -> str:
+        fingerprint = fingerprints[found.candidate.name]
+        if isinstance(found, Failed):
+            recording.record_failure(found, parent, data, fingerprint)
+        else:
+            recording.record(found, parent, data, fingerprint)
+        _tell(found, next(done), len(missing), time.monotonic() - started)
+        return found.reason if isinstance(found, Failed) else ""
 
     pool = ThreadPoolExecutor(RECORDERS, thread_name_prefix="record")
-    under_way: set[Future[None]] = set()
+    under_way: set[Future[str]] = set()
+    recorded: list[str] = []
     try:
-        for fitted in search(data, list(missing.values()), folds, settings().jobs):
-            under_way.add(pool.submit(record, fitted))
+        for found in search(data, list(missing.values()), folds, settings().jobs, seconds):
+            under_way.add(pool.submit(record, found))
             finished = {future for future in under_way if future.done()}
             under_way -= finished
-            for future in finished:
-                future.result()
-        for future in as_completed(under_way):
-            future.result()
+            recorded += [future.result() for future in finished]
+        recorded += [future.result() for future in as_completed(under_way)]
     finally:
         pool.shutdown(cancel_futures=True)
+    return recorded
 
 
-def _tell(fitted: Fitted, done: int, total: int, seconds: float) -> None:
+def _tell(found: Fitted | Failed, done: int, total: int, seconds: float) -> None:
+    if isinstance(found, Failed):
+        log.warning("%2d/%d  %5.1f s  failed: %s  %s", done, total, seconds, found.reason, found.candidate.name)
+        return
     judged = "  ".join(
-        f"{name} {fitted.metrics[name]:.4f}"
+        f"{name} {found.metrics[name]:.4f}"
         for name in ("cv_accuracy_mean", "holdout_accuracy")
-        if name in fitted.metrics
+        if name in found.metrics
     )
-    log.info("%2d/%d  %5.1f s  %s  %s", done, total, seconds, judged, fitted.candidate.name)
+    log.info("%2d/%d  %5.1f s  %s  %s", done, total, seconds, judged, found.candidate.name)
 
 
 def _fingerprint_of(run: Run) -> str:
@@ -131,5 +191,6 @@ def _fingerprint_of(run: Run) -> str:
 
 
 def _fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:
-    parts = [candidate.name, data.digest, data.seed, data.holdout_share, cv_folds]
+    split = [data.digest, data.seed, data.holdout_share, cv_folds]
+    parts = [settings().git_commit, candidate.estimator, candidate.name, *split]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

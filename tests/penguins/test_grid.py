@@ -1,10 +1,10 @@
 from typing import Any
 
 import pytest
-from sklearn.ensemble import RandomForestClassifier
 
 from penguins.errors import UserError
-from penguins.grid import ALLOWED, candidates
+from penguins.estimators import ESTIMATORS, FOREST
+from penguins.grid import candidates
 
 ENOUGH = {"n_estimators": [10, 20, 30, 40, 50], "max_depth": [None, 2, 4, 8]}
 
@@ -40,6 +40,35 @@ def test_a_grid_that_cannot_be_used_is_refused(grid: dict[str, Any], message: st
         candidates(grid)
 
 
-def test_what_the_seed_and_the_machine_decide_is_not_allowed() -> None:
-    assert not {"random_state", "n_jobs", "verbose", "warm_start"} & set(ALLOWED)
-    assert set(ALLOWED) < set(RandomForestClassifier().get_params())
+REGRESSION = {"C": [0.1, 1.0, 10.0, 100.0, 1000.0], "tol": [0.1, 0.01, 0.001, 0.0001]}
+REFUSED_OF_OTHERS: list[tuple[str, dict[str, Any], str]] = [
+    ("svm", ENOUGH, "estimator: 'svm' is unknown. Known are random_forest, gradient_boosting, logistic_regression"),
+    ("logistic_regression", ENOUGH, "unknown hyperparameter max_depth, n_estimators. Allowed are C, class_weight"),
+    ("logistic_regression", {**REGRESSION, "C": [-1.0, *REGRESSION["C"]]}, "'C' parameter of LogisticRegression .* -1"),
+    ("logistic_regression", {**REGRESSION, "l1_ratio": [0.5]}, "lbfgs"),
+    ("gradient_boosting", {**ENOUGH, "criterion": ["gini"]}, "unknown hyperparameter criterion"),
+]
+
+
+@pytest.mark.parametrize(("name", "grid", "message"), REFUSED_OF_OTHERS)
+def test_each_estimator_has_its_own_hyperparameters(name: str, grid: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        candidates(grid, name)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_each_estimator_has_a_grid_of_its_own(name: str) -> None:
+    assert len(candidates(None, name)) == 24
+    assert {candidate.estimator for candidate in candidates(None, name)} == {name}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_what_the_seed_and_the_machine_decide_is_not_allowed(name: str) -> None:
+    allowed = ESTIMATORS[name].allowed
+    assert not {"random_state", "n_jobs", "verbose", "warm_start"} & set(allowed)
+    (*_, last) = getattr(ESTIMATORS[name].build(), "named_steps", {"": ESTIMATORS[name].build()}).values()
+    assert set(allowed) < set(last.get_params())
+
+
+def test_the_forest_is_the_default() -> None:
+    assert candidates() == candidates(None, FOREST)

@@ -1,23 +1,37 @@
 import numpy as np
 import psutil
 import pytest
+from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 
 from penguins.dataset import Dataset
+from penguins.estimators import ESTIMATORS, Grid
 from penguins.grid import candidates
-from penguins.search import Fitted, score, search
-from tests.penguins.conftest import GRID
+from penguins.search import Failed, Fitted, score, search
+from tests.penguins.conftest import GRID, TOO_MANY_TREES
+
+GRIDS: dict[str, Grid] = {
+    "random_forest": GRID,
+    "gradient_boosting": {**GRID, "max_depth": [1, 2, 3, 4, None]},
+    "logistic_regression": ESTIMATORS["logistic_regression"].grid,
+}
 
 
 @pytest.fixture
 def found(data: Dataset) -> list[Fitted]:
-    return list(search(data, candidates(GRID), data.folds(3), jobs=2))
+    return searched(data, "random_forest")
 
 
-def separately(data: Dataset, fitted: Fitted) -> RandomForestClassifier:
-    model = RandomForestClassifier(**fitted.candidate.params, random_state=data.seed)
+def searched(data: Dataset, estimator: str) -> list[Fitted]:
+    found = list(search(data, candidates(GRIDS[estimator], estimator), data.folds(3), jobs=2))
+    assert all(isinstance(one, Fitted) for one in found)
+    return [one for one in found if isinstance(one, Fitted)]
+
+
+def separately(data: Dataset, fitted: Fitted) -> ClassifierMixin:
+    model = fitted.candidate.model(random_state=data.seed)
     return model.fit(data.features.iloc[data.train], data.labels[data.train])
 
 
@@ -25,14 +39,35 @@ def test_every_candidate_is_fitted_once(found: list[Fitted]) -> None:
     assert sorted(fitted.candidate.name for fitted in found) == sorted(c.name for c in candidates(GRID))
 
 
-def test_shared_fits_give_the_trees_of_separate_fits(data: Dataset, found: list[Fitted]) -> None:
-    for fitted in found:
+@pytest.mark.parametrize("estimator", ["random_forest", "gradient_boosting"])
+def test_shared_fits_give_the_trees_of_separate_fits(data: Dataset, estimator: str) -> None:
+    for fitted in searched(data, estimator):
         alone = separately(data, fitted)
+        ours, theirs = np.ravel(fitted.model.estimators_), np.ravel(alone.estimators_)
         assert len(fitted.model.estimators_) == len(alone.estimators_) == fitted.candidate.params["n_estimators"]
-        for ours, theirs in zip(fitted.model.estimators_, alone.estimators_, strict=True):
-            assert ours.tree_.__getstate__()["nodes"].tobytes() == theirs.tree_.__getstate__()["nodes"].tobytes()
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.tree_.__getstate__()["nodes"].tobytes() == other.tree_.__getstate__()["nodes"].tobytes()
         expected = alone.predict_proba(data.features)
         assert np.array_equal(fitted.model.predict_proba(data.features), expected)
+
+
+def test_scaling_is_part_of_the_model(data: Dataset) -> None:
+    for fitted in searched(data, "logistic_regression")[:5]:
+        assert np.allclose(fitted.model[0].mean_, data.features.iloc[data.train].mean().to_numpy())
+        expected = separately(data, fitted).predict_proba(data.features)
+        assert np.allclose(fitted.model.predict_proba(data.features), expected)
+
+
+def test_a_candidate_that_cannot_be_fitted_says_why_and_the_others_go_on(data: Dataset) -> None:
+    found = list(search(data, candidates(TOO_MANY_TREES, "gradient_boosting"), [], jobs=2))
+    failed = [one for one in found if isinstance(one, Failed)]
+    assert (len(found), len(failed)) == (20, 5)
+    assert {one.candidate.trees for one in failed} == {2**60}
+    assert all(one.reason.startswith(("MemoryError", "ValueError: array is too big")) for one in failed)
+
+
+def test_after_the_time_budget_nothing_is_fitted(data: Dataset) -> None:
+    assert list(search(data, candidates(GRID), data.folds(3), jobs=2, seconds=0)) == []
 
 
 def test_metrics_are_those_of_scikit_learn(data: Dataset, found: list[Fitted]) -> None:
@@ -48,10 +83,11 @@ def test_metrics_are_those_of_scikit_learn(data: Dataset, found: list[Fitted]) -
         assert fitted.metrics["fit_seconds"] > 0
 
 
+@pytest.mark.parametrize("estimator", GRIDS)
 def test_models_take_data_frames_without_a_warning(
-    data: Dataset, found: list[Fitted], recwarn: pytest.WarningsRecorder
+    data: Dataset, estimator: str, recwarn: pytest.WarningsRecorder
 ) -> None:
-    found[0].model.predict(data.features)
+    searched(data, estimator)[0].model.predict(data.features)
     assert not [warning for warning in recwarn if "feature names" in str(warning.message)]
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from mlflow.entities import Run
 from psycopg import Connection
@@ -15,11 +16,12 @@ from local.stack import Stack
 from penguins import recording, registry, tracking
 from penguins.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
-from penguins.grid import Grid
+from penguins.estimators import Grid
+from penguins.registration import register_best
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
-from penguins.training import TrainReport, grid_train, open_run
-from tests.penguins.conftest import GRID
+from penguins.training import RECORDERS, TrainReport, grid_train, open_run
+from tests.penguins.conftest import GRID, TOO_MANY_TREES
 
 pytestmark = pytest.mark.usefixtures("mlflow")
 
@@ -117,9 +119,18 @@ def test_a_rerun_with_other_data_keeps_nothing(report: TrainReport, connection: 
     assert {run.data.tags["data_digest"] for run in find_candidates(RUN)} == {other.digest}
 
 
+def test_a_rerun_with_other_code_keeps_nothing(
+    report: TrainReport, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENGUINS_GIT_COMMIT", "another")
+    settings.cache_clear()
+    assert train(data) == TrainReport(report.parent_run_id, fitted=20, kept=0)
+    assert len(find_candidates(RUN)) == 20
+
+
 def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
     results = {}
-    for shards in (1, 3, 7):
+    for shards in (1, 7):  # 7: more than there are fits to share
         recording.discard(find_candidates(RUN))
         reports = [train(data, GRID, shard, shards) for shard in range(shards)]
         assert sum(report.fitted for report in reports) == 20
@@ -129,7 +140,7 @@ def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
             for run in find_candidates(RUN)
         }
     assert len(results[1]) == 20
-    assert results[1] == results[3] == results[7]
+    assert results[1] == results[7]
 
 
 def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
@@ -150,19 +161,84 @@ grid_train(data, {grid!r}, 3, open_run(data, {grid!r}, 3, {run!r}))
 """
 
 
-def test_a_try_that_was_killed_leaves_no_model_behind(stack: Stack, data: Dataset) -> None:
-    experiment = tracking.experiment_id()
-    code = TRY.format(database=stack.environment["AIRFLOW_CONN_PENGUINS_DB"], grid=GRID, run=RUN)
+SLOW: Grid = {"n_estimators": [150], "max_depth": list(range(1, 21))}
+
+
+def start_try(stack: Stack, grid: Grid) -> subprocess.Popen[bytes]:
+    """grid_train in a process of its own."""
+    code = TRY.format(database=stack.environment["AIRFLOW_CONN_PENGUINS_DB"], grid=grid, run=RUN)
     environment = os.environ | {"PYTHONPATH": stack.environment["PYTHONPATH"]}
-    first_try = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
-    while len(client().search_logged_models([experiment])) < 3:
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
+
+
+@pytest.mark.usefixtures("data")
+def test_candidates_are_recorded_while_others_are_fitted(stack: Stack) -> None:
+    trying = start_try(stack, SLOW)
+    while not any(run.info.status == "FINISHED" for run in find_candidates(RUN)):
+        assert trying.poll() is None
+    # the processes that fit end with the last fit
+    fitting = [
+        child for child in psutil.Process(trying.pid).children() if any("popen_loky" in a for a in child.cmdline())
+    ]
+    os.killpg(trying.pid, signal.SIGKILL)
+    trying.wait()
+    assert fitting
+
+
+def test_a_rerun_after_a_kill_at_90_percent_fits_the_rest_and_leaves_no_model_behind(
+    stack: Stack, data: Dataset
+) -> None:
+    experiment = tracking.experiment_id()
+    first_try = start_try(stack, SLOW)
+    while len(client().search_logged_models([experiment])) < 18:
         assert first_try.poll() is None
     os.killpg(first_try.pid, signal.SIGKILL)  # as the system does when memory runs out
     first_try.wait()
-    assert train(data).kept < 20
+    finished = {run.info.run_id for run in find_candidates(RUN) if run.info.status == "FINISHED"}
+    again = train(data, SLOW)
+    assert 18 - RECORDERS <= again.kept == len(finished) < 20
+    assert again.fitted == 20 - again.kept
+    runs = find_candidates(RUN)
+    assert finished < {run.info.run_id for run in runs}
     models = client().search_logged_models([experiment])
-    assert {model.model_id for model in models} == {recording.model_id(run) for run in find_candidates(RUN)}
+    assert {model.model_id for model in models} == {recording.model_id(run) for run in runs}
     assert len(models) == 20
+
+
+def boost(data: Dataset, grid: Grid) -> TrainReport:
+    name = "gradient_boosting"
+    return grid_train(data, grid, 3, open_run(data, grid, 3, RUN, name), estimator=name)
+
+
+def test_a_candidate_that_fails_is_a_failed_run_with_the_reason(data: Dataset) -> None:
+    report = boost(data, TOO_MANY_TREES)
+    assert (report.fitted, report.failed) == (15, 5)
+    failed = [run for run in find_candidates(RUN) if run.info.status == "FAILED"]
+    assert {run.data.params["n_estimators"] for run in failed} == {str(2**60)}
+    assert len(failed) == 5
+    assert all("Error" in run.data.tags["reason"] for run in failed)
+    parent = find_parent(RUN)
+    assert parent is not None
+    assert parent.info.status == "FINISHED"
+
+
+def test_all_candidates_failing_fails_the_task(data: Dataset) -> None:
+    with pytest.raises(UserError, match="not one candidate could be fitted. The first of 20 failed with .*Error"):
+        boost(data, {**TOO_MANY_TREES, "n_estimators": [2**number for number in range(57, 61)]})
+
+
+def test_a_time_budget_leaves_the_rest_out_and_a_rerun_does_it(connection: Connection[Any], data: Dataset) -> None:
+    parent = open_run(data, GRID, 3, RUN)
+    with pytest.raises(UserError, match="time_budget: not one of 20 candidates was done within 0 s"):
+        grid_train(data, GRID, 3, parent, time_budget=0)
+    train(data)
+    recording.discard(find_candidates(RUN)[:5])
+    report = grid_train(data, GRID, 3, parent, time_budget=0)
+    assert (report.fitted, report.kept, report.left_out) == (0, 15, 5)
+    assert tracking.left_out(RUN) == " (5 candidates were left out for the time budget)"
+    assert register_best(connection, data, RUN).reason.endswith(tracking.left_out(RUN))
+    assert train(data) == TrainReport(report.parent_run_id, fitted=5, kept=15)
+    assert tracking.left_out(RUN) == ""
 
 
 def test_a_try_that_fails_is_seen_on_the_parent_run(data: Dataset) -> None:

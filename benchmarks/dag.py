@@ -1,0 +1,147 @@
+"""The whole DAG on a stack of its own: from the trigger to the service's answer, where each second goes.
+
+    python -m benchmarks.dag [--rows 1000000] [--conf '{"estimator": "logistic_regression"}']
+
+Without `--rows` it is the real penguins. Times are Airflow's own: a task waits from the end of what it depends on
+to its start, and runs from its start to its end.
+
+For comparison, on the same stack: a run of four tasks that do nothing (`benchmarks/dags/empty.py`), which is what
+Airflow takes for itself, and the fits of the same candidates and folds in a process that does nothing else. The last
+line gives how many times the sum of both the whole takes.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import synthetic
+from benchmarks.ingest import seconds
+from local.clients.airflow import Airflow
+from local.clients.http import JsonApi
+from local.clients.service import Service
+from local.pipeline import DAG
+from local.settings import REPO, Settings
+from local.stack import Stack
+from penguins.dataset import read_processed, split
+from penguins.estimators import FOREST
+from penguins.grid import candidates
+from penguins.search import search
+
+EMPTY = "empty"
+PATIENCE = 4 * 3600.0  # seconds
+TASKS = ("load_raw", "preprocess", "grid_train", "register_best")
+
+console = Console(highlight=False)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Ask until it is so. Raises TimeoutError."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.1)
+
+
+def moment(text: str) -> datetime:
+    """A time as Airflow writes it."""
+    return datetime.fromisoformat(text)
+
+
+def stack_with_empty_dag(state: Path) -> Stack:
+    """A stack whose Airflow has `benchmarks/dags` beside our own DAG."""
+    stack = Stack(Settings.on_free_ports(state))
+    local_bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    folders: dict[str, dict[str, str]] = {"dags-folder": {}, "benchmarks": {"path": str(REPO / "benchmarks" / "dags")}}
+    bundles = [{"name": name, "classpath": local_bundle, "kwargs": kwargs} for name, kwargs in folders.items()]
+    stack.config.layout.airflow.mkdir(parents=True, exist_ok=True)
+    configuration = f"[dag_processor]\ndag_bundle_config_list = {json.dumps(bundles)}\n"
+    (stack.config.layout.airflow / "airflow.cfg").write_text(configuration)
+    return stack
+
+
+def trigger(airflow: Airflow, api: JsonApi, dag: str, conf: dict[str, Any]) -> str:
+    """Run a DAG to its end and return the run's id."""
+    until(lambda: airflow.has_dag(dag), f"{dag} to be parsed")
+    name = str(api.post(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+    until(lambda: airflow.run_state(dag, name) in ("success", "failed"), f"{dag} to end")
+    return name
+
+
+def fits(database: str, conf: dict[str, Any]) -> None:
+    """Fit and judge what the run of our DAG did, and log nothing."""
+    with psycopg.connect(database) as connection:
+        data = split(read_processed(connection), conf.get("holdout_share", 0.2), conf.get("seed", 42))
+    grid = candidates(conf.get("grid"), conf.get("estimator", FOREST))
+    list(search(data, grid, data.folds(conf.get("cv_folds", 5))))
+
+
+def run(stack: Stack, conf: dict[str, Any], airflow: Airflow, api: JsonApi) -> tuple[list[tuple[str, float]], str]:
+    """Trigger, wait for the service, and give the seconds of every step, and the log of grid_train."""
+    service = Service(stack.urls["api"])
+    before = service.version()
+    triggered = datetime.now(UTC)
+    name = trigger(airflow, api, DAG, conf)
+    found = {task.name: task for task in airflow.tasks(DAG, name)}
+    failed = [task for task in found.values() if task.state == "failed"]
+    if failed:
+        raise RuntimeError("\n".join(airflow.task_log(DAG, name, failed[0])[-20:]))
+    until(lambda: service.version() != before, "the service to answer with the new version")
+    answered = datetime.now(UTC)
+    instances = api.get(f"/api/v2/dags/{DAG}/dagRuns/{name}/taskInstances", limit=100)["task_instances"]
+    by_name = {instance["task_id"]: instance for instance in instances}
+    steps, last = [], triggered
+    for task in TASKS:
+        start, end = moment(by_name[task]["start_date"]), moment(by_name[task]["end_date"])
+        steps += [(f"  until {task} starts", (start - last).total_seconds()), (task, (end - start).total_seconds())]
+        last = end
+    steps.append(("  until the service answers with it", (answered - last).total_seconds()))
+    return steps, "\n".join(airflow.task_log(DAG, name, found["grid_train"]))
+
+
+def main() -> None:
+    """Start the stack, run the DAG, and print where the time went."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, help="synthetic rows instead of the real penguins")
+    parser.add_argument("--conf", type=json.loads, default={}, help="parameters of the run, as JSON")
+    options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryDirectory() as folder, stack_with_empty_dag(Path(folder, "state")).running() as stack:
+        login = stack.urls["airflow-api-server"], "admin", stack.config.credentials.airflow_password
+        airflow, api = Airflow(*login), JsonApi(login[0])
+        api.authorize(api.post("/auth/token", {"username": login[1], "password": login[2]})["access_token"])
+        conf = dict(options.conf)
+        if options.rows:
+            conf["source"] = str(Path(folder, "penguins.csv"))
+            synthetic.write(Path(conf["source"]), options.rows)
+        console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+        trigger(airflow, api, EMPTY, {})  # as for ours, parsing isn't measured
+        idle = seconds(lambda: trigger(airflow, api, EMPTY, {}))
+        steps, log = run(stack, conf, airflow, api)
+        fitting = seconds(lambda: fits(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], conf))
+    console.print(log)
+    table = Table("", "seconds", box=None)
+    for name, taken in steps:
+        table.add_row(name, f"{taken:.1f}")
+    console.print(table)
+    total = sum(taken for _, taken in steps)
+    tasks = sum(taken for name, taken in steps if name in TASKS)
+    console.print(f"a run of four empty tasks: {idle:.1f} s; the fits alone: {fitting:.1f} s")
+    print(
+        f"trigger_to_answer={total:.1f} tasks={tasks:.1f} between={total - tasks:.1f}"
+        f" over_airflow_and_fits={total / (idle + fitting):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Four tasks that do nothing, one after the other: what Airflow itself takes for a run of that shape."""
+
+from airflow.sdk import chain, dag, task
+
+
+@dag(schedule=None)
+def empty() -> None:
+    """Wire the four tasks."""
+
+    @task()
+    def nothing() -> None:
+        """Do nothing."""
+
+    chain(*(nothing.override(task_id=f"nothing_{number}")() for number in range(4)))
+
+
+empty()

@@ -1,0 +1,42 @@
+"""Every estimator by name: trained, registered and exported like the forest."""
+
+import json
+from typing import Any
+
+import pytest
+from psycopg import Connection
+
+from penguins import onnx_export, recording, registry, tracking
+from penguins.dataset import Dataset
+from penguins.estimators import ESTIMATORS
+from penguins.grid import candidates
+from penguins.registration import register_best
+from penguins.search import Fitted, search
+from penguins.training import grid_train, open_run
+
+RUN = "manual__2026-01-01T00:00:00+00:00"
+OTHERS = [name for name in ESTIMATORS if name != "random_forest"]
+
+
+@pytest.mark.usefixtures("mlflow")
+@pytest.mark.parametrize("name", OTHERS)
+def test_goes_the_way_of_the_forest(connection: Connection[Any], data: Dataset, name: str) -> None:
+    report = grid_train(data, None, 2, open_run(data, None, 2, RUN, name), estimator=name)
+    assert (report.fitted, report.failed, report.left_out) == (24, 0, 0)
+    assert register_best(connection, data, RUN).promoted
+    version = registry.production()
+    assert version is not None
+    assert version.tags["estimator"] == name
+    assert {"inference/model.onnx", "inference/contract.json"} <= set(json.loads(version.tags[recording.DIGESTS]))
+    parent = tracking.find_parent(RUN)
+    assert parent is not None
+    assert json.loads(parent.data.params["estimator"]) == name
+    plots = {file.path for file in tracking.client().list_artifacts(parent.info.run_id, "plots")}
+    assert plots == {"plots/grid.png", "plots/confusion_matrix.png", "plots/importances.png"}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_export_of_each_candidate_gives_the_same_labels(data: Dataset, name: str) -> None:
+    for fitted in search(data, candidates(None, name), [], jobs=1):
+        assert isinstance(fitted, Fitted)
+        assert onnx_export.export(fitted.model, data)  # compares itself
