@@ -1,17 +1,17 @@
 """`python -m serving` starts the service."""
 
 import argparse
-import logging
+import os
 import signal
 import sys
+import tempfile
 from types import FrameType
 
 import uvicorn
-from pydantic import ValidationError
 
+from serving.keys import Keys
+from serving.logs import configure
 from serving.settings import Settings, explain
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def main() -> None:
@@ -25,27 +25,36 @@ def main() -> None:
     parser.parse_args()
     try:
         settings = Settings()
-    except ValidationError as error:
+        Keys(settings)
+    except (OSError, ValueError) as error:  # pydantic's error is a ValueError
         sys.exit(f"python -m serving: {error}")
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # It would log every poll.
-    serve(settings)
+    configure(settings.log_level)
+    if settings.workers == 1:
+        serve(settings)
+        return
+    try:
+        counts = tempfile.TemporaryDirectory(prefix="penguins-metrics-")
+    except OSError as error:
+        sys.exit(f"python -m serving: the workers' counts need a temporary folder: {error}")
+    with counts as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        serve(settings)
 
 
 def serve(settings: Settings) -> None:
     """Serve, and exit with 0 when told to stop."""
-    # Imported here so that --help and a wrong setting answer at once.
-    from serving.app import create_app
-
     # After a clean shutdown uvicorn raises the signal again, for the handler that was there before it.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     uvicorn.run(
-        create_app(settings),
+        "serving.app:from_environment",  # By name, so that workers can import it, and a wrong setting is told at once.
+        factory=True,
+        workers=settings.workers,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http="httptools",
+        proxy_headers=False,  # Nothing here asks who the client is.
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),

@@ -1,17 +1,24 @@
 """The FastAPI application."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
-from starlette.responses import RedirectResponse
 
-from serving import predict, status
+from serving import exposition, health, page, predict, status
 from serving.cache import Cache
+from serving.front import Front
+from serving.http import State
+from serving.keys import Keys
+from serving.logs import configure
+from serving.openapi import describe
 from serving.registry import Registry
 from serving.settings import Settings
 from serving.watcher import Watcher
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = "Tells the species of a penguin, with the model version that is in Production in MLflow's registry."
 
@@ -20,13 +27,12 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the application; it follows the registry from its start to its shutdown."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         registry = Registry(settings)
-        app.state.settings = settings
-        app.state.watcher = watcher = Watcher(settings, registry, Cache(settings))
+        watcher = Watcher(settings, registry, Cache(settings))
         await watcher.start_from_cache()
         following = asyncio.create_task(watcher.run())
-        yield
+        yield {"settings": settings, "watcher": watcher}
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
@@ -37,14 +43,21 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # The address in a redirect would be what the client says it is.
     )
-    app.include_router(predict.router)
-    app.include_router(status.router)
-    app.add_api_route("/", _docs, include_in_schema=False)
+    for router in (predict.router, health.router, status.router, exposition.router, page.router):
+        app.include_router(router)
+    page.mount_files(app)
+    describe(app)
     return app
 
 
-async def _docs() -> RedirectResponse:
-    return RedirectResponse("/docs")
+def from_environment() -> Front:
+    """Build the application of a worker, with what every request goes through."""
+    settings = Settings()
+    configure(settings.log_level)
+    keys = Keys(settings)
+    logger.info("keys.%s", "wanted" if keys.wanted else "not_wanted: everybody may ask")
+    return Front(create_app(settings), settings, keys, predict.predict)

@@ -11,13 +11,15 @@ verified again against the digests. They lie beside the files, so they protect f
 someone who can write here: the folder belongs to the service alone (mode 700).
 """
 
+import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,7 +31,6 @@ from serving.refusals import Code, RefusedError
 from serving.settings import Settings
 
 TEMPORARY = ".new-"
-ABANDONED_AFTER_SECONDS = 3600
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +110,14 @@ class Cache:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = _entry(release)
+        with self._alone():
+            self._store(name, release, files)
+
+    def _store(self, name: str, release: Release, files: Mapping[str, bytes]) -> None:
         before = self._index_to_replace()
         previous = before.other_than(name) if before else None
+        if before and before.current == name and self._is_whole(release, files):
+            return
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=TEMPORARY, ignore_cleanup_errors=True) as new:
             entry, index = Path(new, "entry"), Path(new, "index.json")
             _write(entry, release, files)
@@ -120,6 +127,23 @@ class Cache:
             entry.rename(self.folder / name)
             index.replace(self.folder / "index.json")
         self._prune({name, previous})
+
+    def _is_whole(self, release: Release, files: Mapping[str, bytes]) -> bool:
+        """Tell whether another worker has kept it already, with the same tags."""
+        try:
+            return self.current() == (release, files)
+        except RefusedError:
+            return False
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other worker writes; the lock ends with the process that holds it."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _index(self) -> _Index | None:
         path = self.folder / "index.json"
@@ -133,13 +157,9 @@ class Cache:
             return None
 
     def _prune(self, keep: set[str | None]) -> None:
-        """Remove other entries, and what a process that was killed left behind."""
+        """Remove other entries, and what a process that was killed while it wrote left behind."""
         for path in self.folder.iterdir():
-            if path.name.startswith(TEMPORARY):
-                unused = time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
-            else:
-                unused = path.is_dir() and path.name not in keep
-            if unused:
+            if path.is_dir() and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
 
 

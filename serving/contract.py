@@ -53,19 +53,30 @@ class Contract(BaseModel):
         return self
 
 
-class Example(BaseModel):
-    """What the model answered when it was registered: inputs [n, 4], labels [n], probabilities [n, 3]."""
+class Points(BaseModel):
+    """Penguins and their species: inputs [n, 4], labels [n]."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     inputs: Annotated[list[Row], Field(min_length=1)]
     labels: list[Annotated[int, Field(ge=0, lt=len(SPECIES))]]
+
+    @model_validator(mode="after")
+    def _has_labels(self) -> Self:
+        if len(self.inputs) != len(self.labels):
+            raise ValueError("there is not one label for each row of inputs")
+        return self
+
+
+class Example(Points):
+    """What the model answered when it was registered: also probabilities [n, 3]."""
+
     probabilities: list[Probabilities]
 
     @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        if not len(self.inputs) == len(self.labels) == len(self.probabilities):
-            raise ValueError("example has not one label and one row of probabilities for each row of inputs")
+    def _has_probabilities(self) -> Self:
+        if len(self.inputs) != len(self.probabilities):
+            raise ValueError("there is not one row of probabilities for each row of inputs")
         return self
 
 
@@ -76,6 +87,8 @@ class RecordedContract(Contract):
 
     contract_version: Literal[1]
     example: Example
+    scatter: Points | None = None
+    """Training data, or a sample of it, for the page to draw."""
 
 
 class _Metadata(BaseModel):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from serving.answers import ModelVersion
-from serving.contract import SPECIES, Contract, Example, parse_contract, parse_mlmodel
+from serving.contract import SPECIES, Contract, Example, Points, parse_contract, parse_mlmodel
 from serving.digests import Digests, require, verify
 from serving.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
 from serving.refusals import Code, RefusedError
@@ -49,6 +49,8 @@ class LoadedModel:
     engine: Engine
     ranges: tuple[tuple[float, float], ...]
     """Least and greatest value of each feature in training, in float32 as the model sees them."""
+    points: Points | None
+    """Penguins with known species, to draw: of the training data, or of the recorded example."""
     origin: Origin
     loaded_at: datetime
 
@@ -68,19 +70,20 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
     """
     for name in release.files:
         verify(name, files[name], release.digests)
-    contract, engine = _load_onnx(files) if release.files == ONNX_FILES else _load_sklearn(files)
+    contract, engine, points = _load_onnx(files) if release.files == ONNX_FILES else _load_sklearn(files)
     ranges = tuple((float(np.float32(f.min)), float(np.float32(f.max))) for f in contract.features)
-    return LoadedModel(release, contract, engine, ranges, origin, datetime.now(UTC))
+    return LoadedModel(release, contract, engine, ranges, points, origin, datetime.now(UTC))
 
 
-def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
+def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:
     contract = parse_contract(files["inference/contract.json"])
     engine = OnnxEngine(files["inference/model.onnx"])
     _check_example(engine, contract.example)
-    return contract, engine
+    example = Points(inputs=contract.example.inputs, labels=contract.example.labels)
+    return contract, engine, contract.scatter or example
 
 
-def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
+def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
     mlmodel = parse_mlmodel(files["MLmodel"])
     contract = mlmodel.metadata.contract
     try:
@@ -93,7 +96,7 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine]:
     engine = SklearnEngine(files["model.pkl"], mlmodel.flavors.sklearn)
     middle = [[(feature.min + feature.max) / 2 for feature in contract.features]]
     _try(engine, np.array(middle, dtype=np.float32))
-    return contract, engine
+    return contract, engine, None
 
 
 def _check_example(engine: Engine, example: Example) -> None:

@@ -1,143 +1,129 @@
 """`POST /predict`."""
 
-from typing import Annotated, Any
+import asyncio
+from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import ClientDisconnect
 
-from serving.contract import FEATURES, SPECIES
-from serving.http import NOT_READY, DirectRoute, Failure, json_response, not_ready, settings_of, watcher_of
-from serving.invalid import Invalid, explain
+from serving.answer import Prediction, to_json
+from serving.body import receive
+from serving.contract import FEATURES
+from serving.csv_table import COLUMNS
+from serving.http import (
+    NO_KEY,
+    RETRY_AFTER,
+    Failure,
+    NotReady,
+    RequestError,
+    json_response,
+    media_type_of,
+    not_ready,
+    settings_of,
+    watcher_of,
+)
+from serving.invalid import Invalid, InvalidError
+from serving.measurements import EXAMPLE, Measurements, decode
 from serving.model import LoadedModel
+from serving.settings import Settings
+from serving.tables import ARROW, CSV, MEDIA_TYPES, PARQUET, predict_table
 
-FLOAT32_OVERFLOW = 2.0**128 - 2.0**103
-"""The least float64 that is rounded to infinity in float32."""
+IN_THREAD_BYTES = 16 * 1024
+"""Longer bodies are answered in a thread: they would keep the others waiting for a millisecond and more."""
 
-PROBABILITY_DIGITS = 6
-
-
-def _measurement(text: str) -> Any:
-    return Field(description=text, gt=0, lt=FLOAT32_OVERFLOW, allow_inf_nan=False)
-
-
-class Measurements(BaseModel):
-    """One penguin, measured. Numbers only, greater than 0."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        json_schema_extra={"examples": [dict(zip(FEATURES, (39.1, 18.7, 181, 3750), strict=True))]},
-    )
-
-    bill_length_mm: Annotated[float, _measurement("Length of the bill, in mm.")]
-    bill_depth_mm: Annotated[float, _measurement("Depth of the bill, in mm.")]
-    flipper_length_mm: Annotated[float, _measurement("Length of the flipper, in mm.")]
-    body_mass_g: Annotated[float, _measurement("Body mass, in g.")]
-
-
-class Prediction(BaseModel):
-    """The answer of the model. Each list has one element for each penguin."""
-
-    prediction: list[int] = Field(description=f"Label: index into {', '.join(SPECIES)}.", examples=[[0]])
-    species: list[str] = Field(description="The label's name.", examples=[["Adelie"]])
-    probabilities: list[dict[str, float]] = Field(
-        description=f"Probability of each species, to {PROBABILITY_DIGITS} digits.",
-        examples=[[{"Adelie": 0.98, "Chinstrap": 0.02, "Gentoo": 0.0}]],
-    )
-    model_version: str = Field(description="Version of the model that answered.", examples=["3"])
-    warnings: list[str] = Field(
-        description="What makes the answer doubtful.",
-        examples=[["bill_length_mm=20 mm is outside the range seen in training (32.1 to 59.6 mm)"]],
-    )
-
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+CSV_REQUEST = {
+    "schema": {"type": "string"},
+    "example": ",".join(FEATURES) + "\n" + ",".join(map(str, EXAMPLE.values())) + "\n",
+}
+CSV_ANSWER = {"schema": {"type": "string"}, "example": ",".join(COLUMNS) + "\n0,Adelie,0.98,0.02,0.0,,3\n"}
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"model": Prediction, "description": "The species."},
+    200: {
+        "model": Prediction,
+        "description": "The species, in the media type and the order of the request.",
+        "content": {CSV: CSV_ANSWER, ARROW: BINARY, PARQUET: BINARY},
+        "headers": {"X-Model-Version": {"description": "Version that answered.", "schema": {"type": "string"}}},
+    },
     400: {"model": Failure, "description": "The client went away before it had sent the whole body."},
-    413: {"model": Failure, "description": "The body is too large."},
-    415: {"model": Failure, "description": "The body isn't declared as JSON."},
-    422: {"model": Invalid, "description": "The body isn't a penguin; `detail` says what is wrong with it."},
-    **NOT_READY,
+    **NO_KEY,
+    408: {"model": Failure, "description": "The client paused for too long within the body."},
+    413: {"model": Failure, "description": "The body is too large, or the list too long."},
+    415: {"model": Failure, "description": "The body is declared as something else than JSON, CSV, Arrow or Parquet."},
+    422: {"model": Invalid, "description": "The body isn't a penguin, a list or a table; `detail` says why."},
+    500: {"model": Failure, "description": "The service failed."},
+    503: {
+        "model": NotReady,
+        "description": "There is no model to serve, or too much is under way, or no disk left for the table;"
+        " `reason` and `detail` say what.",
+        "headers": RETRY_AFTER,
+    },
 }
-REQUEST = {
-    "required": True,
-    "content": {"application/json": {"schema": Measurements.model_json_schema()}},
-}
-
-router = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
 
-@router.post("/predict", summary="Predict", responses=RESPONSES, openapi_extra={"requestBody": REQUEST})
+def _request_body() -> dict[str, Any]:
+    one, most = Measurements.model_json_schema(), Settings.model_fields["max_rows"].default
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": most, "title": "List of measurements"}
+    penguins = {"one": {"value": EXAMPLE}, "many": {"value": [EXAMPLE, EXAMPLE | {"body_mass_g": 5000}]}}
+    json = {"schema": {"anyOf": [one, many]}, "examples": penguins}
+    content = {"application/json": json, CSV: CSV_REQUEST, ARROW: BINARY, PARQUET: BINARY}
+    return {"required": True, "content": content}
+
+
+router = APIRouter(tags=["predictions"])
+
+
+@router.post(
+    "/predict",
+    summary="Predict",
+    response_class=Response,
+    responses=RESPONSES,
+    openapi_extra={"requestBody": _request_body()},
+)
 async def predict(request: Request) -> Response:
-    """Predict the species of a penguin.
+    """Predict the species of a penguin, of a list of penguins, or of a table with a penguin in each row.
 
-    A value outside the range seen in training is answered, with a warning.
+    The answer has the order of the request, and comes from one version of the model. A value outside the
+    range seen in training is answered, with a warning.
+
+    A list is read and answered at once, so its length is limited. A table in CSV, in Arrow's stream format
+    or in Parquet, with the columns of a penguin, is answered with a table of the same kind in constant memory.
     """
-    if not _is_json(request.headers.get("content-type", "")):
-        return _failure(415, "send the body as JSON, with the header Content-Type: application/json")
-    limit = settings_of(request).max_body_bytes
+    media_type = media_type_of(request.scope)
     try:
-        body = await _body(request, limit)
-    except ClientDisconnect:
-        return _failure(400, "the client went away")
-    if len(body) > limit:
-        return _failure(413, f"the body is larger than {limit} bytes")
-    try:
-        measurements = Measurements.model_validate_json(body)
-    except ValidationError as error:
-        return json_response(explain(error), 422)
+        if media_type in MEDIA_TYPES:
+            return await predict_table(request, media_type)
+        if _is_json(media_type):
+            return await _predict_json(request)
+        raise RequestError(415, "send the body as JSON, with the header Content-Type: application/json")
+    except RequestError as error:
+        return json_response(Failure(detail=error.detail), error.status)
+    except InvalidError as error:
+        if request.headers.get("content-encoding", "identity") != "identity":
+            return json_response(Failure(detail="the body is compressed: send it as it is"), 415)
+        return json_response(error.invalid, 422)
+
+
+async def _predict_json(request: Request) -> Response:
+    settings, body = settings_of(request), bytearray()
+    await receive(request, settings.max_body_bytes, body.extend, settings.body_seconds)
     model = watcher_of(request).model
-    return not_ready(request) if model is None else json_response(answer(model, measurements))
+    if model is None:
+        return not_ready(request)
+    if len(body) > IN_THREAD_BYTES:
+        content = await asyncio.to_thread(_answer, model, bytes(body), settings.max_rows)
+    else:
+        content = _answer(model, bytes(body), settings.max_rows)
+    return Response(content, headers={"X-Model-Version": model.version}, media_type="application/json")
 
 
-def answer(model: LoadedModel, penguin: Measurements) -> dict[str, Any]:
-    """Return the fields of `Prediction` for one penguin.
-
-    The row is float32, as scikit-learn makes it before it descends its trees.
-    """
-    values = (penguin.bill_length_mm, penguin.bill_depth_mm, penguin.flipper_length_mm, penguin.body_mass_g)
-    row = np.array((values,), dtype=np.float32)
-    labels, probabilities = model.engine.predict(row)
-    label = int(labels[0])
-    rounded = [round(probability, PROBABILITY_DIGITS) for probability in probabilities[0].tolist()]
-    return {
-        "prediction": [label],
-        "species": [SPECIES[label]],
-        "probabilities": [dict(zip(SPECIES, rounded, strict=True))],
-        "model_version": model.version,
-        "warnings": _warnings(model, values, row[0].tolist()),
-    }
+def _answer(model: LoadedModel, body: bytes, max_rows: int) -> bytes:
+    given = decode(body)
+    if not isinstance(given, tuple) and len(given) > max_rows:
+        text = f"the list has {len(given)} penguins, and at most {max_rows} are answered at once"
+        raise RequestError(413, f"{text}: send several lists, or a table ({', '.join(MEDIA_TYPES)})")
+    return to_json(model, given)
 
 
-def _warnings(model: LoadedModel, given: tuple[float, ...], seen: list[float]) -> list[str]:
-    outside = [index for index, (low, high) in enumerate(model.ranges) if not low <= seen[index] <= high]
-    texts = []
-    for index in outside:
-        feature = model.contract.features[index]
-        texts.append(
-            f"{feature.name}={given[index]:.10g} {feature.unit} is outside the range seen in training"
-            f" ({feature.min:g} to {feature.max:g} {feature.unit})"
-        )
-    return texts
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """Return the body; no more than one chunk beyond `limit`."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            break
-    return body
-
-
-def _is_json(content_type: str) -> bool:
-    media_type = content_type.partition(";")[0].strip().lower()
+def _is_json(media_type: str) -> bool:
     kind, _, subtype = media_type.partition("/")
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
-
-
-def _failure(status: int, detail: str) -> Response:
-    return json_response(Failure(detail=detail), status)

@@ -29,6 +29,8 @@ from serving.refusals import Code, RefusedError
 from serving.settings import Settings
 
 RETRY_AFTER_SECONDS = 0.2
+PATIENCE = 12
+"""How many times the longest wait for some bytes the whole answer may take: two minutes, where that is 10 s."""
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MAX_JSON_BYTES = 4 * 1024 * 1024
 
@@ -150,13 +152,15 @@ class Registry:
             return await self._get_once(path, limit, params)
 
     async def _get_once(self, path: str, limit: int, params: dict[str, str]) -> tuple[int, bytes]:
-        body = bytearray()
+        body, seconds = bytearray(), PATIENCE * self._settings.read_timeout_seconds
         try:
-            async with self._client.stream("GET", path, params=params) as response:
+            async with asyncio.timeout(seconds), self._client.stream("GET", path, params=params) as response:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > limit:
                         break
+        except TimeoutError as error:
+            raise UnavailableError(f"MLflow at {self.address} hasn't finished its answer in {seconds:g} s") from error
         except httpx.RequestError as error:
             detail = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise UnavailableError(f"MLflow at {self.address} can't be reached ({detail})") from error

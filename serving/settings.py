@@ -4,7 +4,7 @@ from pathlib import Path
 from textwrap import fill
 
 from platformdirs import user_cache_path
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAME = r"^[^/:%\s]+$"
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     stage: str = Field(default="Production", description="Stage that decides where the alias isn't set.")
     poll_seconds: float = Field(default=5.0, gt=0, description="Seconds between two looks at the registry.")
     max_backoff_seconds: float = Field(
-        default=60.0, gt=0, description="Longest pause between two looks while MLflow doesn't answer."
+        default=15.0, gt=0, description="Longest pause between two looks while MLflow doesn't answer."
     )
     retry_refused_seconds: float = Field(
         default=300.0,
@@ -42,7 +42,32 @@ class Settings(BaseSettings):
     max_artifact_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest model file that is downloaded, in bytes."
     )
-    max_body_bytes: int = Field(default=64 * 1024, gt=0, description="Largest request body that is accepted, in bytes.")
+    workers: int = Field(
+        default=1, ge=1, description="Processes that answer; each follows the registry and holds the model itself."
+    )
+    max_body_bytes: int = Field(
+        default=4 * 1024 * 1024, gt=0, description="Largest request body in JSON that is accepted, in bytes."
+    )
+    max_rows: int = Field(default=10_000, gt=0, description="Most penguins in one JSON list.")
+    max_table_bytes: int = Field(
+        default=1024**3, gt=0, description="Largest table in CSV, Arrow or Parquet that is accepted, in bytes."
+    )
+    max_requests: int = Field(
+        default=256, gt=0, description="Most predictions under way at once in one process; more are answered with 503."
+    )
+    max_tables: int = Field(
+        default=2, gt=0, description="Most tables under way at once in one process; more are answered with 503."
+    )
+    body_seconds: float = Field(
+        default=30.0, gt=0, description="Longest time for a JSON body, or for a piece of a table or of its answer."
+    )
+    api_keys: SecretStr | None = Field(
+        default=None, description="API keys, separated by commas; without any here or in a file, nobody needs one."
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="File with more API keys, one a line; read again whenever it changes."
+    )
+    access_log: bool = Field(default=False, description="Log every request, not only those that fail.")
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("penguins-serving"),
         description="Folder of the verified copies that are served while MLflow is down.",
@@ -63,5 +88,6 @@ def explain() -> str:
     paragraphs = []
     for name, field in Settings.model_fields.items():
         text = fill(field.description or "", 100, initial_indent="      ", subsequent_indent="      ")
-        paragraphs.append(f"  {variable(name)}={field.get_default(call_default_factory=True)}\n{text}")
+        default = field.get_default(call_default_factory=True)
+        paragraphs.append(f"  {variable(name)}={'' if default is None else default}\n{text}")
     return "\n".join(paragraphs)

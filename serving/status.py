@@ -1,6 +1,8 @@
-"""`/health/live`, `/health/ready` and `/model`: is it well, and what does it serve."""
+"""`/model…`: what does it serve, where does that come from, and what was before."""
 
-from datetime import datetime
+import os
+import time
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Literal
 
@@ -8,27 +10,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.contract import Feature
-from serving.http import NOT_READY, json_response, not_ready, settings_of, watcher_of
+from serving.events import Outcome
+from serving.http import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.model import LoadedModel, Origin
 from serving.refusals import Code
-from serving.watcher import Outcome, Watcher
+from serving.watcher import MAX_HISTORY, Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")
 
 router = APIRouter(tags=["status"])
-
-
-class Live(BaseModel):
-    """The process runs."""
-
-    status: Literal["live"] = "live"
-
-
-class Ready(BaseModel):
-    """There is a model to serve."""
-
-    status: Literal["ready"] = "ready"
-    model_version: str = Field(examples=["3"])
 
 
 class Served(BaseModel):
@@ -66,6 +56,35 @@ class LastPoll(BaseModel):
     at: datetime
 
 
+class Stint(BaseModel):
+    """A version that served, and for how long."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    version: str = Field(examples=["3"])
+    engine: str = Field(description="What computed the predictions.", examples=["onnxruntime"])
+    origin: Origin = Field(description="Where it was loaded from.")
+    since: datetime
+    until: datetime | None = Field(description="Null for the one that serves.")
+
+
+class History(BaseModel):
+    """What one process has served since it started."""
+
+    process: int = Field(description="Id of the process that answers; several workers answer for themselves.")
+    served: list[Stint] = Field(description=f"The latest {MAX_HISTORY}, the latest one first.")
+
+
+class Drawn(BaseModel):
+    """Penguins of known species, to draw."""
+
+    model_version: str = Field(examples=["3"])
+    features: list[str] = Field(description="Columns of `inputs`.")
+    species: list[str] = Field(description="What the labels mean.")
+    inputs: list[list[float]] = Field(description="Measurements, a row for each penguin.")
+    labels: list[int] = Field(description="Index into `species`, one for each penguin.")
+
+
 class Status(BaseModel):
     """What the service serves, and what it knows about the registry."""
 
@@ -77,23 +96,11 @@ class Status(BaseModel):
     model: Served | None
     refused: RefusedVersion | None
     last_poll: LastPoll | None
+    registry_answered_at: datetime | None = Field(description="When the registry last answered.")
     cache_error: str | None = Field(description="What is wrong with the copies on disk.")
 
 
-@router.get("/health/live", summary="Does it run?")
-async def live() -> Live:
-    """Answer as long as the process can; says nothing about the model."""
-    return Live()
-
-
-@router.get("/health/ready", summary="Can it predict?", responses={200: {"model": Ready}, **NOT_READY})
-async def ready(request: Request) -> Response:
-    """Answer 200 with the version once there is a model to serve, else 503 with the reason."""
-    model = watcher_of(request).model
-    return not_ready(request) if model is None else json_response(Ready(model_version=model.version))
-
-
-@router.get("/model", summary="What does it serve?")
+@router.get("/model", summary="What does it serve?", responses=NO_KEY)
 async def model(request: Request) -> Status:
     """Tell version, contract and lineage of the model, and how the last look at the registry went."""
     watcher, settings = watcher_of(request), settings_of(request)
@@ -106,8 +113,42 @@ async def model(request: Request) -> Status:
         model=_served(watcher.model) if watcher.model else None,
         refused=_refused(watcher),
         last_poll=LastPoll.model_validate(watcher.poll) if watcher.poll else None,
+        registry_answered_at=_answered_at(watcher),
         cache_error=watcher.cache_error,
     )
+
+
+@router.get("/model/history", summary="What has it served?", responses=NO_KEY)
+async def history(request: Request) -> History:
+    """List the versions that have served since the start, and from when to when."""
+    return History(process=os.getpid(), served=[Stint.model_validate(one) for one in watcher_of(request).history][::-1])
+
+
+@router.get(
+    "/model/points", summary="What was it trained on?", responses={200: {"model": Drawn}, **NO_KEY, **NOT_READY}
+)
+async def points(request: Request) -> Response:
+    """Return penguins of known species, as the version brought them along: training data, or recorded examples."""
+    model = watcher_of(request).model
+    if model is None:
+        return not_ready(request)
+    inputs, labels = (model.points.inputs, model.points.labels) if model.points else ([], [])
+    return json_response(
+        Drawn(
+            model_version=model.version,
+            features=[feature.name for feature in model.contract.features],
+            species=model.contract.species,
+            inputs=inputs,
+            labels=labels,
+        )
+    )
+
+
+def _answered_at(watcher: Watcher) -> datetime | None:
+    if watcher.answered_at is None:
+        return None
+    # By its age: the clock may have been set since then.
+    return datetime.now(UTC) - timedelta(seconds=time.monotonic() - watcher.answered_at)
 
 
 def _served(model: LoadedModel) -> Served:

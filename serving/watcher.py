@@ -4,56 +4,24 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
+from serving import metrics
 from serving.answers import ModelVersion
 from serving.cache import Cache
+from serving.events import TROUBLE, Outcome, Poll, Refusal, Stint
 from serving.model import LoadedModel, Release, load
 from serving.refusals import RefusedError
 from serving.registry import Registry, UnavailableError
 from serving.settings import Settings
 
 JITTER = 0.1
+MAX_HISTORY = 100
 
 logger = logging.getLogger(__name__)
-
-
-class Outcome(StrEnum):
-    """How a look at the registry ended."""
-
-    UP_TO_DATE = "up_to_date"
-    SWAPPED = "swapped"
-    REFUSED = "refused"
-    NO_PRODUCTION = "no_production"
-    UNAVAILABLE = "unavailable"
-    FAILED = "failed"
-
-
-TROUBLE = (Outcome.UNAVAILABLE, Outcome.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """The last look at the registry."""
-
-    outcome: Outcome
-    detail: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A version that is in Production and must not be served."""
-
-    version: ModelVersion
-    release: Release | None
-    error: RefusedError
-    at: datetime
-    retry_at: float
-    """On the clock of `time.monotonic`."""
 
 
 class Watcher:
@@ -64,10 +32,16 @@ class Watcher:
         self._registry = registry
         self._cache = cache
         self._troubles = 0
+        self._unkept: tuple[Release, Mapping[str, bytes]] | None = None
+        """What serves and isn't on disk yet."""
         self.model: LoadedModel | None = None
         self.refusal: Refusal | None = None
         self.cache_error: str | None = None
         self.poll: Poll | None = None
+        self.answered_at: float | None = None
+        """When the registry last answered, on the clock of `time.monotonic`."""
+        self.history: deque[Stint] = deque(maxlen=MAX_HISTORY)
+        """What has served since the start, the latest one last."""
 
     @property
     def why_empty(self) -> tuple[str, str]:
@@ -119,6 +93,8 @@ class Watcher:
         if self.model and self.model.release.version.identity == version.identity:
             self.refusal = None
             await self._retag(self.model, version)
+            if self._unkept:
+                await self._keep(*self._unkept)
             return Outcome.UP_TO_DATE, f"version {version.version} is in Production"
         try:
             release = Release(version, await self._registry.digests(version))
@@ -149,6 +125,10 @@ class Watcher:
     def _swap(self, model: LoadedModel) -> None:
         before = self.model.version if self.model else None
         self.model, self.refusal = model, None
+        if self.history:
+            self.history.append(replace(self.history.pop(), until=model.loaded_at))
+        self.history.append(Stint(model.version, model.engine.name, model.origin, model.loaded_at))
+        metrics.RELOADS.labels("swapped").inc()
         logger.info(
             "model.swapped version=%s before=%s engine=%s origin=%s",
             model.version, before, model.engine.name, model.origin,
@@ -157,10 +137,12 @@ class Watcher:
     async def _keep(self, release: Release, files: Mapping[str, bytes]) -> None:
         try:
             await asyncio.to_thread(self._cache.store, release, files)
-            self.cache_error = None
+            self.cache_error, self._unkept = None, None
         except OSError as error:
+            before, self._unkept = self.cache_error, (release, files)
             self.cache_error = f"version {release.version.version} could not be kept on disk: {error}"
-            logger.warning("cache.unwritable reason=%r", str(error))
+            if self.cache_error != before:
+                logger.warning("cache.unwritable reason=%r", str(error))
 
     async def _retag(self, model: LoadedModel, version: ModelVersion) -> None:
         """Take over tags that were set after the version was loaded."""
@@ -174,8 +156,12 @@ class Watcher:
 
     def _refuse(self, version: ModelVersion, release: Release | None, error: RefusedError) -> tuple[Outcome, str]:
         known = self.refusal
-        if not (known and known.version.identity == version.identity and known.error.code == error.code):
+        is_known = known and known.version.identity == version.identity and known.error.code == error.code
+        if is_known and release is None:  # Nothing was tried: there is nothing to try yet.
+            return Outcome.REFUSED, error.message
+        if not is_known:
             logger.warning("model.refused version=%s code=%s reason=%r", version.version, error.code, error.message)
+        metrics.RELOADS.labels(error.code).inc()
         retry_at = time.monotonic() + self._settings.retry_refused_seconds
         self.refusal = Refusal(version, release, error, datetime.now(UTC), retry_at)
         return Outcome.REFUSED, error.message
@@ -185,7 +171,10 @@ class Watcher:
         before = self.poll and self.poll.outcome
         if poll.outcome != before and poll.outcome in (Outcome.UNAVAILABLE, Outcome.NO_PRODUCTION):
             logger.warning("registry.%s reason=%r", poll.outcome, poll.detail)
+        metrics.POLLS.labels(poll.outcome).inc()
         in_trouble = poll.outcome in TROUBLE
+        if not in_trouble:
+            self.answered_at = time.monotonic()
         if self._troubles and not in_trouble:
             logger.info("registry.available after_failures=%d", self._troubles)
         self._troubles = self._troubles + 1 if in_trouble else 0

@@ -1,5 +1,6 @@
 """A real MLflow server for the session; a registered model, a cache and services of its own for each test."""
 
+import json
 import os
 import re
 import signal
@@ -13,17 +14,20 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
+from local.ports import free_ports
 from tests.serving.line import Line
-from tests.serving.publisher import Publisher
-from tests.serving.service import Service, free_port, until
+from tests.serving.publisher import Publisher, forest
+from tests.serving.service import Service, until
 
 
 @pytest.fixture(scope="session")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An MLflow server that keeps everything in a temporary folder, artifacts behind its proxy."""
     folder = tmp_path_factory.mktemp("mlflow")
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += [
         "--backend-store-uri",
@@ -63,6 +67,29 @@ def line(mlflow_url: str) -> Iterator[Line]:
     assert target.port
     with Line(target.hostname, target.port) as line:
         yield line
+
+
+@pytest.fixture(scope="session")
+def model() -> RandomForestClassifier:
+    """The model that `service` serves."""
+    return forest()
+
+
+@pytest.fixture(scope="session")
+def service(
+    mlflow_url: str, model: RandomForestClassifier, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service that serves `model` in version 1, for tests that only ask."""
+    publisher = Publisher(mlflow_url, "asked")
+    version = publisher.publish(model)
+    publisher.promote(version)
+    folder: Path = tmp_path_factory.mktemp("service")
+    own = {"MLFLOW_TRACKING_URI": mlflow_url, "SERVING_MODEL_NAME": "asked", "SERVING_CACHE_DIR": folder}
+    with Service(folder, **own) as service:
+        service.serves(version)
+        yield service
+        assert service.predict().is_success
+        assert [line for line in service.log.splitlines() if json.loads(line)["level"] == "ERROR"] == []
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import socket
 import threading
 from typing import Self
 
-from tests.serving.service import free_port
+from local.ports import free_ports
 
 TICK_SECONDS = 0.02
 
@@ -16,7 +16,7 @@ class Line:
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
-        self._port = free_port()
+        (self._port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:

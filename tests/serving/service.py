@@ -1,27 +1,23 @@
 """The service as users start it: a process of its own."""
 
 import os
-import socket
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
 
+from local.ports import free_ports
+
 PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
 PATIENCE_SECONDS = 60
 
 Result = TypeVar("Result")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Result | None], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
@@ -34,17 +30,28 @@ def until(condition: Callable[[], Result | None], what: str, seconds: float = PA
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
+def with_largest_file(size: int) -> tuple[str, ...]:
+    """Return the command of a service that can write no file of more than `size` bytes: a full disk."""
+    limit = f"import resource as r, runpy; r.setrlimit(r.RLIMIT_FSIZE, ({size}, {size})); "
+    return (sys.executable, "-c", limit + "runpy.run_module('serving', run_name='__main__')")
+
+
 class Service:
     """`python -m serving`, on a free port."""
 
     def __init__(self, folder: Path, *command: str, **settings: Any) -> None:
         self._command = command or (sys.executable, "-m", "serving")
-        self._port = free_port()
+        (self._port,) = free_ports(1)
         self._settings = {name: str(value) for name, value in settings.items()}
         self._log = folder / "service.log"
+        self._entered = False
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
+        """Start it, unless it is running: a test may end early what its fixture would end later."""
+        if self._entered:
+            return self
+        self._entered = True
         defaults = {
             "SERVING_PORT": str(self._port),
             "SERVING_POLL_SECONDS": "0.1",
@@ -52,14 +59,19 @@ class Service:
         }
         with self._log.open("a") as log:
             self.process = subprocess.Popen(
-                self._command, env={**os.environ, **defaults, **self._settings}, stdout=log, stderr=subprocess.STDOUT
+                self._command,
+                env={**os.environ, **defaults, **self._settings},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         until(self.is_live, "the service to listen")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.http.close()
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # Its workers, too.
         self.process.wait()
 
     @property
@@ -80,6 +92,11 @@ class Service:
         """Return how long it has computed: what a start costs, however busy the machine is."""
         times = Path("/proc", str(self.process.pid), "stat").read_text().rpartition(")")[2].split()[11:13]
         return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+    def peak_bytes(self) -> int:
+        """Return the most memory it has had."""
+        status = Path("/proc", str(self.process.pid), "status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
     def predict(self, penguin: Any = PENGUIN) -> httpx.Response:
         """Ask for a prediction."""

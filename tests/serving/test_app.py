@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from serving.answer import Prediction
 from serving.app import create_app
 from serving.contract import FEATURES
-from serving.predict import Measurements, Prediction
+from serving.measurements import Measurements
 from serving.settings import Settings
+from serving.tables import MEDIA_TYPES
 from tests.serving.service import Service
 
 
@@ -24,7 +26,8 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_document_has_every_endpoint(document: dict[str, Any]) -> None:
-    assert set(document["paths"]) == {"/predict", "/health/live", "/health/ready", "/model"}
+    model = {"/model", "/model/history", "/model/points"}
+    assert set(document["paths"]) == {"/predict", "/health/live", "/health/ready", "/metrics"} | model
     assert all(operation["summary"] and operation["description"] for operation in operations(document))
 
 
@@ -44,17 +47,22 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 
 def test_document_has_every_error(document: dict[str, Any]) -> None:
     predict = document["paths"]["/predict"]["post"]["responses"]
-    assert set(predict) == {"200", "400", "413", "415", "422", "503"}
+    assert set(predict) == {"200", "400", "401", "408", "413", "415", "422", "500", "503"}
+    assert all("X-Request-Id" in response["headers"] for response in predict.values())
+    assert "X-Model-Version" in predict["200"]["headers"]
     assert "Retry-After" in predict["503"]["headers"]
     assert set(document["paths"]["/health/ready"]["get"]["responses"]) == {"200", "503"}
     for operation in operations(document):
         for response in operation["responses"].values():
             assert response["description"]
-            assert "schema" in response["content"]["application/json"]
+            assert response["content"]
 
 
 def test_document_describes_what_is_validated(document: dict[str, Any]) -> None:
-    schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert set(content) == {"application/json", *MEDIA_TYPES}
+    schema, many = content["application/json"]["schema"]["anyOf"]
+    assert (many["items"], many["maxItems"]) == (schema, Settings.model_fields["max_rows"].default)
     assert list(schema["properties"]) == list(FEATURES) == schema["required"]
     assert schema["additionalProperties"] is False
     assert all(field["exclusiveMinimum"] == 0 and field["description"] for field in schema["properties"].values())
@@ -71,7 +79,6 @@ def test_answer_is_what_the_document_says(publisher: Any, start: Any) -> None:
     assert TypeAdapter(Prediction).validate_python(answer, strict=True).model_dump() == answer
     page = service.http.get("/docs")
     assert page.is_success
-    assert "/openapi.json" in page.text
+    assert "openapi.json" in page.text
+    assert "https://" not in page.text
     assert service.http.get("/openapi.json").json()["info"]["title"] == "Penguins"
-    redirect = service.http.get("/")
-    assert (redirect.status_code, redirect.headers["location"]) == (307, "/docs")

@@ -1,7 +1,7 @@
 """The service starts from its verified copies on disk."""
 
-import os
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,22 @@ def test_current_and_previous_are_kept(cache: Cache) -> None:
     assert entries(cache) == ["2", "3"]
 
 
-def test_what_a_killed_process_left_is_removed_after_a_while(cache: Cache) -> None:
+def test_what_a_killed_process_left_is_removed(cache: Cache) -> None:
     cache.store(release(1), FILES)
-    (old := cache.folder / ".new-old").mkdir()
-    (young := cache.folder / ".new-young").mkdir()
-    os.utime(old, (long_ago := time.time() - 7200, long_ago))
+    (left := cache.folder / ".new-left").mkdir()
     cache.store(release(2), FILES)
-    assert not old.exists()
-    assert young.exists()
+    assert not left.exists()
+
+
+def test_workers_that_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom tests.serving.test_cache import *\ncache = Cache(Settings(cache_dir=sys.argv[1]))\n"
+        "for version in range(1, 51):\n    cache.store(release(version % 3), FILES)"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert cache.current() is not None
+    assert len(entries(cache)) == 2
 
 
 def test_only_the_service_may_read_it(cache: Cache) -> None:

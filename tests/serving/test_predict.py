@@ -1,8 +1,6 @@
 """`POST /predict` answers every penguin as scikit-learn does, and says what is wrong with anything else."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,32 +11,12 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
 from serving.contract import FEATURES, SPECIES
-from tests.serving.publisher import Publisher, features, forest
+from serving.settings import Settings
+from tests.serving.publisher import features
 from tests.serving.service import PENGUIN, Service
 
 JSON = {"content-type": "application/json"}
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-@pytest.fixture(scope="module")
-def model() -> RandomForestClassifier:
-    """The model that serves."""
-    return forest()
-
-
-@pytest.fixture(scope="module")
-def service(
-    mlflow_url: str, model: RandomForestClassifier, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """A service that serves the model."""
-    publisher = Publisher(mlflow_url, "test_predict")
-    version = publisher.publish(model)
-    publisher.promote(version)
-    folder: Path = tmp_path_factory.mktemp("service")
-    own = {"MLFLOW_TRACKING_URI": mlflow_url, "SERVING_MODEL_NAME": "test_predict", "SERVING_CACHE_DIR": folder}
-    with Service(folder, **own) as service:
-        service.serves(version)
-        yield service
 
 
 def post(service: Service, body: str | bytes, headers: dict[str, str] = JSON) -> httpx.Response:
@@ -115,9 +93,13 @@ def test_wrong_value(service: Service, field: str, unit: str, literal: str, show
         (body_with(bill_length_mm="9" * 5000), "the body isn't JSON: number out of range"),
         (b"\xff", "the body isn't JSON"),
         ("[" * 5000, "the body isn't JSON: recursion limit exceeded"),
+        ("[" * 1_000_000, "the body isn't JSON: recursion limit exceeded"),
         ('{"\\ud800": 1}', "the body isn't JSON"),
-        ("[]", "the body is []: send one JSON object"),
-        ("[{}]", "the body is [{}]: send one JSON object"),
+        ("[]", "the list is empty: send one JSON object"),
+        ("[{}]", "[0]: bill_length_mm is missing: allowed is a JSON number"),
+        ("[null]", "[0] is null: send one JSON object"),
+        ("[[1, 2, 3, 4]]", "[0] is [1, 2, 3, 4]: send one JSON object"),
+        (f"[{body_with()}, {body_with(bill_depth_mm='-1')}]", "[1]: bill_depth_mm=-1 is too small: allowed is"),
         ("null", "the body is null: send one JSON object"),
         ("39.1", "the body is 39.1: send one JSON object"),
         ("{}", "bill_length_mm is missing: allowed is a JSON number greater than 0 and less than 3.4e38, in mm"),
@@ -154,9 +136,12 @@ def test_wrong_content_type(service: Service, content_type: str) -> None:
 
 
 def test_large_body(service: Service) -> None:
-    response = post(service, body_with() + " " * 70_000)
-    assert response.status_code == 413
-    assert response.json()["detail"] == "the body is larger than 65536 bytes"
+    limit = Settings.model_fields["max_body_bytes"].default
+    too_large = (body_with() + " " * limit).encode()
+    for body in (too_large, iter([too_large[:1000], too_large[1000:]])):
+        response = service.http.post("/predict", content=body, headers=JSON)
+        assert response.status_code == 413
+        assert response.json()["detail"] == f"the body is larger than {limit} bytes"
 
 
 def test_body_in_pieces(service: Service) -> None:

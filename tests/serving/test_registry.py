@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import pytest
 
+from local.ports import free_ports
 from serving.answers import ModelVersion, proxied
 from serving.refusals import RefusedError
 from serving.registry import Registry, UnavailableError
 from serving.settings import Settings
 from tests.serving.publisher import Publisher, forest, inference_files
-from tests.serving.service import free_port
 
 Result = TypeVar("Result")
 
@@ -93,14 +93,14 @@ def test_artifacts_elsewhere_are_refused(uri: str) -> None:
 
 
 def test_nobody_there() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(UnavailableError, match=rf"MLflow at {url} can't be reached \(ConnectError"):
         ask(url, Registry.production)
 
 
 def test_password_is_not_told() -> None:
     with pytest.raises(UnavailableError) as unavailable:
-        ask(f"http://eve:secret@127.0.0.1:{free_port()}", Registry.production)
+        ask(f"http://eve:secret@127.0.0.1:{free_ports(1)[0]}", Registry.production)
     assert "secret" not in str(unavailable.value)
 
 

@@ -11,7 +11,8 @@ def test_every_setting_is_explained(name: str) -> None:
     field = Settings.model_fields[name]
     assert field.description
     assert field.description.endswith(".")
-    assert f"  {variable(name)}={field.get_default(call_default_factory=True)}\n" in explain()
+    default = field.get_default(call_default_factory=True)
+    assert f"  {variable(name)}={'' if default is None else default}\n" in explain()
     assert " ".join(field.description.split()) in " ".join(explain().split())
 
 

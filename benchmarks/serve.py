@@ -1,0 +1,146 @@
+"""Serving: our service as shipped against what a user would do instead, on the same model and rows.
+
+    python -m benchmarks.serve [--rounds 3] [--seconds 5]
+
+Every service has one worker, and is asked by wrk in alternation, over 1, 16 and 64 connections; every
+answer is checked. BentoML and LitServe are installed into a throw-away environment. A service that runs
+the same ONNX file is marked: against those, only what is around the model differs.
+
+The last line gives the ratios at 16 connections; a ratio is the median of the rounds. `vs_best_peer` is against the
+fastest of MLflow, BentoML, LitServe and plain FastAPI + sklearn, whichever engine they run; FastAPI written by hand
+around the same ONNX file is in the table only.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import serve_extras
+from benchmarks.serve_peers import (
+    CONSTANT,
+    HAND_WRITTEN,
+    MLFLOW,
+    OURS,
+    PLAIN,
+    Penguin,
+    Server,
+    isolated_python,
+    peers,
+    running,
+    save_onnx_flavor,
+)
+from benchmarks.serve_stack import trained_stack
+from benchmarks.serve_wrk import Load, load
+
+CONNECTIONS = (1, 16, 64)
+MEASURED = 16
+
+Loads = dict[tuple[str, int], list[Load]]
+
+console = Console(highlight=False, width=140)
+
+
+def gentoos(model: Path, number: int) -> list[Penguin]:
+    """Return penguins that the model labels 2, all different; so any answer can be checked without its request."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        random.normal((47.5, 15.0, 217.0, 5076.0), (2.0, 0.6, 5.0, 300.0), (10 * number, 4)).round(1),
+        columns=["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"],
+    )
+    labels = mlflow.sklearn.load_model(str(model)).predict(rows)
+    return [{str(name): value for name, value in row.items()} for row in rows[labels == 2][:number].to_dict("records")]
+
+
+def measure(servers: list[Server], rounds: int, seconds: int) -> Loads:
+    """Ask all of them, in alternation."""
+    loads: Loads = {(server.name, number): [] for server in servers for number in CONNECTIONS}
+    for server in servers:
+        load(server, MEASURED, 1)  # What is compiled or loaded at the first requests isn't measured.
+    for one in range(rounds):
+        for number in CONNECTIONS:
+            for server in servers:
+                found = load(server, number, seconds)
+                loads[server.name, number].append(found)
+                console.print(f"{one + 1} {server.name:<26}{number:>3} connections {found.rate:>8.0f}/s")
+    return loads
+
+
+def show(servers: list[Server], loads: Loads) -> None:
+    """Print the table: medians over the rounds."""
+    columns = ["", "same ONNX", *(f"{kind} {n}" for n in CONNECTIONS for kind in ("req/s", "p50", "p99"))]
+    table = Table(*columns, "CPU ms/req", "MB", "ours is", box=None)
+    for server in servers:
+        cells = []
+        for number in CONNECTIONS:
+            found = loads[server.name, number]
+            medians = [statistics.median(getattr(each, name) for each in found) for name in ("rate", "p50", "p99")]
+            cells += [f"{medians[0]:,.0f}", *(f"{value:.2f}" for value in medians[1:])]
+        cpu = statistics.median(each.cpu_milliseconds for each in loads[server.name, MEASURED])
+        faster = f"{ratio(loads, OURS, server.name):.2f} x"
+        table.add_row(
+            server.name, "yes" if server.onnx else "", *cells, f"{cpu:.3f}", f"{server.megabytes():.0f}", faster
+        )
+    console.print(table)
+
+
+def ratio(loads: Loads, one: str, other: str, what: str = "rate") -> float:
+    """Return the median over the rounds of one's value by the other's, at 16 connections."""
+    pairs = zip(loads[one, MEASURED], loads[other, MEASURED], strict=True)
+    return float(statistics.median(getattr(first, what) / getattr(second, what) for first, second in pairs))
+
+
+def main() -> None:
+    """Start everything on a stack of its own, measure, and print a table and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--seconds", type=int, default=5, help="length of a measurement (default 5)")
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        sys.exit("wrk is needed to measure: apt install wrk")
+    with tempfile.TemporaryDirectory() as name, trained_stack(versions=2) as (stack, versions):
+        folder = Path(name)
+        model = Path(mlflow.artifacts.download_artifacts(f"models:/{versions[0].name}/{versions[0].version}"))
+        save_onnx_flavor(model, folder / "onnx")
+        ours = {
+            "MLFLOW_TRACKING_URI": stack.urls["mlflow"],
+            "SERVING_CACHE_DIR": str(folder / "cache"),
+            "SERVING_POLL_SECONDS": "0.5",
+        }
+        penguins = gentoos(model, 20)
+        isolated = isolated_python(folder / "isolated")
+        compared = peers(sys.executable, isolated, model, folder / "onnx", ours)
+        with running(compared, model, penguins, folder) as servers:
+            console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+            loads = measure(servers, options.rounds, options.seconds)
+            show(servers, loads)
+            by_name = {server.name: server for server in servers}
+            mine, rss = by_name[OURS], by_name[OURS].megabytes()
+            seconds, plain = serve_extras.batch(mine, by_name[PLAIN], penguins)
+            console.print(f"10,000 penguins as a JSON list: {seconds * 1000:.0f} ms, {PLAIN} {plain * 1000:.0f} ms")
+            calm, busy = serve_extras.promotions(mine, versions, console.print)
+            console.print(f"p99 {calm.p99:.2f} ms, with ten promotions {busy.p99:.2f} ms; failed {busy.failed}")
+            console.print(
+                f"from start to first answer, from the disk cache: {serve_extras.start_from_cache(mine):.1f} s"
+            )
+            took, grown = serve_extras.table(mine, penguins)
+            console.print(f"1,000,000 rows as Parquet: {took:.1f} s, peak memory grew by {grown:.0f} MB")
+    best = min(ratio(loads, OURS, name) for name in by_name if name not in (OURS, CONSTANT, HAND_WRITTEN))
+    print(
+        f"vs_mlflow={ratio(loads, OURS, MLFLOW):.1f} vs_best_peer={best:.2f}"
+        f" vs_constant={ratio(loads, OURS, CONSTANT):.2f} p99_vs_mlflow={ratio(loads, OURS, MLFLOW, 'p99'):.3f}"
+        f" rss_mb={rss:.0f} batch_vs_plain={plain / seconds:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The outage drill: kills each thing the service depends on, then the service itself, under load.
+
+    python -m benchmarks.serve_drill
+
+Prints what the clients saw meanwhile, and how soon the service followed the registry again. Ends with 1
+if a client got no answer while the service itself was up.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+import psutil
+from mlflow.entities.model_registry import ModelVersion
+from rich.console import Console
+from rich.table import Column, Table
+
+from benchmarks.serve_load import Clients, Seen
+from benchmarks.serve_stack import PENGUIN, promote, trained_stack
+from local.stack import Stack
+from penguins import registry
+from penguins.tracking import client
+
+OUTAGE_SECONDS = 5
+PATIENCE_SECONDS = 120
+BACK = ("postgres", "s3", "mlflow")
+
+console = Console(highlight=False, width=160)
+
+
+class Drill:
+    """One run of it."""
+
+    def __init__(self, stack: Stack, versions: list[ModelVersion], clients: Clients) -> None:
+        self._stack, self._versions, self._clients = stack, versions, clients
+        self._url = stack.urls["api"]
+        self._turn = 0
+        self.failures = 0
+        columns = ("", "answers", "failed", "p50 ms", "p99 ms", "by version")
+        self.table = Table(*columns, Column("what the service says", no_wrap=True, overflow="ellipsis"), box=None)
+
+    def outage(self, *names: str) -> None:
+        """Kill some programs, watch, start them again, and wait for the next version."""
+        version = self._next()
+        self._clients.take()
+        for name in names:
+            self._kill(name)
+        if names == ("s3",):  # The registry names a version that can't be downloaded; promote() would refuse that.
+            client().set_registered_model_alias(version.name, registry.ALIAS, version.version)
+        time.sleep(OUTAGE_SECONDS)
+        self._note(f"without {' and '.join(names)}", self._clients.take(), self._says())
+        for name in BACK:
+            if name in names:
+                self._stack.start(name)
+        started = time.perf_counter()
+        promote(version)
+        until(lambda: self._answers(version.version), f"version {version.version} to serve")
+        took = time.perf_counter() - started
+        self._note("  back again", self._clients.take(), f"version {version.version} after {took:.1f} s")
+
+    def restart_without_registry(self) -> None:
+        """Kill MLflow, then the service: it starts again from its copies on disk."""
+        self._kill("mlflow")
+        self._clients.take()
+        self._kill("api")
+        started = time.perf_counter()
+        self._stack.start("api")
+        until(lambda: self._answers(None), "an answer from the disk cache")
+        took = time.perf_counter() - started
+        says = f"first answer {took:.1f} s after its start, from {self._status()['model']['origin']}"
+        self._note("service killed, without mlflow", self._clients.take(), says, may_fail=True)
+        self._stack.start("mlflow")
+
+    def _kill(self, name: str) -> None:
+        pid = self._stack.states()[name].pid
+        for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+            with suppress(psutil.NoSuchProcess):  # Some end with the one that they belong to.
+                process.kill()
+        self._stack.stop(name)  # Or else it is started again at once.
+
+    def _next(self) -> ModelVersion:
+        self._turn += 1
+        return self._versions[self._turn % len(self._versions)]
+
+    def _answers(self, version: str | None) -> bool:
+        try:
+            answer = httpx.post(f"{self._url}/predict", json=PENGUIN)
+        except httpx.TransportError:
+            return False
+        return answer.is_success and version in (None, answer.json()["model_version"])
+
+    def _status(self) -> dict[str, dict[str, str]]:
+        return dict(httpx.get(f"{self._url}/model").json())
+
+    def _says(self) -> str:
+        poll = self._status()["last_poll"]
+        return f"{poll['outcome']}: {poll['detail']}"
+
+    def _note(self, what: str, seen: Seen, says: str, may_fail: bool = False) -> None:
+        failed = ", ".join(f"{number} x {kind}" for kind, number in seen.failures.items()) or "0"
+        versions = ", ".join(f"v{version}: {number}" for version, number in sorted(seen.versions.items()))
+        numbers = [f"{seen.percentile(percent):.1f}" for percent in (50, 99)]
+        self.table.add_row(what, str(len(seen.milliseconds)), failed, *numbers, versions, says)
+        self.failures += 0 if may_fail else seen.failures.total()
+        console.print(f"{what}: {len(seen.milliseconds)} answers, {failed} failed; {says[:160]}", soft_wrap=True)
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition, and raise TimeoutError when it takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE_SECONDS} s in vain for {what}")
+        time.sleep(0.05)
+
+
+def main() -> None:
+    """Run the drill on a stack of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    with trained_stack(versions=2) as (stack, versions):
+        stack.up("api")
+        until(lambda: httpx.get(f"{stack.urls['api']}/health/ready").is_success, "the first version")
+        with Clients(stack.urls["api"]) as clients:
+            drill = Drill(stack, versions, clients)
+            for names in (("s3",), ("postgres",), ("mlflow",), BACK):
+                drill.outage(*names)
+            drill.restart_without_registry()
+    console.print(drill.table)
+    console.print(f"failed_while_up={drill.failures}")
+    sys.exit(drill.failures > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""A LitServe service, as its documentation writes it. Runs in an environment of its own."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import litserve  # type: ignore[import-not-found]
+import numpy as np
+import onnxruntime
+
+FEATURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
+
+
+class Api(litserve.LitAPI):  # type: ignore[misc]
+    """Decodes, predicts, encodes."""
+
+    def setup(self, _device: str) -> None:
+        """Load the model."""
+        folder = Path(os.environ["MODEL"])
+        self.onnx = os.environ["ENGINE"] == "onnx"
+        if self.onnx:
+            self.model: Any = onnxruntime.InferenceSession(folder / "inference" / "model.onnx")
+        else:
+            self.model = pickle.loads((folder / "model.pkl").read_bytes())  # noqa: S301
+
+    def decode_request(self, request: dict[str, float]) -> Any:
+        """Return a row."""
+        return np.array([[request[name] for name in FEATURES]], dtype=np.float32)
+
+    def predict(self, row: Any) -> Any:
+        """Return its label."""
+        if self.onnx:
+            return self.model.run(["label"], {self.model.get_inputs()[0].name: row})[0]
+        return self.model.predict(row)
+
+    def encode_response(self, output: Any) -> dict[str, list[int]]:
+        """Return the answer."""
+        return {"prediction": output.tolist()}
+
+
+if __name__ == "__main__":
+    server = litserve.LitServer(Api(), accelerator="cpu", workers_per_device=1)
+    server.run(host="127.0.0.1", port=int(os.environ["PORT"]), num_api_servers=1, generate_client_file=False)

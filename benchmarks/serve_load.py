@@ -1,0 +1,70 @@
+"""Clients that ask the service all the time, and remember what they saw."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Self
+
+import httpx
+import numpy as np
+
+from benchmarks.serve_stack import PENGUIN
+
+
+@dataclass
+class Seen:
+    """What the clients saw in some time."""
+
+    milliseconds: list[float] = field(default_factory=list)
+    versions: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def percentile(self, percent: float) -> float:
+        """Return milliseconds until an answer."""
+        return float(np.percentile(self.milliseconds, percent)) if self.milliseconds else float("nan")
+
+
+class Clients:
+    """Some clients, each with a connection of its own that it opens again where it broke."""
+
+    def __init__(self, url: str, number: int = 4) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._seen = Seen()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(number)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def take(self) -> Seen:
+        """Return what was seen since the last time."""
+        with self._lock:
+            seen, self._seen = self._seen, Seen()
+        return seen
+
+    def _ask(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=30) as client:
+            while not self._stop.is_set():
+                started = time.perf_counter()
+                try:
+                    response = client.post("/predict", json=PENGUIN)
+                    failure = "" if response.is_success else str(response.status_code)
+                except httpx.TransportError as error:
+                    failure = type(error).__name__
+                with self._lock:
+                    if failure:
+                        self._seen.failures[failure] += 1
+                    else:
+                        self._seen.milliseconds.append((time.perf_counter() - started) * 1000)
+                        self._seen.versions[response.json()["model_version"]] += 1
+                if failure:
+                    self._stop.wait(0.01)  # No use in asking faster than the service can start.

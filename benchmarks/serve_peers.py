@@ -1,0 +1,162 @@
+"""The services that are compared: how each is started and asked, one worker each."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+import mlflow
+import onnx
+import psutil
+
+from benchmarks.serve_drill import until
+from local.ports import free_ports
+
+REPO = Path(__file__).resolve().parent.parent
+OURS, CONSTANT, PLAIN = "ours", "constant endpoint", "FastAPI + sklearn"
+MLFLOW = "mlflow models serve"
+HAND_WRITTEN = "FastAPI + ONNX"
+"""Our engine in an endpoint without checks, counts and ids: what is left to compare is the code around the model."""
+INPUTS = '{"inputs": [%s]}'
+SPACED = '"prediction": [2]'
+ISOLATED = ["bentoml", "litserve"]
+
+Penguin = dict[str, float]
+
+
+@dataclass
+class Server:
+    """A running service."""
+
+    name: str
+    url: str
+    bodies: list[str]
+    """JSON of requests that all have the label 2."""
+    expected: str
+    """What is in every right answer."""
+    process: psutil.Process
+    onnx: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def processes(self) -> list[psutil.Process]:
+        """It and its children."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Return how long it has computed."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes())
+
+    def megabytes(self) -> float:
+        """Return its resident memory; what its processes share counts once."""
+        return float(sum(process.memory_full_info().pss for process in self.processes()) / 2**20)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How a service is started and asked."""
+
+    name: str
+    command: tuple[str, ...]
+    path: str = "/predict"
+    wrap: str = "%s"
+    """The body around the JSON object of a penguin."""
+    expected: str = '"prediction":[2]'
+    engine: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def peers(python: str, isolated: str, model: Path, onnx_flavor: Path, ours: dict[str, str]) -> list[Peer]:
+    """Return all of them; `python` runs what the project has, `isolated` what only the benchmark needs."""
+    plain = (python, "-m", "uvicorn", "benchmarks.serve_plain:app", "--no-access-log", "--port", "{port}")
+    served = (python, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", "{port}", "--model-uri")
+    lit = (isolated, "-m", "benchmarks.serve_lit")
+    bento = (isolated, "-m", "bentoml", "serve", "benchmarks.serve_bento:Penguins", "--port", "{port}")
+    records = '{"dataframe_records": [%s]}'
+    return [
+        Peer(OURS, (python, "-m", "serving"), environment=tuple(ours.items())),
+        Peer(CONSTANT, plain, engine="constant"),
+        Peer(MLFLOW, (*served, str(model)), "/invocations", records, '{"predictions": [2]}'),
+        Peer(f"{MLFLOW}, ONNX", (*served, str(onnx_flavor)), "/invocations", INPUTS, '"label": [2]', "onnx"),
+        Peer(PLAIN, plain, engine="sklearn"),
+        Peer(HAND_WRITTEN, plain, engine="onnx"),
+        Peer("LitServe", lit, engine="sklearn"),
+        Peer("LitServe, ONNX", lit, engine="onnx"),
+        Peer("BentoML", bento, expected=SPACED, engine="sklearn"),
+        Peer("BentoML, ONNX", bento, expected=SPACED, engine="onnx"),
+    ]
+
+
+def save_onnx_flavor(model: Path, folder: Path) -> None:
+    """Save the version's ONNX file as MLflow's ONNX flavor."""
+    mlflow.onnx.save_model(onnx.load(str(model / "inference" / "model.onnx")), str(folder), pip_requirements=[])
+
+
+def isolated_python(folder: Path) -> str:
+    """Make an environment with the packages that only the benchmark needs, and this one's versions of the rest."""
+    uv = shutil.which("uv") or os.environ["UV"]
+    same = [f"{name}=={version(name)}" for name in ("scikit-learn", "numpy", "onnxruntime")]
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *ISOLATED, *same], check=True)
+    return python
+
+
+@contextmanager
+def running(peers: list[Peer], model: Path, penguins: list[Penguin], logs: Path) -> Iterator[list[Server]]:
+    """Start all, wait until each gives the right answer, and stop them at the end."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(_started(peer, model, penguins, logs)) for peer in peers]
+        for server in servers:
+            try:
+                until(partial(is_right, server), f"{server.name} to answer")
+            except TimeoutError as error:
+                raise TimeoutError(f"{error}; its log:\n{_log(logs, server.name).read_text()}") from error
+        yield servers
+
+
+def _log(folder: Path, name: str) -> Path:
+    return folder / f"{name.replace(' ', '_')}.log"
+
+
+@contextmanager
+def _started(peer: Peer, model: Path, penguins: list[Penguin], logs: Path) -> Iterator[Server]:
+    port = str(free_ports(1)[0])
+    variables = {"MODEL": str(model), "ENGINE": peer.engine, "PORT": port, "SERVING_PORT": port} | dict(
+        peer.environment
+    )
+    environment = {**os.environ, **variables, "BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": f"{REPO}:{REPO}/plugins"}
+    # `mlflow models serve` starts the uvicorn that it finds there.
+    environment["PATH"] = f"{Path(peer.command[0]).parent}:{environment['PATH']}"
+    with _log(logs, peer.name).open("w") as log:
+        command = [part.format(port=port) for part in peer.command]
+        process = subprocess.Popen(command, env=environment, cwd=REPO, stdout=log, stderr=log)
+    as_list = peer.wrap == INPUTS
+    bodies = [peer.wrap % json.dumps(list(one.values()) if as_list else one) for one in penguins]
+    server = Server(
+        peer.name, f"http://127.0.0.1:{port}{peer.path}", bodies, peer.expected, psutil.Process(process.pid),
+        peer.engine == "onnx" or peer.name == OURS, environment,
+    )  # fmt: skip
+    try:
+        yield server
+    finally:
+        for one in server.processes():
+            one.terminate()
+        process.wait(60)
+
+
+def is_right(server: Server) -> bool:
+    """Tell whether it answers all bodies as it should."""
+    try:
+        headers = {"Content-Type": "application/json"}
+        answers = [httpx.post(server.url, content=body, headers=headers, timeout=30) for body in server.bodies]
+    except httpx.TransportError:
+        return False
+    return all(server.expected in answer.text for answer in answers)

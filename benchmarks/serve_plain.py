@@ -1,0 +1,64 @@
+"""A plain FastAPI service, as tutorials write it. ENGINE is sklearn, onnx, or constant, which computes nothing."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+SPECIES = ["Adelie", "Chinstrap", "Gentoo"]
+
+folder, engine = Path(os.environ["MODEL"]), os.environ["ENGINE"]
+model: Any = pickle.loads((folder / "model.pkl").read_bytes()) if engine == "sklearn" else None  # noqa: S301
+session: Any = onnxruntime.InferenceSession(folder / "inference" / "model.onnx") if engine == "onnx" else None
+app = FastAPI()
+
+
+class Penguin(BaseModel):
+    """A request."""
+
+    bill_length_mm: float
+    bill_depth_mm: float
+    flipper_length_mm: float
+    body_mass_g: float
+
+
+class Answer(BaseModel):
+    """An answer."""
+
+    prediction: list[int]
+    species: list[str]
+    probabilities: list[dict[str, float]]
+
+
+@app.post("/predict")
+async def predict(penguin: Penguin) -> Answer:
+    """Answer one penguin."""
+    if engine == "constant":
+        return Answer(prediction=[2], species=["Gentoo"], probabilities=[dict.fromkeys(SPECIES, 0.0)])
+    return answer([penguin])
+
+
+@app.post("/predict_many")
+async def predict_many(penguins: list[Penguin]) -> Answer:
+    """Answer some penguins."""
+    return answer(penguins)
+
+
+def answer(penguins: list[Penguin]) -> Answer:
+    """Ask the model."""
+    rows = np.array([list(penguin.model_dump().values()) for penguin in penguins], dtype=np.float32)
+    if engine == "onnx":
+        labels, shares = session.run(["label", "probabilities"], {session.get_inputs()[0].name: rows})
+    else:
+        shares = model.predict_proba(rows)
+        labels = shares.argmax(axis=1)
+    return Answer(
+        prediction=labels.tolist(),
+        species=[SPECIES[label] for label in labels],
+        probabilities=[dict(zip(SPECIES, row, strict=True)) for row in shares.tolist()],
+    )

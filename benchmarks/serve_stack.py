@@ -1,0 +1,67 @@
+"""A stack of its own with trained versions, for what measures the service."""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import psycopg
+from mlflow.entities.model_registry import ModelVersion
+
+from local.settings import Settings
+from local.stack import Stack
+from penguins import promotion, registry
+from penguins.dataset import Dataset, read_processed, split
+from penguins.estimators import Grid
+from penguins.ingest import load_raw
+from penguins.preprocessing import preprocess
+from penguins.registration import register_best
+from penguins.training import grid_train, open_run
+
+PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
+
+
+@contextmanager
+def trained_stack(versions: int) -> Iterator[tuple[Stack, list[ModelVersion]]]:
+    """Start MLflow, PostgreSQL and S3, and register forests of 100 trees as the pipeline does; the first one serves."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Starts would take several times as long.
+    warnings.simplefilter("ignore")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Settings.on_free_ports(Path(folder))).running("mlflow") as stack,
+    ):
+        os.environ |= {name: stack.environment[name] for name in ("MLFLOW_TRACKING_URI", "AIRFLOW_CONN_PENGUINS_DB")}
+        mlflow.set_tracking_uri(stack.urls["mlflow"])
+        with _connect() as connection:
+            load_raw(connection, "palmerpenguins", 0)
+            preprocess(connection, 0)
+            data = split(read_processed(connection), 0.2, 42)
+        made = [_register(data, number) for number in range(versions)]
+        promote(made[0])
+        yield stack, made
+
+
+def promote(version: ModelVersion) -> None:
+    """Put a version in Production."""
+    with _connect() as connection:
+        promotion.promote(connection, version, "the drill wants it", by="drill")
+
+
+def _connect() -> psycopg.Connection[Any]:
+    return psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True)
+
+
+def _register(data: Dataset, number: int) -> ModelVersion:
+    # Twenty candidates are the fewest that grid_train takes; other grids make other forests.
+    grid: Grid = {"n_estimators": [100], "min_samples_split": list(range(2, 22)), "max_depth": [4 + number]}
+    name = f"made_{number}"
+    grid_train(data, grid, 2, open_run(data, grid, 2, name))
+    with _connect() as connection:
+        version = register_best(connection, data, name).version
+    return next(made for made in registry.versions() if made.version == version)

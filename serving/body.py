@@ -1,0 +1,41 @@
+"""Receives the body of a request, within its limits."""
+
+import asyncio
+from collections.abc import Callable
+
+from fastapi import Request
+
+from serving.http import RequestError
+
+
+async def receive(
+    request: Request, limit: int, keep: Callable[[bytes], object], seconds: float, *, each_piece: bool = False
+) -> None:
+    """Hand the body to `keep`, piece by piece; it may take `seconds`, or each piece may.
+
+    Raises:
+        RequestError: it is larger than `limit` bytes, or the client took too long or went away.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
+    received, more = 0, True
+    try:
+        async with asyncio.timeout(seconds) as patience:
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestError(400, "the client went away")
+                more, piece = message.get("more_body", False), message.get("body", b"")
+                received += len(piece)
+                if received > limit:
+                    raise _too_large(limit)
+                keep(piece)
+                if each_piece:
+                    patience.reschedule(asyncio.get_running_loop().time() + seconds)
+    except TimeoutError:
+        raise RequestError(408, f"the body wasn't whole after {seconds:g} s of waiting") from None
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(413, f"the body is larger than {limit} bytes")

@@ -1,0 +1,72 @@
+"""`GET /metrics`, for Prometheus."""
+
+import os
+import time
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
+
+from serving.http import watcher_of
+from serving.watcher import Watcher
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""Variable with the folder in which several workers keep their counts."""
+
+router = APIRouter(tags=["status"])
+
+EXAMPLE = 'penguins_predictions_total{species="Adelie",version="3"} 42.0'
+
+
+class _State(Collector):
+    """What the worker that is asked knows at this moment."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def collect(self) -> Iterator[Metric]:
+        watcher = self._watcher
+        if watcher.answered_at is not None:
+            age = GaugeMetricFamily("penguins_poll_age_seconds", "Seconds since the registry last answered.")
+            age.add_metric([], time.monotonic() - watcher.answered_at)
+            yield age
+        ready = GaugeMetricFamily("penguins_ready", "1 if there is a model to serve.")
+        ready.add_metric([], float(watcher.model is not None))
+        yield ready
+        cache = GaugeMetricFamily("penguins_cache_ok", "1 unless the copies on disk are damaged or can't be written.")
+        cache.add_metric([], float(watcher.cache_error is None))
+        yield cache
+        if watcher.model is not None:
+            info = GaugeMetricFamily("penguins_model", "The version that serves.", labels=["version", "engine"])
+            info.add_metric([watcher.model.version, watcher.model.engine.name], 1)
+            yield info
+
+
+@router.get(
+    "/metrics",
+    summary="What has it done?",
+    response_class=Response,
+    responses={200: {"description": "In Prometheus' text format.", "content": {"text/plain": {"example": EXAMPLE}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Tell Prometheus the counts of all workers, and the state of the one that is asked."""
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    # Reading the files of the workers, and those of /proc, blocks.
+    body = await run_in_threadpool(lambda: encode(_registry(watcher_of(request))))
+    return Response(body, headers={"Content-Type": content_type})
+
+
+def _registry(watcher: Watcher) -> CollectorRegistry:
+    """Return what is to be told: the counts and the state, in a registry of this one answer."""
+    registry = CollectorRegistry()
+    registry.register(_State(watcher))
+    if MULTIPROCESS in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry.register(REGISTRY)
+    return registry

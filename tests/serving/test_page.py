@@ -1,0 +1,217 @@
+"""The page at `/` and the documentation at `/docs`, in a real browser that reaches nothing but the service."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, Keys
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select
+
+from serving.contract import FEATURES, SPECIES
+from tests.serving.publisher import Publisher, contract, forest
+from tests.serving.service import PENGUIN, Service, until
+from tests.serving.test_watcher import edit_contract
+
+Start = Callable[..., Service]
+
+pytestmark = pytest.mark.browser
+
+OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+# Every name but the service's own address leads nowhere.
+OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+BARS = "return [...document.querySelectorAll('#bars progress')].map((bar) => bar.value)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    """Debian's Chromium."""
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in OPTIONS:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with Chrome(options, Driver("/usr/bin/chromedriver")) as browser:
+        yield browser
+
+
+@pytest.fixture(autouse=True)
+def _clean(browser: Chrome) -> Iterator[None]:
+    """A usual window and no stored key before each test; nothing to complain about after it."""
+    size(browser, 1100, 900)
+    yield
+    complaints = [entry["message"] for entry in browser.get_log("browser")]
+    assert [text for text in complaints if "/predict" not in text and "/model" not in text] == []
+
+
+def size(browser: Chrome, width: int, height: int) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def find(browser: Chrome, selector: str) -> WebElement:
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def answer(browser: Chrome) -> str:
+    """The species that the page says."""
+    return find(browser, "#answer").text.partition(",")[0]
+
+
+def opened(browser: Chrome, service: Service) -> Chrome:
+    """The page, with its first answer."""
+    browser.get(str(service.http.base_url))
+    until(lambda: answer(browser) in SPECIES, "the first answer")
+    return browser
+
+
+def enter(browser: Chrome, penguin: dict[str, float]) -> None:
+    for name, value in penguin.items():
+        field = find(browser, f"#{name}-number")
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(str(value))
+
+
+def test_answer_is_that_of_the_service(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    for label, name in enumerate(SPECIES):
+        row = contract(forest())["example"]["inputs"][label * 7]
+        penguin = {feature: round(value, 1) for feature, value in zip(FEATURES, row, strict=True)}
+        enter(browser, penguin)
+        expected = service.predict(penguin).json()
+        until(lambda expected=expected: answer(browser) == expected["species"][0], f"the answer for a {name}")
+        shares = pytest.approx(list(expected["probabilities"][0].values()))
+        until(lambda shares=shares: browser.execute_script(BARS) == shares, "its bars")
+
+
+def test_which_model_since_when(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    assert find(browser, "#model").text.startswith("asked version 1 (onnxruntime)")
+    assert find(browser, "#served").text.startswith("Version 1 answers since ")
+
+
+def test_sliders_have_the_range_of_the_model_and_obey_keys(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    for feature in service.status()["model"]["features"]:
+        slider = find(browser, f"#{feature['name']}")
+        assert float(slider.get_attribute("min") or "nan") < feature["min"]
+        assert float(slider.get_attribute("max") or "nan") > feature["max"]
+        before = float(slider.get_attribute("value") or "nan")
+        slider.send_keys(Keys.ARROW_RIGHT)
+        after = float(find(browser, f"#{feature['name']}-number").get_attribute("value") or "nan")
+        assert after > before
+
+
+def test_value_outside_the_range_is_warned_of(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    assert not find(browser, "#warnings").is_displayed()
+    enter(browser, {"body_mass_g": 9000})
+    until(lambda: "body_mass_g=9000 g is outside the range" in find(browser, "#warnings").text, "the warning")
+
+
+def test_field_that_is_empty_is_told(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    field = find(browser, "#body_mass_g-number")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(Keys.DELETE)
+    until(lambda: "body_mass_g=null isn't a number" in find(browser, "#trouble").text, "the complaint")
+    enter(browser, {"body_mass_g": 4000})
+    until(lambda: not find(browser, "#trouble").is_displayed(), "the complaint to go")
+
+
+def test_scatter_shows_the_penguins_that_came_with_the_version(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    points = browser.find_elements(By.CSS_SELECTOR, "#scatter path[class^=species]")
+    assert len(points) == len(service.http.get("/model/points").json()["labels"]) == 20
+    before = find(browser, "#scatter .here").get_attribute("transform")
+    Select(find(browser, "#x")).select_by_value("body_mass_g")
+    assert find(browser, "#scatter .here").get_attribute("transform") != before
+    assert "body mass and bill length" in find(browser, "#scatter-text").text
+    find(browser, "#presets button:nth-child(3)").click()
+    until(lambda: answer(browser) == "Gentoo", "the answer for a Gentoo")
+
+
+def test_everything_has_a_name_and_can_be_reached_by_keyboard(browser: Chrome, service: Service) -> None:
+    opened(browser, service)
+    controls = browser.find_elements(By.CSS_SELECTOR, "a, main button, select, main input")
+    assert len(controls) >= 16
+    assert all(control.accessible_name for control in controls)
+    assert len({control.accessible_name for control in controls}) == len(controls)
+    assert "nearest are" in find(browser, "#scatter").accessible_name
+    reached = set()
+    for _ in range(len(controls) + 2):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        reached.add(browser.switch_to.active_element.id)
+    assert {control.id for control in controls} <= reached
+
+
+@pytest.mark.parametrize("width", [390, 768, 1600])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(browser: Chrome, service: Service, width: int, scheme: str) -> None:
+    size(browser, width, 900)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    opened(browser, service)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    for selector in ("h1", "#answer", "#served", "nav a", "small", ".note"):
+        assert contrast(browser, find(browser, selector)) >= 4.5, selector
+
+
+def contrast(browser: Chrome, element: WebElement) -> float:
+    """The contrast of a text to what is behind it, as WCAG counts it."""
+    script = """
+        let behind = arguments[0], back;
+        do { back = getComputedStyle(behind).backgroundColor; behind = behind.parentElement; }
+        while (behind && back === "rgba(0, 0, 0, 0)");
+        return [getComputedStyle(arguments[0]).color, back]
+            .map((text) => text.match(/[0-9.]+/g).slice(0, 3).map(Number));
+    """
+    one, other = sorted(map(luminance, browser.execute_script(script, element)))
+    return (other + 0.05) / (one + 0.05)
+
+
+def luminance(colour: list[float]) -> float:
+    parts = [part / 255 for part in colour]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return float(sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)))
+
+
+def test_new_version_and_its_training_data_appear(browser: Chrome, publisher: Publisher, start: Start) -> None:
+    publisher.promote(version := publisher.publish(forest()))
+    service = start()
+    service.serves(version)
+    opened(browser, service)
+    scatter = {"inputs": [list(PENGUIN.values())] * 30, "labels": [0, 1, 2] * 10}
+    publisher.promote(version := publisher.publish(forest(1), edit_contract(scatter=scatter)))
+    service.serves(version)
+    until(lambda: f"version {version}" in find(browser, "#model").text, "the page to notice")
+    until(lambda: "Of the 30 penguins drawn" in find(browser, "#scatter-text").text, "its training data")
+
+
+def test_nothing_to_serve_is_told(browser: Chrome, start: Start) -> None:
+    service = start()
+    service.polled("no_production")
+    browser.get(str(service.http.base_url))
+    until(lambda: "No answer: no version of" in find(browser, "#trouble").text, "the reason")
+
+
+def test_key_is_asked_for(browser: Chrome, publisher: Publisher, start: Start) -> None:
+    publisher.promote(publisher.publish(forest()))
+    service = start(SERVING_API_KEYS="secret")
+    until(lambda: service.http.get("/health/ready").is_success, "the service to be ready")
+    browser.get(str(service.http.base_url))
+    field = until(lambda: (f := find(browser, "#key-value")).is_displayed() and f, "the question for the key")
+    field.send_keys("secret", Keys.ENTER)
+    until(lambda: answer(browser) in SPECIES, "the first answer")
+
+
+def test_documentation_works_without_the_internet(browser: Chrome, service: Service) -> None:
+    browser.get(str(service.http.base_url.join("/docs")))
+    until(lambda: browser.find_elements(By.CSS_SELECTOR, "[data-path='/predict']"), "the operations")
+    find(browser, "[data-path='/predict']").click()
+    until(lambda: browser.find_elements(By.CSS_SELECTOR, "button.execute"), "the form")
+    find(browser, "button.execute").click()
+    texts: Any = until(lambda: browser.find_elements(By.CSS_SELECTOR, ".live-responses-table .microlight"), "an answer")
+    assert '"species"' in texts[0].text

@@ -1,0 +1,281 @@
+"""`POST /predict` answers tables of any length in constant memory, or says what is wrong with them."""
+
+import csv
+import gzip
+import io
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from serving.contract import FEATURES, SPECIES
+from serving.csv_table import COLUMNS
+from serving.tables import ARROW, CSV, PARQUET
+from tests.serving.publisher import Publisher, forest, penguins
+from tests.serving.service import PENGUIN, Service, until, with_largest_file
+
+Start = Callable[..., Service]
+
+MEGABYTE = 1024 * 1024
+ROWS = penguins(2)[0].astype(np.float64)
+
+
+def table(rows: np.ndarray = ROWS, names: list[str] | None = None) -> pa.Table:
+    """Rows [n, 4] in columns."""
+    return pa.table(dict(zip(names or list(FEATURES), rows.T, strict=True)))
+
+
+def encoded(content: pa.Table, media_type: str) -> bytes:
+    """A table as a file."""
+    sink = io.BytesIO()
+    if media_type == CSV:
+        pyarrow.csv.write_csv(content, sink)
+    elif media_type == PARQUET:
+        pq.write_table(content, sink, row_group_size=100_000)
+    else:
+        with pa.ipc.new_stream(sink, content.schema) as writer:
+            writer.write_table(content, max_chunksize=100)
+    return sink.getvalue()
+
+
+def decoded(content: bytes, media_type: str) -> dict[str, list[Any]]:
+    """The columns of an answer."""
+    if media_type == CSV:
+        names, *rows = csv.reader(io.StringIO(content.decode()))
+        columns: dict[str, list[Any]] = {name: list(column) for name, *column in zip(names, *rows, strict=True)}
+        for name in names:
+            if name == "prediction" or name.startswith("probability"):
+                columns[name] = [float(value) for value in columns[name]]
+        return columns
+    read = pq.read_table(io.BytesIO(content)) if media_type == PARQUET else pa.ipc.open_stream(content).read_all()
+    return dict(read.to_pydict())
+
+
+def post(service: Service, content: Any, media_type: str) -> httpx.Response:
+    """Post a table."""
+    return service.http.post("/predict", content=content, headers={"content-type": media_type})
+
+
+@pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
+def test_table_is_answered_with_a_table(service: Service, model: RandomForestClassifier, media_type: str) -> None:
+    rows = np.vstack([ROWS, [[39.1, 18.7, 181, 9000], [1, 18.7, 181, 9000]]])
+    shuffled = table(rows[:, ::-1], list(FEATURES)[::-1])
+    response = post(service, encoded(shuffled, media_type), f"{media_type}; header=present")
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].partition(";")[0] == media_type
+    assert response.headers["x-model-version"] == "1"
+    answer = decoded(response.content, media_type)
+    assert list(answer) == COLUMNS
+    labels = model.predict(rows.astype(np.float32))
+    assert answer["prediction"] == labels.tolist()
+    assert answer["species"] == [SPECIES[label] for label in labels]
+    probabilities = np.array([answer[f"probability_{name}"] for name in SPECIES]).T
+    np.testing.assert_allclose(probabilities, model.predict_proba(rows.astype(np.float32)), atol=2e-6)
+    assert answer["outside_training_range"][-2:] == ["body_mass_g", "bill_length_mm body_mass_g"]
+    assert set(answer["model_version"]) == {"1"}
+
+
+def header(*lines: str) -> bytes:
+    """CSV with these rows."""
+    return "\n".join([",".join(FEATURES), *lines]).encode()
+
+
+WRONG_CSV = {
+    b"": 'the header is "": wanted are bill_length_mm, bill_depth_mm, flipper_length_mm and body_mass_g, in any',
+    b"1,2,3,4\n": 'the header is "1,2,3,4": wanted are',
+    header(): "the table has no rows",
+    header("39,18,181,3750", "39,18,181"): "[1]: it has 3 values, the header 4",
+    header(*["39,18,181,3750,39,18,181,3750"] * 2): "[0]: it has 8 values, the header 4",
+    header("39,18", "181,3750"): "[0]: it has 2 values, the header 4",
+    header("3_9,18,181,3750"): '[0]: "3_9" isn\'t a number',
+    header(*['"a', '",18,181,3750'] * 2): "the body isn't CSV: a quoted value goes on in the next line",
+    header("39,18,181,3750,1"): "[0]: it has 5 values, the header 4",
+    header("39,18,181,NA"): '[0]: "NA" isn\'t a number',
+    header("39,18,181,"): '[0]: "" isn\'t a number',
+    header("39,18,181,nan"): "[0]: body_mass_g=NaN isn't finite",
+    header("39,18,181,3750", "39,-1,181,1e39"): "[1]: bill_depth_mm=-1.0 is too small",
+    header("39,18,181,1e39"): "[0]: body_mass_g=1e+39 is too large for float32",
+    header("1" * 5000): "the body isn't CSV: a line has more than 512 characters",
+    header('"39,18,181,3750'): "the body isn't CSV: a quoted value goes on in the next line",
+    b"\xff\xfe": "the body isn't CSV: 'utf-8' codec can't decode",
+    header("39\0,18,181,3750"): "",
+}
+
+
+@pytest.mark.parametrize(("body", "text"), WRONG_CSV.items())
+def test_wrong_csv(service: Service, body: bytes, text: str) -> None:
+    response = post(service, body, CSV)
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["msg"].startswith(text)
+
+
+def test_csv_as_spreadsheets_write_it(service: Service) -> None:
+    body = '\ufeff"bill_length_mm","bill_depth_mm","flipper_length_mm","body_mass_g"\r\n"39.1","18.7",181,3750\r\n\r\n'
+    assert post(service, body.encode(), CSV).text.splitlines()[1].startswith("0,Adelie,")
+
+
+def wrong_tables() -> Iterator[tuple[bytes, str, str]]:
+    """Body, media type, and what is said about it."""
+    for media_type, what in {ARROW: "an Arrow stream", PARQUET: "Parquet"}.items():
+        sound = encoded(table(), media_type)
+        yield b"", media_type, f"the body isn't {what}"
+        yield b"no table at all", media_type, f"the body isn't {what}"
+        yield sound[: len(sound) // 2], media_type, f"the body isn't {what}"
+        yield sound[: len(sound) // 2] + b"\xff" * 20 + sound[len(sound) // 2 + 20 :], media_type, ""
+        yield encoded(table().drop_columns(["body_mass_g"]), media_type), media_type, "the columns are"
+        yield encoded(table().slice(0, 0), media_type), media_type, "the table has no rows"
+        text = table().set_column(0, "bill_length_mm", pa.array(["a"] * len(ROWS)))
+        yield encoded(text, media_type), media_type, "bill_length_mm is string: wanted are numbers"
+        empty = table().set_column(0, "bill_length_mm", pa.array([None] * len(ROWS), pa.float64()))
+        yield encoded(empty, media_type), media_type, "[0]: bill_length_mm=NaN isn't finite"
+
+
+@pytest.mark.parametrize(("body", "media_type", "text"), list(wrong_tables()))
+def test_wrong_table(service: Service, body: bytes, media_type: str, text: str) -> None:
+    response = post(service, body, media_type)
+    assert response.status_code in ((422,) if text else (200, 422))
+    if response.status_code == 422:
+        assert response.json()["detail"][0]["msg"].startswith(text)
+
+
+def test_batch_that_claims_to_be_huge_is_refused(service: Service) -> None:
+    sound = encoded(table(), ARROW)
+    huge = sound.replace(len(ROWS[:100]).to_bytes(8, "little"), (2**40).to_bytes(8, "little"))
+    assert huge != sound
+    response = post(service, huge, ARROW)
+    assert response.status_code == 422
+
+
+@pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
+def test_memory_stays_the_same(publisher: Publisher, start: Start, media_type: str) -> None:
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    service = start()
+    service.serves(version)
+    small, large = (encoded(table(np.tile(ROWS, (times, 1))), media_type) for times in (400, 4000))
+    assert post(service, small, media_type).status_code == 200
+    before = service.peak_bytes()
+    received = 0
+    with service.http.stream("POST", "/predict", content=large, headers={"content-type": media_type}) as response:
+        for piece in response.iter_bytes():
+            received += len(piece)
+    more_rows = 3600 * len(ROWS)
+    assert received > len(ROWS)
+    assert service.peak_bytes() - before < 8 * more_rows  # a quarter of the 32 bytes that a row has
+
+
+@pytest.mark.parametrize("media_type", [ARROW, PARQUET])
+def test_little_that_unpacks_to_much_is_refused(publisher: Publisher, start: Start, media_type: str) -> None:
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    service = start()
+    service.serves(version)
+    assert post(service, encoded(table(), media_type), media_type).status_code == 200
+    before, sink = service.peak_bytes(), io.BytesIO()
+    zeros = pa.table(dict.fromkeys(FEATURES, np.zeros(4_000_000)))
+    if media_type == ARROW:
+        with pa.ipc.new_stream(sink, zeros.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(zeros)
+    else:
+        options: dict[str, Any] = {"use_dictionary": False, "compression": "zstd"}
+        pq.write_table(zeros, sink, row_group_size=len(zeros), **options)
+    response = post(service, sink.getvalue(), media_type)
+    assert response.status_code == 422
+    assert any(text in response.text for text in ("batches are compressed", "a row group has more than"))
+    assert service.peak_bytes() - before < 2 * len(sink.getvalue()) + 32 * MEGABYTE
+
+
+def test_more_rows_than_the_disk_should_hold(publisher: Publisher, start: Start) -> None:
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    service = start(SERVING_MAX_TABLE_BYTES=16_000)
+    service.serves(version)
+    body = encoded(table(np.tile(ROWS[:1], (1001, 1))), PARQUET)
+    assert len(body) < 16_000
+    response = post(service, body, PARQUET)
+    assert (response.status_code, response.json()["detail"]) == (413, "the table has more than 1000 rows: send several")
+
+
+def test_client_that_does_not_read_its_answer(publisher: Publisher, start: Start) -> None:
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    service = start(SERVING_MAX_TABLES=1, SERVING_BODY_SECONDS=0.5)
+    service.serves(version)
+    body = encoded(table(np.tile(ROWS, (1000, 1))), CSV)
+    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {CSV}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
+        client.sendall(head.encode() + body)
+        until(lambda: "request.given_up" in service.log, "the service to give up")
+        assert post(service, header("39,18,181,3750"), CSV).status_code == 200
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize(("declared", "status"), [("Text/CSV; x=json", 503), ("Application/JSON", 200), ("a/b", 415)])
+def test_only_tables_take_the_place_of_tables(publisher: Publisher, start: Start, declared: str, status: int) -> None:
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    service = start(SERVING_MAX_TABLES=1)
+    service.serves(version)
+    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {CSV}\r\ncontent-length: 100\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
+        client.sendall(head.encode())
+        assert all(service.is_live() for _ in range(5))  # By then it has taken the place.
+        assert post(service, json.dumps(PENGUIN).encode(), declared).status_code == status
+
+
+def test_compressed_body_is_refused(service: Service) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    response = service.http.post("/predict", content=gzip.compress(json.dumps(PENGUIN).encode()), headers=headers)
+    assert (response.status_code, response.json()["detail"]) == (415, "the body is compressed: send it as it is")
+
+
+def test_pyarrow_is_loaded_when_it_is_needed(publisher: Publisher, start: Start) -> None:
+    publisher.promote(version := publisher.publish(forest()))
+    service = start()
+    service.serves(version)
+    assert post(service, encoded(table(), CSV), CSV).status_code == 200
+    maps = Path("/proc", str(service.process.pid), "maps")
+    assert "pyarrow" not in maps.read_text()
+    assert post(service, encoded(table(), ARROW), ARROW).status_code == 200
+    assert "pyarrow" in maps.read_text()
+
+
+def test_too_large_and_too_many(publisher: Publisher, start: Start) -> None:
+    publisher.promote(version := publisher.publish(forest()))
+    service = start(SERVING_MAX_TABLE_BYTES=10_000, SERVING_MAX_TABLES=1)
+    service.serves(version)
+    response = post(service, encoded(table(np.tile(ROWS, (10, 1))), CSV), CSV)
+    assert (response.status_code, response.json()["detail"]) == (413, "the body is larger than 10000 bytes")
+    go_on, outcome = threading.Event(), []
+
+    def slow() -> Iterator[bytes]:
+        yield header()
+        go_on.wait(60)
+        yield b"\n39,18,181,3750"
+
+    uploading = threading.Thread(target=lambda: outcome.append(httpx.post(
+        f"{service.http.base_url}/predict", content=slow(), headers={"content-type": CSV}, timeout=60
+    )))  # fmt: skip
+    uploading.start()
+    refused = until(lambda: (r := post(service, header("39,18,181,3750"), CSV)).status_code == 503 and r, "a refusal")
+    assert (refused.json()["reason"], refused.headers["retry-after"]) == ("overloaded", "1")
+    assert service.predict(PENGUIN).is_success
+    go_on.set()
+    uploading.join()
+    assert outcome[0].status_code == 200
+    until(lambda: post(service, header("39,18,181,3750"), CSV).status_code == 200, "the place to be free again")
+
+
+def test_disk_that_is_full(publisher: Publisher, start: Start) -> None:
+    publisher.promote(version := publisher.publish(forest()))
+    service = start(*with_largest_file(2 * MEGABYTE))
+    service.serves(version)
+    response = post(service, encoded(table(np.tile(ROWS, (400, 1))), CSV), CSV)
+    assert (response.status_code, response.json()["reason"]) == (503, "disk")
+    assert response.headers["retry-after"] == "60"
+    assert service.predict(PENGUIN).is_success
