@@ -16,23 +16,21 @@ Production model by itself, within seconds.
 
 Any task can be cleared and run again: there will be no second run, row or version.
 A candidate that isn't better is a result, not a failure: it stays as the alias `challenger`,
-with the reason in its tags.
+with the reason in its tags. With `promotion` at `manual`, **register_best** waits until a person has
+decided: under *Required Actions*, with the numbers of champion and challenger side by side.
 """
 
+import math
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 
+from penguins.approval import FORM, RegisterBest
+from penguins.links import training_task
 from penguins.settings import settings
 from penguins.task_errors import RETRIES, plainly
-
-HYPERPARAMETERS = {
-    "n_estimators": [50, 100, 200],
-    "max_depth": [None, 4, 8, 12],
-    "min_samples_split": [2, 5],
-}
 
 PARAMS = {
     "source": Param(
@@ -42,12 +40,18 @@ PARAMS = {
         title="Data source",
         description="palmerpenguins, or the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.",
     ),
+    "estimator": Param(
+        "random_forest",
+        enum=["random_forest", "gradient_boosting", "logistic_regression"],
+        title="Estimator",
+        description="The kind of model. Each has its own grid.",
+    ),
     "grid": Param(
-        HYPERPARAMETERS,
-        type="object",
+        None,
+        type=["null", "object"],
         title="Grid",
-        description="Values to try for each hyperparameter of RandomForestClassifier; every combination is a "
-        "candidate, and at least 20 are needed.",
+        description='Values to try for each hyperparameter of the estimator, such as {"n_estimators": [50, 100], …}; '
+        "every combination is a candidate, and at least 20 are needed. Empty for the estimator's own 24.",
         additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True},
     ),
     "cv_folds": Param(
@@ -69,12 +73,33 @@ PARAMS = {
         title="Shards",
         description="Parts that the grid is cut into; workers train them at the same time. The result is the same.",
     ),
+    "time_budget": Param(
+        None,
+        type=["null", "number"],
+        exclusiveMinimum=0,
+        title="Time budget",
+        description="Minutes after which grid_train starts no fit and goes on with what is done; empty for no limit.",
+    ),
     "seed": Param(
         42,
         type="integer",
         minimum=0,
         title="Seed",
         description="Decides the hold-out, the folds and the forests.",
+    ),
+    "promotion": Param(
+        "auto",
+        enum=["auto", "manual"],
+        title="Promotion",
+        description="auto: the gate decides. manual: it is asked here, under Required Actions, and a person decides.",
+    ),
+    "approval_hours": Param(
+        72,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=8760,
+        title="Hours to answer",
+        description="With manual promotion: after these hours without an answer the champion stays.",
     ),
 }
 
@@ -112,39 +137,23 @@ def penguins_training() -> None:
         get_current_context()["ti"].xcom_push("report", asdict(report))
         return list(range(params["shards"]))  # Airflow can map a task over a return value only
 
-    @task()
+    @training_task()
     @plainly
     def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
         """Fit, judge and log every candidate of the grid, or of one shard of it."""
-        from penguins import database, training
+        from penguins import database, locks, training
 
-        data, grid, folds = read(params), params["grid"], params["cv_folds"]
-        with database.connect() as connection, database.alone(connection, dag_run_id()):
-            parent = training.open_run(data, grid, folds, dag_run_id())
-        return asdict(training.grid_train(data, grid, folds, parent, shard, params["shards"]))
-
-    @task()
-    @plainly
-    def register_best(params: dict[str, Any]) -> dict[str, Any]:
-        """Register the best candidate, and promote it if it deserves it."""
-        from penguins import database, registration
-
-        data = read(params)
-        with database.connect() as connection, database.alone(connection, "register_best"):
-            return asdict(registration.register_best(data, dag_run_id()))
+        data, folds = database.read(params), params["cv_folds"]
+        grid, estimator = params["grid"], params["estimator"]
+        seconds = math.inf if params["time_budget"] is None else 60 * params["time_budget"]
+        with database.connect() as connection, locks.alone(connection, dag_run_id()):
+            parent = training.open_run(data, grid, folds, dag_run_id(), estimator)
+        report = training.grid_train(data, grid, folds, parent, shard, params["shards"], estimator, seconds)
+        return asdict(report)
 
     shards = preprocess()
     load_raw() >> shards
-    grid_train.expand(shard=shards) >> register_best()
-
-
-def read(params: dict[str, Any]) -> Any:
-    """The processed rows, split as the parameters of the run say."""
-    from penguins import database, dataset
-
-    with database.connect() as connection:
-        rows = dataset.read_processed(connection)
-    return dataset.split(rows, params["holdout_share"], params["seed"])
+    grid_train.expand(shard=shards) >> RegisterBest(task_id="register_best", params=FORM)
 
 
 def dag_run_id() -> str:

@@ -16,3 +16,4 @@ sql() {
 sql --dbname=postgres --file="$here/01-roles.sql"
 sql --dbname=postgres --file="$here/02-databases.sql"
 sql --dbname=penguins --file="$here/03-tables.sql"
+sql --dbname=penguins --file="$here/04-audit.sql"

@@ -1,12 +1,13 @@
 """The pipeline's database, through Airflow's connection to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, cast
 
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg import Connection
 
+from penguins.dataset import Dataset, read_processed, split
 from penguins.settings import settings
 
 
@@ -19,9 +20,7 @@ def connect() -> Iterator[Connection[Any]]:
         yield connection
 
 
-@contextmanager
-def alone(connection: Connection[Any], what: str) -> Iterator[None]:
-    """Do something that only one process may do at a time, on whatever machine: others wait here."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [what])
-        yield
+def read(params: Mapping[str, Any]) -> Dataset:
+    """The processed rows, split as the parameters of a DAG run say."""
+    with connect() as connection:
+        return split(read_processed(connection), params["holdout_share"], params["seed"])

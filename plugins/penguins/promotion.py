@@ -1,100 +1,152 @@
-"""Which version is in Production, and why: the gate, and the one function that promotes."""
+"""Decisions about Production: promote, refuse, roll back."""
 
 import logging
-import warnings
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-import numpy as np
 from mlflow.entities.model_registry import ModelVersion
+from psycopg import Connection
+from pydantic import Json, TypeAdapter
 
-from penguins import registry
-from penguins.dataset import Dataset
-from penguins.search import score
-from penguins.tracking import DATA_DIGEST, SPLIT, client, split_of
+from penguins import audit, production, registry
+from penguins.errors import UserError
+from penguins.locks import alone
+from penguins.reasons import checked
+from penguins.tracking import client, parse
 
 log = logging.getLogger(__name__)
 
-CHALLENGER: Final = "challenger"
-# Written last on a version that was judged: once it is there, the decision is made and stays.
-VERDICT: Final = "verdict"
+# What the gate said about a version and by which numbers, as JSON.
+GATE: Final = "gate"
+SAID: Final = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
+# Seconds that a person waits for another decision to end.
+PATIENCE: Final = 5
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a challenger deserves Production, and the sentence that says why."""
+def promote(
+    connection: Connection[Any],
+    version: ModelVersion,
+    reason: str,
+    by: str,
+    numbers: Mapping[str, Any] | None = None,
+    action: audit.Action = "promote",
+) -> None:
+    """Put a version in Production, in alias and stage, and write in the audit trail and on it who did so and why.
 
-    promote: bool
-    reason: str
-
-
-def judge(challenger: ModelVersion, accuracy: float, champion: ModelVersion | None, data: Dataset) -> Verdict:
-    """Compare a challenger with the version in Production on the same hold-out; a tie keeps the champion.
+    The trail is written first, so that no move is without its entry. Then the alias is overwritten in one
+    call, so there is never no Production and never two. It is what counts: if this is interrupted before
+    the rest follows, whoever decides next completes it. Nothing happens if the version is in Production already.
 
     Args:
-        accuracy: the challenger's share of right answers on the hold-out of `data`.
+        numbers: what the version was judged by.
 
     Raises:
-        UserError: the champion's model can't be trusted or loaded.
+        UserError: a file that the gate or the service opens isn't there, or isn't the one that was recorded.
     """
-    if champion is None:
-        return Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out")
-    if champion.version == challenger.version:
-        return Verdict(True, "it is in Production already")
-    theirs = _holdout_accuracy(champion, data)
-    numbers = f"accuracy on the same {len(data.holdout)} rows: {accuracy:.4f} against {theirs:.4f}"
-    if champion.tags.get(SPLIT) != split_of(data):
-        numbers += f" (version {champion.version} was made with another hold-out: it may have learned some of them)"
-    elif champion.tags.get(DATA_DIGEST) != data.digest:
-        numbers += f" (version {champion.version} learned from other data, though hardly from these rows)"
-    if accuracy > theirs:
-        return Verdict(True, f"better than version {champion.version}, {numbers}")
-    return Verdict(False, f"not better than version {champion.version}, {numbers}")
-
-
-def _holdout_accuracy(version: ModelVersion, data: Dataset) -> float:
-    model = registry.load(registry.model_id(version), registry.recorded_digests(version))
-    probabilities = model.predict_proba(data.features.iloc[data.holdout])
-    return score(data.labels[data.holdout], np.asarray(probabilities))["accuracy"]
-
-
-def promote(version: ModelVersion, reason: str, by: str) -> None:
-    """Put a version in Production, in alias and stage, and write on it who did so, when and why.
-
-    The alias is overwritten in one call, so there is never no Production and never two. It is what
-    counts: if this is interrupted before the stage follows, the next call brings the stage along.
-    """
-    champion = registry.production()
-    if champion is None or champion.version != version.version:
-        audit = {
-            "promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "promoted_by": by,
-            "previous_version": champion.version if champion else "",
-            "reason": reason,
-        }
-        for key, value in audit.items():
-            client().set_model_version_tag(version.name, version.version, key, value)
-    client().set_registered_model_alias(version.name, registry.ALIAS, version.version)
-    _set_stage(version)
-    if registry.registered_model().aliases.get(CHALLENGER) == version.version:
-        client().delete_registered_model_alias(version.name, CHALLENGER)
-    client().set_model_version_tag(version.name, version.version, VERDICT, "promoted")
-    log.info("Production is %s version %s: %s", version.name, version.version, reason)
-
-
-def _set_stage(version: ModelVersion) -> None:
-    with warnings.catch_warnings():
-        # MLflow calls stages deprecated since 2.9; its UI and people still speak of "Production"
-        warnings.simplefilter("ignore", FutureWarning)
-        client().transition_model_version_stage(
-            version.name, version.version, registry.STAGE, archive_existing_versions=True
+    with alone(connection, production.lock_name()):
+        before = production.champion(connection)
+        if before is not None and before.version == version.version:
+            return
+        registry.files(registry.model_id(version), registry.recorded_digests(version))
+        instead_of = before.version if before else None
+        entry = audit.append(connection, action, instead_of, version, by, reason, numbers or {})
+        production.tag(
+            version,
+            promoted_at=entry.at.isoformat(timespec="seconds"),
+            promoted_by=entry.who,
+            previous_version=instead_of or "",
+            reason=entry.reason,
         )
+        production.move(version)
+    log.info("Production is %s version %s: %s", version.name, version.version, entry.reason)
 
 
-def refuse(version: ModelVersion, reason: str) -> None:
-    """Leave Production as it is; the version stays as the challenger, with the reason on it."""
-    client().set_model_version_tag(version.name, version.version, "reason", reason)
-    client().set_registered_model_alias(version.name, CHALLENGER, version.version)
-    client().set_model_version_tag(version.name, version.version, VERDICT, "refused")
-    log.info("%s version %s is not promoted: %s", version.name, version.version, reason)
+def promote_by_hand(
+    connection: Connection[Any], version: ModelVersion, reason: str, by: str, instead_of: str | None = None
+) -> None:
+    """Promote a version past the gate, as a person wants it.
+
+    Args:
+        instead_of: the version that the person believes to be in Production; empty for none, None for any.
+
+    Raises:
+        UserError: another version is in Production, this one is there already, its files can't be trusted, or
+            another decision takes long; or the reason can't be kept.
+    """
+    reason = checked(reason)
+    with alone(connection, production.lock_name(), PATIENCE):
+        now = production.champion(connection)
+        production.expect(now, instead_of)
+        if now is not None and now.version == version.version:
+            raise UserError(f"Version {version.version} is in Production already.")
+        promote(connection, version, reason, by, numbers=_judged_by(version))
+
+
+def refuse(
+    connection: Connection[Any], version: ModelVersion, reason: str, by: str, numbers: Mapping[str, Any]
+) -> None:
+    """Leave Production as it is; the version stays as the challenger, with the reason on it and in the audit trail."""
+    with alone(connection, production.lock_name()):
+        now = production.champion(connection)
+        entry = audit.append(connection, "refuse", now.version if now else None, version, by, reason, numbers)
+        production.tag(version, reason=entry.reason)
+        client().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
+        production.tag(version, **{production.VERDICT: "refused"})
+    log.info("%s version %s is not promoted: %s", version.name, version.version, entry.reason)
+
+
+def rollback(
+    connection: Connection[Any], reason: str, by: str, instead_of: str | None = None, expected: str | None = None
+) -> ModelVersion:
+    """Put the version in Production that was there before; called again, the one before that.
+
+    Args:
+        instead_of: the version that the person believes to be in Production; empty for none, None for any.
+        expected: the version that the person believes this goes back to, None for any.
+
+    Returns:
+        The version that is in Production now.
+
+    Raises:
+        UserError: another version is in Production or would be, there is none to go back to, its files can't be
+            trusted, or another decision takes long.
+    """
+    reason = checked(reason)
+    with alone(connection, production.lock_name(), PATIENCE):
+        before = production.champion(connection)
+        production.expect(before, instead_of)
+        target = rollback_target(audit.trail(connection), before, registry.versions())
+        now = f"version {before.version}" if before else "nothing"
+        if target is None:
+            raise UserError(
+                f"Nothing to go back to: {now} is in Production, and no version that still exists was there before. "
+                "Promote another one."
+            )
+        if expected is not None and target.version != expected:
+            raise UserError(
+                f"This would go back to version {target.version}, not to version {expected}: something was decided "
+                "or deleted meanwhile. Look again."
+            )
+        promote(connection, target, f"rolled back from {now}: {reason}", by, action="rollback")
+        return target
+
+
+def rollback_target(
+    trail: Sequence[audit.Entry], champion: ModelVersion | None, versions: Sequence[ModelVersion]
+) -> ModelVersion | None:
+    """The version that a rollback puts in Production, if any: the one before the champion.
+
+    Where there is no champion, as when it was deleted, that is the last one that was.
+
+    Args:
+        trail: all of it, the latest first.
+        versions: those that exist.
+    """
+    line = audit.line_of_succession(trail, champion, versions)
+    before = line[-2:-1] if champion else line[-1:]
+    return next((version for version in versions if [version.version] == before), None)
+
+
+def _judged_by(version: ModelVersion) -> dict[str, Any]:
+    said: dict[str, Any] | None = parse(SAID, version.tags.get(GATE))
+    return said.get("numbers", {}) if said else {}

@@ -4,44 +4,91 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
-from sklearn.ensemble import RandomForestClassifier
+from psycopg import Connection
+from sklearn.base import ClassifierMixin
 
-from penguins import onnx_export, plots, promotion, recording, registry, tracking
+from penguins import audit, gate, onnx_export, plots, production, promotion, recording, registry, tracking
 from penguins.dataset import Dataset
 from penguins.errors import UserError
-from penguins.tracking import DAG_RUN, DATA_DIGEST, SPLIT, client, split_of
+from penguins.locks import alone
+from penguins.reasons import LONGEST, plain
+from penguins.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
 
 log = logging.getLogger(__name__)
 
 INFERENCE: Final = "inference"
 EXAMPLES: Final = 10
+DRAWN: Final = 500
 
 
 @dataclass(frozen=True)
 class RegisterReport:
-    """What register_best did: the version of the best candidate, and whether it is in Production now."""
+    """What register_best did: the version of the best candidate, and whether that was promoted, then or ever.
+
+    `promoted` is None while a person is asked.
+    """
 
     version: str
-    promoted: bool
+    promoted: bool | None
     reason: str
 
 
-def register_best(data: Dataset, dag_run_id: str) -> RegisterReport:
-    """Register the best candidate of a DAG run, and promote it if it is better than Production.
+def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, ask: bool = False) -> RegisterReport:
+    """Register the best candidate of a DAG run, and promote it if the gate lets it.
 
     Called again for the same DAG run it finds the version it made, registers no second one, and stands
-    by its verdict. Only one process may do this at a time.
+    by its verdict. Others that promote or register wait meanwhile.
+
+    Args:
+        ask: judge it, but leave the decision to a person, who gives it to `answer`.
 
     Raises:
-        UserError: the DAG run has no candidates, they are of other data, or the champion can't be judged.
+        UserError: the DAG run has no candidates, or they are of other data.
     """
+    with alone(connection, production.lock_name()):
+        return _register_best(connection, data, dag_run_id, ask)
+
+
+def answer(connection: Connection[Any], number: str, approved: bool, by: str, comment: str) -> RegisterReport:
+    """Promote the version that a person was asked about, or don't, as the person decided.
+
+    If something else was decided meanwhile that stays, and the answer is only written down.
+
+    Raises:
+        UserError: the version was deleted, or Production is to change and isn't what the person saw any more.
+    """
+    with alone(connection, production.lock_name()):
+        champion, version = production.champion(connection), registry.version(number)
+        verdict = json.loads(version.tags[promotion.GATE])
+        comment = comment[:LONGEST] or "no comment"
+
+        def overtaken(why: str) -> None:
+            wish = "promote it" if approved else "keep the champion"
+            before = champion.version if champion else None
+            reason = f"{comment} (the answer was to {wish}, too late: {why})"
+            audit.append(connection, "overtaken", before, version, by, reason, verdict["numbers"])
+
+        if production.VERDICT in version.tags:
+            overtaken(f"it was {version.tags[production.VERDICT]} already")
+            return _report(version)
+        try:
+            production.expect(champion, (verdict["champion"] or "") if approved else None)
+        except UserError as error:
+            overtaken(str(error))
+            raise
+        decide = promotion.promote if approved else promotion.refuse
+        decide(connection, version, f"{comment} (the gate: {verdict['reason']})", by, verdict["numbers"])
+        return _report(version)
+
+
+def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, ask: bool) -> RegisterReport:
     runs = tracking.find_candidates(dag_run_id)
     # by fingerprint: two tries at once (a worker that was thought dead) may have made the same candidate twice
     finished = list(
@@ -52,21 +99,28 @@ def register_best(data: Dataset, dag_run_id: str) -> RegisterReport:
     if {run.data.tags.get(DATA_DIGEST) for run in finished} != {data.digest}:
         raise UserError("penguins_processed has changed since grid_train. Clear grid_train to train on it.")
     best = choose(finished)
-    log.info("the best of %d candidates is %s", len(finished), best.info.run_name)
+    untried = tracking.left_out(dag_run_id)
+    log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, untried)
     model_id = recording.model_id(best)
     recorded = json.loads(client().get_logged_model(model_id).tags[recording.DIGESTS])
     model = registry.load(model_id, recorded)
     plots.log_plots(dag_run_id, finished, model, data)
+    champion = production.champion(connection)  # first, for it completes what an earlier try began
     made = registry.versions(f"run_id = '{best.info.run_id}' AND tags.{DAG_RUN} = '{dag_run_id}'")
     version = made[0] if made else _register(best, model_id, recorded, model, data)
-    if promotion.VERDICT not in version.tags:
-        verdict = promotion.judge(version, best.data.metrics["holdout_accuracy"], registry.production(), data)
-        if verdict.promote:
-            promotion.promote(version, verdict.reason, by=f"register_best of {dag_run_id}")
-        else:
-            promotion.refuse(version, verdict.reason)
-        version = client().get_model_version(version.name, version.version)
-    return RegisterReport(version.version, version.tags[promotion.VERDICT] == "promoted", version.tags["reason"])
+    if production.VERDICT in version.tags:
+        return _report(version)
+    verdict = _judge(version, champion, model, data, untried)
+    if ask:
+        return RegisterReport(version.version, None, verdict.reason)
+    decide = promotion.promote if verdict.promote else promotion.refuse
+    decide(connection, version, verdict.reason, f"register_best of {dag_run_id}", verdict.numbers)
+    return _report(version)
+
+
+def _report(version: ModelVersion) -> RegisterReport:
+    tags = client().get_model_version(version.name, version.version).tags
+    return RegisterReport(version.version, tags[production.VERDICT] == "promoted", tags.get("reason", ""))
 
 
 def choose(runs: Sequence[Run]) -> Run:
@@ -87,15 +141,28 @@ def choose(runs: Sequence[Run]) -> Run:
     return min(runs, key=rank)
 
 
+def _judge(
+    version: ModelVersion, champion: ModelVersion | None, model: ClassifierMixin, data: Dataset, untried: str
+) -> gate.Verdict:
+    """The gate's verdict, with what is to be said of candidates left out; it is shown in the log and kept in a tag."""
+    verdict = gate.judge(model, champion, data)
+    verdict = replace(verdict, reason=plain(verdict.reason + untried))
+    log.info("The gate\n%s", gate.table(verdict, version.version))
+    kept = asdict(verdict) | {"champion": champion.version if champion else None}
+    client().set_model_version_tag(version.name, version.version, promotion.GATE, json.dumps(kept))
+    return verdict
+
+
 def _register(
-    best: Run, model_id: str, recorded: Mapping[str, str], model: RandomForestClassifier, data: Dataset
+    best: Run, model_id: str, recorded: Mapping[str, str], model: ClassifierMixin, data: Dataset
 ) -> ModelVersion:
     """Add what the service needs to the logged model, then make it a version."""
     tags = {
         DAG_RUN: best.data.tags[DAG_RUN],
         DATA_DIGEST: data.digest,
         SPLIT: split_of(data),
-        "git_commit": best.data.tags[MLFLOW_GIT_COMMIT],
+        recording.ESTIMATOR: best.data.tags[recording.ESTIMATOR],
+        GIT_COMMIT: best.data.tags[MLFLOW_GIT_COMMIT],
         **{name: str(value) for name, value in best.data.metrics.items() if name != "fit_seconds"},
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -107,20 +174,25 @@ def _register(
             log.warning("registered without an ONNX export, so the service will run scikit-learn: %s", error)
             tags["onnx"] = str(error)
         else:
-            (inference / "contract.json").write_text(json.dumps(_contract(model, data), indent=2))
+            (inference / "contract.json").write_text(json.dumps(_contract(model, data)))
             client().log_model_artifacts(model_id, folder)
         tags[recording.DIGESTS] = json.dumps({**recorded, **recording.digests(Path(folder))})
     return registry.create_version(model_id, best.info.run_id, tags, description=best.info.run_name)
 
 
-def _contract(model: RandomForestClassifier, data: Dataset) -> dict[str, Any]:
-    """contract.json: the data contract and an example of what the model answers."""
+def _contract(model: ClassifierMixin, data: Dataset) -> dict[str, Any]:
+    """contract.json: the data contract, an example of what the model answers, and training data to draw."""
     rows = data.features.iloc[data.holdout[:: max(1, len(data.holdout) // EXAMPLES)]]
     probabilities = model.predict_proba(rows)
+    drawn = data.train[:: -(-len(data.train) // DRAWN)]
     return recording.contract_of(data) | {
         "example": {
             "inputs": rows.to_numpy().tolist(),
             "labels": probabilities.argmax(axis=1).tolist(),
             "probabilities": probabilities.tolist(),
-        }
+        },
+        "scatter": {
+            "inputs": data.features.iloc[drawn].to_numpy().tolist(),
+            "labels": data.labels[drawn].tolist(),
+        },
     }

@@ -5,13 +5,13 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cloudpickle
 import mlflow.artifacts
+from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
-from sklearn.ensemble import RandomForestClassifier
 
 from penguins.errors import UserError
 from penguins.recording import DIGESTS
@@ -21,20 +21,19 @@ from penguins.tracking import client
 ALIAS: Final = "production"
 STAGE: Final = "Production"
 MODEL_FILE: Final = "model.pkl"
+# What the service opens (docs/architecture.md): the export or, in a version without, MLmodel beside MODEL_FILE.
+EXPORT: Final = ("inference/model.onnx", "inference/contract.json")
 
 
 def registered_model() -> RegisteredModel:
-    """Our registered model, which is created if need be."""
+    """Our registered model, an empty one while there is none."""
     name = settings().model_name
     try:
-        return client().create_registered_model(
-            name,
-            description="Tells a penguin's species from four measurements. Written by the DAG penguins_training.",
-        )
+        return client().get_registered_model(name)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-    return client().get_registered_model(name)
+        return RegisteredModel(name)
 
 
 def production() -> ModelVersion | None:
@@ -52,10 +51,31 @@ def versions(query: str = "") -> list[ModelVersion]:
     return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
+def version(number: str) -> ModelVersion:
+    """One version of our model.
+
+    Raises:
+        UserError: there is no such version.
+    """
+    found = next((each for each in versions() if each.version == number), None)
+    if found is None:
+        raise UserError(f"{settings().model_name} has no version {number}.")
+    return found
+
+
 def create_version(logged_model_id: str, run_id: str, tags: Mapping[str, str], description: str) -> ModelVersion:
     """Register a logged model as the next version, with its tags from the first moment."""
+    name = settings().model_name
+    try:
+        client().create_registered_model(
+            name,
+            description="Tells a penguin's species from four measurements. Written by the DAG penguins_training.",
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
     return client().create_model_version(
-        registered_model().name,
+        name,
         source=f"models:/{logged_model_id}",
         run_id=run_id,
         tags=dict(tags),
@@ -65,34 +85,66 @@ def create_version(logged_model_id: str, run_id: str, tags: Mapping[str, str], d
     )
 
 
-def load(logged_model_id: str, recorded: Mapping[str, str]) -> RandomForestClassifier:
-    """The scikit-learn model of a logged model, if it is the file that was recorded.
+def load(logged_model_id: str, recorded: Mapping[str, str]) -> Any:
+    """The scikit-learn model of a logged model, if its files are those that were recorded.
 
     Args:
         recorded: sha256 by path, as the tag `digests` keeps them.
 
     Raises:
-        UserError: it was deleted, no digest was recorded, or the file isn't the one that was recorded.
+        MemoryError: the machine has no room for it now.
+        UserError: as `files`, or it can't be unpickled with the libraries that are installed.
     """
-    if MODEL_FILE not in recorded:
-        raise UserError(f"models:/{logged_model_id}: no digest was recorded for {MODEL_FILE}, so it isn't loaded.")
+    content = files(logged_model_id, recorded)[MODEL_FILE]
     try:
-        location = client().get_logged_model(logged_model_id).artifact_location
+        return cloudpickle.loads(content)
+    except MemoryError:  # the machine's fault, and another time it may do
+        raise
+    except Exception as error:  # what a pickle of another version raises is anybody's guess
+        raise UserError(f"models:/{logged_model_id} can't be loaded: {type(error).__name__}: {error}") from error
+
+
+def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]:
+    """The files of a logged model, by their path, that the gate and the service open.
+
+    Raises:
+        UserError: it was deleted, or a file has no recorded digest, is missing or isn't the one that was recorded.
+    """
+    location = _logged_model(logged_model_id).artifact_location
+    exported = any(name.startswith("inference/") for name in recorded)
+    found = {}
+    for name in (MODEL_FILE, *(EXPORT if exported else ("MLmodel",))):
+        if name not in recorded:
+            raise UserError(f"models:/{logged_model_id}: no digest was recorded for {name}, so it isn't loaded.")
+        found[name] = _download(location, name)
+        digest = hashlib.sha256(found[name]).hexdigest()
+        if digest != recorded[name]:
+            raise UserError(
+                f"models:/{logged_model_id}: {name} isn't the file that was recorded (sha256 {digest[:12]}…, "
+                f"recorded {recorded[name][:12]}…). Promote another version, or delete this one."
+            )
+    return found
+
+
+def _logged_model(logged_model_id: str) -> LoggedModel:
+    try:
+        return client().get_logged_model(logged_model_id)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise UserError(f"models:/{logged_model_id} was deleted from MLflow. Promote another version.") from error
+
+
+def _download(location: str, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        path = mlflow.artifacts.download_artifacts(f"{location}/{MODEL_FILE}", dst_path=folder)
-        content = Path(path).read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != recorded[MODEL_FILE]:
-        raise UserError(
-            f"models:/{logged_model_id}: {MODEL_FILE} isn't the file that was recorded (sha256 {found[:12]}…, "
-            f"recorded {recorded[MODEL_FILE][:12]}…). Promote another version, or delete this one."
-        )
-    model: RandomForestClassifier = cloudpickle.loads(content)
-    return model
+        try:
+            return Path(mlflow.artifacts.download_artifacts(f"{location}/{name}", dst_path=folder)).read_bytes()
+        except MlflowException as error:
+            # which says INTERNAL_ERROR whether the file is gone or S3 is down; with S3 down, listing fails as well
+            parent, _, base = f"{location}/{name}".rpartition("/")
+            if base in {item.path.rpartition("/")[2] for item in mlflow.artifacts.list_artifacts(parent)}:
+                raise
+            raise UserError(f"{location}/{name} is missing. Promote another version, or restore the file.") from error
 
 
 def model_id(version: ModelVersion) -> str:
@@ -108,7 +160,11 @@ def model_id(version: ModelVersion) -> str:
 
 
 def recorded_digests(version: ModelVersion) -> dict[str, str]:
-    """sha256 by path: from the version, or from the logged model behind one registered by hand."""
-    text = version.tags.get(DIGESTS) or client().get_logged_model(model_id(version)).tags.get(DIGESTS)
+    """sha256 by path: from the version, or from the logged model behind one registered by hand.
+
+    Raises:
+        UserError: there is no such model, or no more.
+    """
+    text = version.tags.get(DIGESTS) or _logged_model(model_id(version)).tags.get(DIGESTS)
     found: dict[str, str] = json.loads(text) if text else {}
     return found

@@ -43,14 +43,42 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server to log to and to register at.",
     )
+    mlflow_ui_url: str | None = Field(
+        default=None,
+        description="Where a browser finds MLflow, for links; empty if that is the address above.",
+    )
     jobs: int = Field(
         default=-1,
         description="Processes that fit candidates at the same time; -1 takes every core.",
+    )
+    min_accuracy: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="Accuracy on the hold-out that a version needs to be promoted at all (0 to 1).",
+    )
+    max_p_value: float = Field(
+        default=0.5,
+        gt=0,
+        le=0.5,
+        description="Largest p-value, of the exact McNemar test against Production, that promotes; "
+        "at 0.5 being right on more rows is enough.",
+    )
+    max_recall_drop: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="How much of the recall of any one species a promotion may cost (0 to 1).",
     )
     git_commit: str = Field(
         default="unknown",
         description="Commit of the code that runs, written on runs and versions.",
     )
+
+    @property
+    def mlflow_ui(self) -> str:
+        """Address of MLflow for a browser, without a slash at its end."""
+        return (self.mlflow_ui_url or self.mlflow_tracking_uri).rstrip("/")
 
 
 @cache

@@ -1,5 +1,6 @@
 """How a task of the DAG ends when something goes wrong: one message, no stack trace for a person's mistake."""
 
+import errno
 import functools
 import logging
 from collections.abc import Callable
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refused(SystemExit):
@@ -71,8 +75,10 @@ def describe_outage(error: Exception) -> str | None:
     from botocore.exceptions import BotoCoreError, ClientError
     from mlflow.exceptions import MlflowException, RestException
 
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
         return f"Postgres doesn't answer or gave up: {error}"
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return f"no room on a disk of the machine that runs the task: {error}"
     if isinstance(error, BotoCoreError | ClientError):
         return f"S3 doesn't answer: {error}"
     where = f"MLflow at {settings().mlflow_tracking_uri}"

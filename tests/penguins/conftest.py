@@ -1,19 +1,25 @@
 """The pipeline's library on a real database and a real MLflow server, one experiment and model a test."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import ingest, preprocessing, tracking
+from penguins import ingest, preprocessing, recording, registry, tracking
 from penguins.dataset import Dataset, read_processed, split
 from penguins.settings import settings
+from penguins.tracking import client, experiment_id
 
+# Five of the twenty are more trees than any memory has room for. For gradient boosting, which asks for it at once.
+TOO_MANY_TREES = {"n_estimators": [2, 5, 10, 2**60], "max_depth": [1, 2, 3, 4, None]}
 GRID = {"n_estimators": [2, 5, 10, 20], "max_depth": [1, 2, 3, None, 8]}
 
 
@@ -34,8 +40,12 @@ def mlflow(stack: Stack, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 
 
 @contextmanager
-def pointed_at(stack: Stack, monkeypatch: pytest.MonkeyPatch, experiment: str, model_name: str) -> Iterator[None]:
-    """The library's settings, set to the stack's MLflow and these names."""
+def pointed_at(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, experiment: str, model_name: str, **others: object
+) -> Iterator[None]:
+    """The library's settings, set to the stack's MLflow, these names, and `others` by their names in Settings."""
+    for name, value in others.items():
+        monkeypatch.setenv(f"PENGUINS_{name.upper()}", str(value))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.environment["MLFLOW_TRACKING_URI"])
     monkeypatch.setenv("PENGUINS_EXPERIMENT", experiment)
     monkeypatch.setenv("PENGUINS_MODEL_NAME", model_name)
@@ -57,3 +67,18 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
     ingest.load_raw(connection, "palmerpenguins", 0)
     preprocessing.preprocess(connection, 0)
     return split(read_processed(connection), 0.2, 42)
+
+
+def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
+    """A version with the files that its digests vouch for, and what isn't said about them made up."""
+    (folder / registry.MODEL_FILE).write_bytes(model_file)
+    for name in registry.EXPORT:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"an export")
+    run = client().create_run(experiment_id())
+    model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
+    client().log_model_artifacts(model.model_id, str(folder))
+    client().finalize_logged_model(model.model_id, "READY")
+    tags = {"digests": json.dumps(recording.digests(folder)), "data_digest": "of the rows"}
+    tags |= {"dag_run_id": "manual__1", "git_commit": "abc"}
+    return registry.create_version(model.model_id, run.info.run_id, tags, description="")

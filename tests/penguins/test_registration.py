@@ -1,24 +1,36 @@
 import json
+import pickle
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cloudpickle
 import mlflow.artifacts
 import numpy as np
 import psycopg
 import pytest
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from psycopg import Connection
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import recall_score
 
 from local.stack import Stack
-from penguins import onnx_export, recording, registry
-from penguins.dataset import Dataset
+from penguins import audit, onnx_export, recording, registry
+from penguins.approval import question
+from penguins.contract import SPECIES
+from penguins.dataset import Dataset, split
 from penguins.errors import UserError
-from penguins.promotion import promote
-from penguins.registration import choose, register_best
+from penguins.gate import judge, table
+from penguins.promotion import promote, rollback
+from penguins.registration import answer, choose, register_best
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
 from penguins.training import grid_train, open_run
-from tests.penguins.conftest import GRID, pointed_at, real_penguins
+from tests.penguins.conftest import GRID, made_up_version, pointed_at, real_penguins
+from tests.penguins.cutting import Cutting
 
 # Trained once for all tests here; each has a registered model of its own.
 EXPERIMENT = "registration"
@@ -56,6 +68,12 @@ def trained(stack: Stack) -> Dataset:
 
 
 @pytest.fixture
+def connection(stack: Stack) -> Iterator[Connection[Any]]:
+    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture
 def data(
     stack: Stack, trained: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Dataset]:
@@ -64,8 +82,8 @@ def data(
 
 
 @pytest.fixture
-def first(data: Dataset) -> ModelVersion:
-    report = register_best(data, RUN)
+def first(connection: Connection[Any], data: Dataset) -> ModelVersion:
+    report = register_best(connection, data, RUN)
     assert (report.version, report.promoted) == ("1", True)
     return current()
 
@@ -98,6 +116,8 @@ def test_the_version_carries_what_the_service_needs(first: ModelVersion, data: D
     labels, probabilities = onnx_export.predict(onnx, np.array(contract["example"]["inputs"], dtype=np.float32))
     assert labels.tolist() == contract["example"]["labels"]
     assert probabilities == pytest.approx(np.array(contract["example"]["probabilities"]), abs=1e-4)
+    assert contract["scatter"]["inputs"] == data.features.iloc[data.train].to_numpy().tolist()
+    assert contract["scatter"]["labels"] == data.labels[data.train].tolist()
 
 
 def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> None:
@@ -111,30 +131,45 @@ def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> N
     assert len(table["data"]) == 20
 
 
-def test_a_rerun_makes_no_second_version(first: ModelVersion, data: Dataset) -> None:
-    report = register_best(data, RUN)
+def test_a_rerun_makes_no_second_version(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+    report = register_best(connection, data, RUN)
     assert (report.version, report.promoted) == ("1", True)
     assert len(registry.versions()) == 1
     assert current().tags == first.tags
 
 
-def test_a_rerun_of_an_older_run_stands_by_its_verdict(first: ModelVersion, data: Dataset) -> None:
-    register_best(data, NEXT_RUN)
-    promote(registry.versions()[0], "a person said so", by="ada")
+def test_a_rerun_finishes_a_promotion_that_was_interrupted(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    client().delete_model_version_tag(first.name, first.version, "verdict")
+    client().transition_model_version_stage(first.name, first.version, "None")
+    report = register_best(connection, data, RUN, ask=True)
+    assert (report.promoted, report.reason) == (True, first.tags["reason"])
+    assert stages() == {"1": "Production"}
+    assert len(audit.trail(connection)) == 1
+
+
+def test_a_rerun_of_an_older_run_stands_by_its_verdict(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    register_best(connection, data, NEXT_RUN)
+    promote(connection, registry.versions()[0], "a person said so", by="ada")
     before = {version.version: version.tags for version in registry.versions()}
-    report = register_best(data, RUN)
+    report = register_best(connection, data, RUN)
     assert (report.version, report.promoted, report.reason) == ("1", True, first.tags["reason"])
     assert {version.version: version.tags for version in registry.versions()} == before
     assert aliases() == {"production": "2"}
 
 
-def test_discarding_a_run_keeps_the_model_of_its_version(first: ModelVersion, data: Dataset) -> None:
+def test_discarding_a_run_keeps_the_model_of_its_version(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
     run = client().get_run(first.run_id)
     recording.discard([run])
     assert first.run_id not in {run.info.run_id for run in find_candidates(RUN)}
     registry.load(registry.model_id(first), registry.recorded_digests(first))
     client().set_tag(first.run_id, "role", "candidate")  # the run is shared with the other tests here
-    assert register_best(data, NEXT_RUN).version == "2"
+    assert register_best(connection, data, NEXT_RUN).version == "2"
 
 
 def test_a_champion_that_was_deleted_is_named_with_the_remedy(data: Dataset) -> None:
@@ -155,9 +190,11 @@ def test_the_hold_out_has_no_say_in_the_choice(data: Dataset) -> None:
     assert choose(runs).data.params["n_estimators"] == "2"
 
 
-def test_a_tie_keeps_the_champion_and_names_a_challenger(first: ModelVersion, data: Dataset) -> None:
+def test_a_tie_keeps_the_champion_and_names_a_challenger(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
     del first
-    report = register_best(data, NEXT_RUN)
+    report = register_best(connection, data, NEXT_RUN)
     assert (report.version, report.promoted) == ("2", False)
     assert "not better than version 1, accuracy on the same 69 rows" in report.reason
     assert aliases() == {"production": "1", "challenger": "2"}
@@ -165,58 +202,321 @@ def test_a_tie_keeps_the_champion_and_names_a_challenger(first: ModelVersion, da
     assert registry.versions()[0].tags["reason"] == report.reason
 
 
-def test_a_better_candidate_takes_over(data: Dataset) -> None:
-    register_best(data, WEAK_RUN)
+@pytest.fixture
+def low_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENGUINS_MIN_ACCURACY", "0.5")
+    settings.cache_clear()
+
+
+def test_below_the_floor_even_the_first_is_refused(connection: Connection[Any], data: Dataset) -> None:
+    report = register_best(connection, data, WEAK_RUN)
+    assert (report.version, report.promoted) == ("1", False)
+    assert re.match(r"below the floor: an accuracy of 0\.\d{4}, wanted is at least 0\.9", report.reason)
+    assert aliases() == {"challenger": "1"}
+    assert registry.production() is None
+
+
+def test_a_person_is_asked_and_decides(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+    report = register_best(connection, data, NEXT_RUN, ask=True)
+    assert (report.version, report.promoted) == ("2", None)
+    assert aliases() == {"production": first.version}
+    assert register_best(connection, data, NEXT_RUN, ask=True).promoted is None  # cleared, it asks again
+    report = answer(connection, "2", approved=True, by="ada", comment="newer is better")
+    assert report.promoted
+    assert aliases() == {"production": "2"}
+    entry = audit.trail(connection)[0]
+    assert (entry.who, entry.action, entry.from_version) == ("ada", "promote", "1")
+    assert entry.reason.startswith("newer is better (the gate: not better than version 1")
+    assert entry.numbers["champion"] == "1"
+
+
+def test_a_person_says_no(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+    register_best(connection, data, NEXT_RUN, ask=True)
+    assert not answer(connection, "2", approved=False, by="ada", comment="").promoted
+    assert aliases() == {"production": first.version, "challenger": "2"}
+    assert (audit.trail(connection)[0].who, audit.trail(connection)[0].action) == ("ada", "refuse")
+
+
+def test_an_answer_about_a_champion_that_is_gone_is_no_answer(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    register_best(connection, data, NEXT_RUN, ask=True)
+    register_best(connection, data, WEAK_RUN)
+    promote(connection, registry.versions()[0], "by hand, meanwhile", by="grace")
+    with pytest.raises(UserError, match="Production has changed meanwhile: it is version 3, not version 1"):
+        answer(connection, "2", approved=True, by="ada", comment="")
+    assert aliases()["production"] == "3"
+    assert first.version == "1"
+    entry = audit.trail(connection)[0]
+    assert (entry.who, entry.action, entry.to_version) == ("ada", "overtaken", "2")
+    assert entry.reason.startswith("no comment (the answer was to promote it, too late: Production has changed")
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_answer_that_comes_too_late_is_written_down(
+    connection: Connection[Any], first: ModelVersion, data: Dataset, approved: bool
+) -> None:
+    register_best(connection, data, NEXT_RUN, ask=True)
+    promote(connection, registry.version("2"), "on the page", by="grace")
+    report = answer(connection, "2", approved=approved, by="ada", comment="it misses Chinstraps")
+    assert (report.promoted, aliases()) == (True, {"production": "2"})
+    entry = audit.trail(connection)[0]
+    assert (entry.who, entry.action, entry.from_version, entry.to_version) == ("ada", "overtaken", "2", "2")
+    wish = "promote it" if approved else "keep the champion"
+    assert entry.reason == f"it misses Chinstraps (the answer was to {wish}, too late: it was promoted already)"
+    assert rollback(connection, "back", by="ada").version == first.version
+
+
+def test_an_answer_about_a_version_that_is_gone_says_so(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    register_best(connection, data, NEXT_RUN, ask=True)
+    client().delete_model_version(first.name, "2")
+    with pytest.raises(UserError, match="has no version 2"):
+        answer(connection, "2", approved=True, by="ada", comment="")
+
+
+def test_a_comment_never_costs_its_answer(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+    register_best(connection, data, NEXT_RUN, ask=True)
+    assert first.version == "1"
+    assert answer(connection, "2", approved=True, by="ada", comment="\0\x1b\n" + "x" * 200_000).promoted
+    assert "x (the gate: not better than version 1" in audit.trail(connection)[0].reason
+
+
+@pytest.mark.usefixtures("low_floor")
+def test_a_better_candidate_takes_over(
+    connection: Connection[Any], data: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "penguins")
+    register_best(connection, data, WEAK_RUN)
     weak = float(current().tags["holdout_accuracy"])
-    report = register_best(data, NEXT_RUN)
+    report = register_best(connection, data, NEXT_RUN)
     assert report.promoted
     assert float(current().tags["holdout_accuracy"]) > weak
     assert aliases() == {"production": "2"}
     assert stages() == {"1": "Archived", "2": "Production"}
     assert current().tags["previous_version"] == "1"
+    verdict = json.loads(current().tags["gate"])
+    assert (verdict["promote"], verdict["reason"]) == (True, report.reason)
+    numbers = verdict["numbers"]
+    assert numbers["champion_accuracy"] == pytest.approx(weak)
+    assert numbers["accuracy"] == pytest.approx(float(current().tags["holdout_accuracy"]))
+    assert numbers["gained"] - numbers["lost"] == round(69 * (numbers["accuracy"] - weak))
+    assert f"| accuracy                         |        {weak:.4f} |" in caplog.text
 
 
-def test_a_champion_of_other_data_is_judged_on_ours_and_the_reason_says_so(first: ModelVersion, data: Dataset) -> None:
-    client().set_model_version_tag(first.name, first.version, "data_digest", "of other data")
-    assert "version 1 learned from other data, though hardly" in register_best(data, NEXT_RUN).reason
+@pytest.mark.usefixtures("low_floor")
+def test_a_retry_does_not_undo_a_persons_rollback(
+    connection: Connection[Any], data: Dataset, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_best(connection, data, WEAK_RUN)
+    names = {"experiment": EXPERIMENT, "model_name": settings().model_name}
+    with Cutting(stack.urls["mlflow"], "transition-stage") as line:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pointed_at(line.stack(stack), monkeypatch, **names), pytest.raises(MlflowException):
+            register_best(connection, data, NEXT_RUN)
+    with pointed_at(stack, monkeypatch, **names):
+        assert aliases() == {"production": "2"}
+        rollback(connection, "it misses Chinstraps", by="ada")
+        report = register_best(connection, data, NEXT_RUN)
+        assert (report.version, report.promoted) == ("2", True)
+        assert aliases() == {"production": "1"}
+        assert [entry.action for entry in audit.trail(connection)] == ["rollback", "promote", "promote"]
 
 
-def test_a_champion_of_another_hold_out_is_named_so(first: ModelVersion, data: Dataset) -> None:
-    client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.2")
-    assert "version 1 was made with another hold-out" in register_best(data, NEXT_RUN).reason
+@pytest.mark.usefixtures("low_floor")
+def test_a_worse_candidate_is_refused(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+    report = register_best(connection, data, WEAK_RUN)
+    assert (report.version, report.promoted) == ("2", False)
+    assert report.reason.startswith(f"not better than version {first.version}, accuracy on the same 69 rows")
+    assert aliases() == {"production": "1", "challenger": "2"}
+    numbers = audit.trail(connection)[0].numbers
+    assert numbers["accuracy"] < numbers["champion_accuracy"]
 
 
-def test_a_champion_whose_file_was_changed_is_not_loaded(first: ModelVersion, data: Dataset) -> None:
-    digests = {**json.loads(first.tags["digests"]), "model.pkl": "0" * 64}
-    client().set_model_version_tag(first.name, first.version, "digests", json.dumps(digests))
-    with pytest.raises(UserError, match="model.pkl isn't the file that was recorded"):
-        register_best(data, NEXT_RUN)
+@pytest.mark.usefixtures("low_floor")
+def test_a_candidate_that_one_species_would_pay_for_is_refused(
+    connection: Connection[Any], data: Dataset, tmp_path: Path
+) -> None:
+    worst = min(
+        zip(*weak_recalls(data), strict=True),
+        key=lambda label_and_recall: label_and_recall[1],
+    )[0]
+    always = DummyClassifier(strategy="constant", constant=worst).fit(data.features, data.labels)
+    promote(connection, made_up_version(tmp_path, cloudpickle.dumps(always)), "knows one species", by="ada")
+    report = register_best(connection, data, WEAK_RUN)
+    assert (report.version, report.promoted) == ("2", False)
+    assert report.reason.startswith(f"worse than version 1 at {SPECIES[worst]}: recall ")
+    assert "against 1.0000, and a drop of 0.1 is allowed" in report.reason
+    assert aliases() == {"production": "1", "challenger": "2"}
+
+
+def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
+    best = choose([run for run in find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
+    model_id = recording.model_id(best)
+    model = registry.load(model_id, json.loads(client().get_logged_model(model_id).tags["digests"]))
+    truth = data.labels[data.holdout]
+    recalls = recall_score(truth, model.predict(data.features.iloc[data.holdout]), average=None)
+    return list(range(len(SPECIES))), recalls.tolist()
+
+
+def test_below_the_floor_a_person_sees_the_champions_numbers_too(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    register_best(connection, data, WEAK_RUN, ask=True)
+    subject, body = question("2")
+    assert subject.endswith("in place of version 1?")
+    assert "below the floor" in body
+    assert re.search(r"\| +\| +version 1 \| +version 2 \|", body)
+    assert f"|        {float(first.tags['holdout_accuracy']):.4f} |" in body
+
+
+def test_candidates_left_out_for_the_time_budget_are_told_to_a_person(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    assert first.version == "1"
+    parent = find_parent(NEXT_RUN)
+    assert parent is not None
+    client().set_tag(parent.info.run_id, "left_out.0", "4")
+    register_best(connection, data, NEXT_RUN, ask=True)
+    client().delete_tag(parent.info.run_id, "left_out.0")  # the run is shared with the other tests here
+    assert "4 candidates were left out for the time budget" in question("2")[1]
+
+
+def test_a_champion_that_finds_no_memory_now_is_not_given_up(
+    connection: Connection[Any], data: Dataset, tmp_path: Path
+) -> None:
+    greedy = pickle.dumps(Greedy())
+    promote(connection, made_up_version(tmp_path, greedy), "too large for now", by="ada")
+    with pytest.raises(MemoryError):
+        register_best(connection, data, NEXT_RUN)
     assert aliases() == {"production": "1"}
 
 
-def test_no_candidates_or_candidates_of_other_data_are_refused(first: ModelVersion, data: Dataset) -> None:
+class Greedy:
+    """Unpickling it asks for more memory than there is."""
+
+    def __reduce__(self) -> tuple[type[bytearray], tuple[int]]:
+        return bytearray, (2**62,)
+
+
+def test_a_champion_of_other_data_is_judged_on_ours_and_the_reason_says_so(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    client().set_model_version_tag(first.name, first.version, "data_digest", "of other data")
+    assert (
+        "version 1 learned from other data, which may have had some of these rows"
+        in register_best(connection, data, NEXT_RUN).reason
+    )
+
+
+def test_a_champion_of_another_hold_out_is_named_so(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.2")
+    reason = register_best(connection, data, NEXT_RUN).reason
+    assert "accuracy on the same 69 rows" in reason
+    assert "version 1 was made with another hold-out: it may have learned some of them, which is to its" in reason
+
+
+def test_only_rows_that_neither_learned_from_count_where_they_are_enough(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.6")
+    shared = np.intersect1d(data.holdout, split(data.features.assign(label=data.labels), 0.6, 1).holdout)
+    assert 30 <= len(shared) < 69
+    reason = register_best(connection, data, NEXT_RUN).reason
+    assert f"accuracy on the same {len(shared)} rows" in reason
+    assert "(of 69 held-out rows those that the hold-out of version 1 has, too)" in reason
+
+
+def test_a_champion_registered_by_hand_is_judged_by_what_its_run_says(
+    connection: Connection[Any], data: Dataset
+) -> None:
+    run = next(run for run in find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
+    registry.create_version(recording.model_id(run), run.info.run_id, {}, description="by hand")
+    client().set_registered_model_alias(settings().model_name, "production", "1")
+    reason = register_best(connection, data, NEXT_RUN).reason
+    assert "version 1, accuracy on the same 69 rows" in reason
+    assert "another hold-out" not in reason
+    assert "other data" not in reason
+
+
+def test_a_champion_whose_file_was_changed_gives_way(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    digests = {**json.loads(first.tags["digests"]), "model.pkl": "0" * 64}
+    client().set_model_version_tag(first.name, first.version, "digests", json.dumps(digests))
+    report = register_best(connection, data, NEXT_RUN)
+    assert report.promoted
+    assert re.match(
+        r"version 1 can't be judged \(.* isn't the file that was recorded .* takes its place", report.reason
+    )
+    assert aliases() == {"production": "2"}
+
+
+def test_a_champion_whose_file_is_gone_gives_way_but_not_to_a_worse_one(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    model = client().get_logged_model(registry.model_id(first))
+    copy = client().create_logged_model(model.experiment_id, name="without_a_file")
+    client().finalize_logged_model(copy.model_id, "READY")
+    tags = {**first.tags, "holdout_accuracy": "1.1"}
+    lost = registry.create_version(copy.model_id, first.run_id, tags, description="")
+    client().set_registered_model_alias(lost.name, "production", lost.version)
+    verdict = judge(registry.load(model.model_id, registry.recorded_digests(first)), lost, data)
+    assert not verdict.promote
+    assert "model.pkl is missing. Promote another version, or restore the file." in verdict.reason
+    assert "is less than the 1.1000 recorded for it. Promote by hand." in verdict.reason
+    assert "version 2 |" in table(verdict, "3").splitlines()[0]
+    client().set_model_version_tag(lost.name, lost.version, "holdout_accuracy", "n/a")
+    assert register_best(connection, data, NEXT_RUN).promoted
+
+
+def test_a_champion_that_the_service_would_refuse_gives_way(
+    connection: Connection[Any], first: ModelVersion, data: Dataset, tmp_path: Path
+) -> None:
+    model = client().get_logged_model(registry.model_id(first))
+    mlflow.artifacts.download_artifacts(model.artifact_location, dst_path=str(tmp_path))
+    (onnx,) = tmp_path.rglob("model.onnx")
+    onnx.write_bytes(b"garbage")
+    copy = client().create_logged_model(model.experiment_id, name="with_a_damaged_export")
+    client().log_model_artifacts(copy.model_id, str(onnx.parent.parent))
+    client().finalize_logged_model(copy.model_id, "READY")
+    damaged = registry.create_version(copy.model_id, first.run_id, first.tags, description="")
+    client().set_registered_model_alias(damaged.name, "production", damaged.version)
+    report = register_best(connection, data, NEXT_RUN)
+    assert report.promoted
+    assert "inference/model.onnx isn't the file that was recorded" in report.reason
+
+
+def test_no_candidates_or_candidates_of_other_data_are_refused(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
     del first
     with pytest.raises(UserError, match="manual__3 has no finished candidate in MLflow. Run grid_train first"):
-        register_best(data, "manual__3")
+        register_best(connection, data, "manual__3")
     with pytest.raises(UserError, match="penguins_processed has changed since grid_train"):
-        register_best(replace(data, digest="other"), RUN)
+        register_best(connection, replace(data, digest="other"), RUN)
 
 
-def test_promote_by_hand_and_back_never_leaves_production_empty(first: ModelVersion, data: Dataset) -> None:
-    register_best(data, NEXT_RUN)
+def test_promote_by_hand_and_back_never_leaves_production_empty(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    register_best(connection, data, NEXT_RUN)
     second = registry.versions()[0]
-    promote(second, "a person said so", by="ada")
+    promote(connection, second, "a person said so", by="ada")
     assert aliases() == {"production": "2"}  # and is no challenger any more
     assert stages() == {"1": "Archived", "2": "Production"}
     assert current().tags["promoted_by"] == "ada"
-    promote(first, "back", by="ada")
+    promote(connection, first, "back", by="ada")
     assert aliases() == {"production": "1"}
     assert stages() == {"1": "Production", "2": "Archived"}
 
 
-def test_promoting_heals_a_stage_that_did_not_follow(first: ModelVersion) -> None:
+def test_promoting_heals_a_stage_that_did_not_follow(connection: Connection[Any], first: ModelVersion) -> None:
     client().transition_model_version_stage(first.name, first.version, "None")
-    promote(first, "again", by="ada")
+    promote(connection, first, "again", by="ada")
     assert stages() == {"1": "Production"}
     assert current().tags["reason"] == first.tags["reason"]  # no new promotion, no new reason
 

@@ -1,0 +1,48 @@
+-- The audit trail of promotions. The role penguins can add to it and read it, and nothing else: neither the table
+-- nor the schema is its own, and id and time of an entry aren't for it to choose.
+SET client_min_messages = 'warning';
+
+CREATE SCHEMA IF NOT EXISTS audit;
+ALTER SCHEMA audit OWNER TO CURRENT_USER;
+
+CREATE TABLE IF NOT EXISTS audit.promotions (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    model text NOT NULL,
+    who text NOT NULL,
+    action text NOT NULL,
+    from_version text,
+    to_version text NOT NULL,
+    reason text NOT NULL,
+    numbers jsonb NOT NULL,
+    dag_run_id text,
+    data_digest text,
+    git_commit text
+);
+ALTER TABLE audit.promotions OWNER TO CURRENT_USER;
+ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS version_created_at timestamptz;
+ALTER TABLE audit.promotions DROP CONSTRAINT IF EXISTS promotions_action_check;
+ALTER TABLE audit.promotions ADD CONSTRAINT promotions_action_check
+    CHECK (action IN ('promote', 'refuse', 'rollback', 'found', 'overtaken'));
+CREATE INDEX IF NOT EXISTS promotions_of_a_model ON audit.promotions (model, id);
+
+GRANT USAGE ON SCHEMA audit TO penguins;
+REVOKE ALL ON audit.promotions FROM penguins, PUBLIC;
+GRANT SELECT ON audit.promotions TO penguins;
+GRANT INSERT (
+    model, who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit,
+    version_created_at
+) ON audit.promotions TO penguins;
+
+COMMENT ON TABLE audit.promotions IS 'Every decision about which model version is in Production; append-only';
+COMMENT ON COLUMN audit.promotions.who IS 'The person or the DAG run that decided';
+COMMENT ON COLUMN audit.promotions.action IS
+    'promote; refuse: to_version was judged and not promoted; rollback; found: Production was moved by someone else; '
+    'overtaken: a person''s answer that came too late and changed nothing';
+COMMENT ON COLUMN audit.promotions.from_version IS 'The version in Production before';
+COMMENT ON COLUMN audit.promotions.numbers IS 'What to_version was judged by';
+COMMENT ON COLUMN audit.promotions.dag_run_id IS 'The DAG run that to_version comes from';
+COMMENT ON COLUMN audit.promotions.data_digest IS 'sha256 of the rows that to_version learned from';
+COMMENT ON COLUMN audit.promotions.git_commit IS 'The code that to_version was trained by';
+COMMENT ON COLUMN audit.promotions.version_created_at IS
+    'When to_version was registered, which tells it from one of its number in a model that was deleted since';

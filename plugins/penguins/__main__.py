@@ -1,0 +1,107 @@
+"""`python -m penguins`: versions, promotion and rollback on the command line.
+
+make models, make promote and make rollback call it with the environment of the embedded stack; in the
+containers the same targets with compose- before their name call it in a container of Airflow.
+"""
+
+import argparse
+import getpass
+import logging
+import os
+import sys
+from typing import Any
+
+from psycopg import Connection
+from rich.console import Console
+from rich.table import Table
+
+from penguins import audit, database, promotion, registry, tracking
+from penguins.errors import UserError
+from penguins.reasons import plain
+from penguins.settings import settings
+from penguins.task_errors import describe_outage
+
+TRAIL = 10  # entries shown
+
+out = Console(markup=False, emoji=False, highlight=False)
+
+
+def main() -> int:
+    """Run one command; returns 1, with one line that says why, if it can't be done."""
+    arguments = _parser().parse_args()
+    logging.disable(logging.WARNING)  # the answer is what is printed here
+    try:
+        with database.connect() as connection:
+            arguments.command(connection, arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+    except Exception as error:
+        outage = describe_outage(error)
+        if outage is None:
+            raise
+        print(outage, file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
+    """Show the versions and the last decisions."""
+    champion = registry.production()
+    others = {version: alias for alias, version in registry.registered_model().aliases.items()}
+    versions = Table("version", "", "accuracy", "macro F1", "CV", "model", "why", title=settings().model_name, box=None)
+    for version in registry.versions():
+        tags = tracking.tags_of(version)
+        here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
+        metrics = [tags.get(name, "")[:6] for name in ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")]
+        texts = map(plain, [*metrics, version.description or "", tags.get("reason", "")])
+        versions.add_row(version.version, here, *texts)
+    trail = Table("when", "who", "what", "from", "to", "why", title="Audit trail", box=None)
+    for entry in audit.trail(connection, TRAIL):
+        when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", plain(entry.who), plain(entry.reason)
+        trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
+    out.print(versions, "", trail, sep="\n")
+
+
+def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:
+    """Put a version in Production."""
+    version = registry.version(arguments.version)
+    promotion.promote_by_hand(connection, version, arguments.reason, arguments.by or _caller())
+    out.print(f"Version {version.version} is in Production.")
+
+
+def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None:
+    """Put the version before in Production again."""
+    version = promotion.rollback(connection, arguments.reason, arguments.by or _caller())
+    out.print(f"Version {version.version} is in Production again.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m penguins", description="Which model is in Production, and why.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for command in (models, promote, rollback):
+        sub = commands.add_parser(command.__name__, help=command.__doc__)
+        sub.set_defaults(command=command)
+        if command is promote:
+            sub.add_argument("version", type=_given, help="number of the version")
+        if command is not models:
+            sub.add_argument("--reason", required=True, type=_given, help="goes into the audit trail")
+            sub.add_argument("--by", type=_given, help="who decides; the user who calls if not given")
+    return parser
+
+
+def _caller() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container a user may have no name; Python 3.13 says OSError
+        return f"uid {os.getuid()}"
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty (make promote VERSION=2 REASON='why')")
+    return text.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

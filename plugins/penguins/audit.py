@@ -1,0 +1,127 @@
+"""The audit trail: who decided what about Production, when and why. Append-only, see init-db/04-audit.sql."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from mlflow.entities.model_registry import ModelVersion
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from penguins.reasons import plain
+from penguins.settings import settings
+from penguins.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, tags_of
+
+Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
+# After these another version is in Production.
+MOVES: Final = ("promote", "rollback", "found")
+
+_GIVEN: Final = (
+    "who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit, version_created_at"
+)
+_COLUMNS: Final = f"at, {_GIVEN}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A decision. init-db/04-audit.sql says what the columns mean."""
+
+    at: datetime
+    who: str
+    action: Action
+    from_version: str | None
+    to_version: str
+    reason: str
+    numbers: dict[str, Any]
+    dag_run_id: str | None
+    data_digest: str | None
+    git_commit: str | None
+    version_created_at: datetime | None
+
+    def about(self, version: ModelVersion) -> bool:
+        """Whether it decided about this version, and not about one of the same number in a model deleted since."""
+        return self.to_version == version.version and self.version_created_at in (None, _created_at(version))
+
+
+def append(
+    connection: Connection[Any],
+    action: Action,
+    champion: str | None,
+    version: ModelVersion,
+    who: str,
+    reason: str,
+    numbers: Mapping[str, Any],
+) -> Entry:
+    """Add a decision about `version` while `champion` was in Production; it is kept once this returns.
+
+    Returns:
+        It, as it was kept: `who` and `reason` are made plain.
+    """
+    tags = tags_of(version)
+    values: list[Any] = [plain(who), action, champion, version.version, plain(reason), Jsonb(dict(numbers))]
+    values += [tags.get(name) for name in (DAG_RUN, DATA_DIGEST, GIT_COMMIT)]
+    values.append(_created_at(version))
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        cursor.execute(
+            f"""INSERT INTO audit.promotions (model, {_GIVEN})
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}""",  # noqa: S608 (constants)
+            [settings().model_name, *values],
+        )
+        (entry,) = cursor.fetchall()
+    return entry
+
+
+def trail(connection: Connection[Any], limit: int | None = None) -> list[Entry]:
+    """The decisions about our model, the latest first."""
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM audit.promotions WHERE model = %s ORDER BY id DESC LIMIT %s",  # noqa: S608
+            [settings().model_name, limit],
+        )
+        return cursor.fetchall()
+
+
+def last_move(entries: Iterable[Entry]) -> Entry | None:
+    """The decision by which the version in Production is there, unless it was moved by someone else since.
+
+    Args:
+        entries: as `trail` returns them, the latest first.
+    """
+    return next((entry for entry in entries if entry.action in MOVES), None)
+
+
+def line_of_succession(
+    entries: Iterable[Entry], champion: ModelVersion | None, versions: Iterable[ModelVersion]
+) -> list[str]:
+    """The versions that Production can be rolled back through, the champion last if there is one.
+
+    A promotion adds a version, and a rollback takes the last one off. One that was moved by someone else
+    counts as a rollback if it went back to the version before, and as a promotion if not. A champion that
+    the trail doesn't know of counts as moved by someone else.
+
+    Args:
+        entries: as `trail` returns them, the latest first.
+        versions: those that exist; the others are passed over.
+    """
+    existing = {version.version: version for version in versions}
+    steps = [
+        (entry.action, entry.to_version)
+        for entry in reversed(list(entries))
+        if entry.action in MOVES and entry.to_version in existing and entry.about(existing[entry.to_version])
+    ]
+    if champion is not None:
+        steps.append(("found", champion.version))
+    line: list[str] = []
+    for action, number in steps:
+        if action == "rollback" or (action == "found" and line[-2:-1] == [number]):
+            while line and line[-1] != number:
+                line.pop()
+        if line[-1:] != [number]:
+            line.append(number)
+    return line
+
+
+def _created_at(version: ModelVersion) -> datetime:
+    return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)

@@ -1,0 +1,199 @@
+"""The gate: does a challenger deserve Production? docs/adr/0005 says why by this rule."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, recall_score
+
+from penguins import dataset, registry
+from penguins.contract import SPECIES
+from penguins.dataset import Dataset
+from penguins.errors import UserError
+from penguins.settings import settings
+from penguins.tracking import DATA_DIGEST, METRIC, SPLIT, parse, split_of, tags_of
+
+# With fewer rows than these that neither model learned from, both are judged on the whole hold-out.
+FEWEST_ROWS: Final = 30
+# 0.5 is the p-value of many a close result, and must not be missed by its last digit.
+_ROUNDING: Final = 1e-9
+
+
+class Classifier(Protocol):
+    """Whatever predicts labels, as every classifier of scikit-learn does."""
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Labels `[n]` of the rows `[n, 4]`."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models' answers for the same rows.
+
+    Attributes:
+        rows: how many rows they were judged on.
+        accuracy, champion_accuracy: share of right answers.
+        gained, lost: rows that only the challenger, or only the champion, has right.
+        p_value: of the exact McNemar test, one-sided: the probability of at least `gained` of the
+            `gained + lost` rows if either model were as likely to be right where they differ
+            (Q. McNemar, Psychometrika 12, 1947; T. G. Dietterich, Neural Computation 10(7), 1998).
+        recalls: by species, share of its rows with the right answer: (champion's, challenger's).
+    """
+
+    champion: str
+    rows: int
+    accuracy: float
+    champion_accuracy: float
+    gained: int
+    lost: int
+    p_value: float
+    recalls: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a challenger deserves Production, the sentence that says why, and what it was judged by.
+
+    Attributes:
+        numbers: all of a Comparison or, without one, the `champion` if any, and the challenger's `accuracy` on
+            the `rows` of the hold-out.
+    """
+
+    promote: bool
+    reason: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) -> Verdict:
+    """Judge a challenger by the floor and, on the same hold-out, against the version in Production."""
+    answers = _answers(challenger, data)
+    accuracy = float(accuracy_score(data.labels[data.holdout], answers))
+    own = {"rows": len(answers), "accuracy": accuracy}
+    if champion is None:
+        verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", own)
+    else:
+        verdict = _against(champion, answers, data, own | {"champion": champion.version})
+    if accuracy < (floor := settings().min_accuracy):
+        reason = f"below the floor: an accuracy of {accuracy:.4f}, wanted is at least {floor:g}"
+        return Verdict(False, reason, verdict.numbers)
+    return verdict
+
+
+def _against(champion: ModelVersion, answers: np.ndarray, data: Dataset, own: dict[str, Any]) -> Verdict:
+    try:
+        model = registry.load(registry.model_id(champion), registry.recorded_digests(champion))
+        theirs = _answers(model, data)
+    except UserError as error:
+        return _without_champion(champion, error, own)
+    rows, caveat = _fair_rows(champion, data)
+    truth = data.labels[data.holdout]
+    comparison = compare(truth[rows], answers[rows], theirs[rows], champion.version)
+    promote, reason = decide(comparison)
+    return Verdict(promote, reason + caveat, asdict(comparison))
+
+
+def compare(truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray, name: str) -> Comparison:
+    """Compare the answers `[n]` of challenger and champion (version `name`) with the truth `[n]`."""
+    gained = int(((challenger == truth) & (champion != truth)).sum())
+    lost = int(((challenger != truth) & (champion == truth)).sum())
+    labels = np.unique(truth)
+    recalls = zip(
+        *(recall_score(truth, answers, labels=labels, average=None) for answers in (champion, challenger)), strict=True
+    )
+    return Comparison(
+        champion=name,
+        rows=len(truth),
+        accuracy=float(accuracy_score(truth, challenger)),
+        champion_accuracy=float(accuracy_score(truth, champion)),
+        gained=gained,
+        lost=lost,
+        p_value=float(binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0,
+        recalls={
+            SPECIES[label]: (float(theirs), float(ours)) for label, (theirs, ours) in zip(labels, recalls, strict=True)
+        },
+    )
+
+
+def decide(found: Comparison) -> tuple[bool, str]:
+    """The rule: right on more rows, by enough for the allowed p-value, and not much worse at any species."""
+    numbers = (
+        f"accuracy on the same {found.rows} rows: {found.accuracy:.4f} against {found.champion_accuracy:.4f} "
+        f"({found.gained} gained, {found.lost} lost, p = {found.p_value:.3g})"
+    )
+    if found.gained <= found.lost:
+        return False, f"not better than version {found.champion}, {numbers}"
+    if found.p_value > settings().max_p_value + _ROUNDING:
+        return False, f"not surely better than version {found.champion}: p > {settings().max_p_value:g}, {numbers}"
+    for species, (theirs, ours) in found.recalls.items():
+        if theirs - ours > settings().max_recall_drop + _ROUNDING:
+            return False, (
+                f"worse than version {found.champion} at {species}: recall {ours:.4f} against {theirs:.4f}, "
+                f"and a drop of {settings().max_recall_drop:g} is allowed; {numbers}"
+            )
+    return True, f"better than version {found.champion}, {numbers}"
+
+
+def table(verdict: Verdict, challenger: str) -> str:
+    """The verdict's numbers in Markdown, to be read as text, too."""
+    found = verdict.numbers
+    champion = f"version {found['champion']}" if "champion" in found else "no champion"
+    lines = [("", champion, f"version {challenger}")]
+    theirs = found.get("champion_accuracy")
+    lines.append(("accuracy", "" if theirs is None else f"{theirs:.4f}", f"{found['accuracy']:.4f}"))
+    for species, (before, after) in found.get("recalls", {}).items():
+        lines.append((f"recall {species}", f"{before:.4f}", f"{after:.4f}"))
+    if "lost" in found:
+        lines.append(("right where the other is wrong", str(found["lost"]), str(found["gained"])))
+        lines.append(("p, exact McNemar test, one-sided", "", f"{found['p_value']:.3g}"))
+    lines.append(("rows", "", str(found["rows"])))
+    texts = [f"| {name:<32} | {before:>13} | {after:>13} |" for name, before, after in lines]
+    return "\n".join([texts[0], f"|:{'-' * 33}|{'-' * 14}:|{'-' * 14}:|", *texts[1:]])
+
+
+def _answers(model: Classifier, data: Dataset) -> np.ndarray:
+    try:
+        return np.asarray(model.predict(data.features.iloc[data.holdout]))
+    except MemoryError:  # the machine's fault, and another time it may do
+        raise
+    except Exception as error:  # each library raises its own, and another version's pickle can raise any
+        raise UserError(f"it can't predict: {type(error).__name__}: {error}") from error
+
+
+def _without_champion(champion: ModelVersion, error: UserError, own: dict[str, Any]) -> Verdict:
+    """What can't be loaded can't stay: it goes unless it was recorded as better than its challenger."""
+    accuracy, recorded = own["accuracy"], parse(METRIC, champion.tags.get("holdout_accuracy")) or 0.0
+    why = f"version {champion.version} can't be judged ({error}): an accuracy of {accuracy:.4f}"
+    if accuracy < recorded:
+        return Verdict(False, f"{why} is less than the {recorded:.4f} recorded for it. Promote by hand.", own)
+    return Verdict(True, f"{why} on the hold-out takes its place", own)
+
+
+def _fair_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
+    """Which rows `[n]` of the hold-out the champion didn't learn from either, and what has to be said about them."""
+    everything = np.ones(len(data.holdout), dtype=bool)
+    made_of = tags_of(champion)
+    other_data = ""
+    if made_of.get(DATA_DIGEST) != data.digest:
+        other_data = f" (version {champion.version} learned from other data, which may have had some of these rows)"
+    if made_of.get(SPLIT) == split_of(data):
+        return everything, other_data
+    rows = _held_out_by(made_of.get(SPLIT, ""), data)
+    if rows.sum() >= FEWEST_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(SPECIES):
+        return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion.version} has, too)"
+    return everything, (
+        f" (version {champion.version} was made with another hold-out: it may have learned some of them, "
+        "which is to its advantage)"
+    )
+
+
+def _held_out_by(split: str, data: Dataset) -> np.ndarray:
+    """Which rows `[n]` of the hold-out the split of another version, as its tag has it, holds out as well."""
+    try:
+        seed, share = (part.partition("=")[2] for part in split.split())
+        other = dataset.split(data.features.assign(label=data.labels), float(share), int(seed))
+    except (ValueError, UserError):  # no such tag, or one that doesn't fit these rows
+        return np.zeros(len(data.holdout), dtype=bool)
+    return np.isin(data.holdout, other.holdout)

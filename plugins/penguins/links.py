@@ -1,0 +1,48 @@
+"""Buttons on the tasks in Airflow's UI that lead to what they left in MLflow."""
+
+from typing import Any
+
+from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
+
+from penguins.settings import settings
+
+
+class CandidatesLink(BaseOperatorLink):
+    """To the runs of a DAG run's candidates."""
+
+    name = "Candidates in MLflow"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The address, for a browser; empty while there are none."""
+        from penguins import tracking
+
+        del operator
+        parent = tracking.find_parent(ti_key.run_id)
+        if parent is None:
+            return ""
+        return f"{settings().mlflow_ui}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
+
+
+class VersionLink(BaseOperatorLink):
+    """To the version that a DAG run registered."""
+
+    name = "Version in MLflow"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The address, for a browser; empty while there is none."""
+        from penguins import registry, tracking
+
+        del operator
+        made = registry.versions(f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")
+        return f"{settings().mlflow_ui}/#/models/{settings().model_name}/versions/{made[0].version}" if made else ""
+
+
+class _Training(_PythonDecoratedOperator):
+    operator_extra_links = (CandidatesLink(),)
+
+
+def training_task(function: Any = None, **settings: Any) -> TaskDecorator:
+    """Airflow's `@task`, with a button that leads to the candidates."""
+    return task_decorator_factory(function, decorated_operator_class=_Training, **settings)

@@ -1,0 +1,71 @@
+"""What is in Production: nothing else in this code writes the alias or the stage."""
+
+import warnings
+from typing import Any, Final
+
+from mlflow.entities.model_registry import ModelVersion
+from psycopg import Connection
+
+from penguins import audit, registry
+from penguins.errors import UserError
+from penguins.settings import settings
+from penguins.tracking import client
+
+CHALLENGER: Final = "challenger"
+# Written last on a version that was judged: once it is there, the decision is made and stays.
+VERDICT: Final = "verdict"
+
+
+def lock_name() -> str:
+    """What whoever decides about Production holds, from judging to the last write."""
+    return f"production of {settings().model_name}"
+
+
+def expect(champion: ModelVersion | None, number: str | None) -> None:
+    """Check that the version in Production is the one a person or a task decided about; empty for none, None for any.
+
+    Raises:
+        UserError: it is another one.
+    """
+    now = champion.version if champion else ""
+    if number is not None and now != number:
+        is_now, was = (f"version {each}" if each else "nothing" for each in (now, number))
+        raise UserError(f"Production has changed meanwhile: it is {is_now}, not {was}. Look again.")
+
+
+def champion(connection: Connection[Any]) -> ModelVersion | None:
+    """The version in Production. Whoever decides holds the lock and asks here first, for this tidies up.
+
+    What didn't follow the alias, for a promotion was interrupted or done in MLflow's UI, is brought along; and
+    if the audit trail doesn't know how the version came there, that is said in it.
+    """
+    found = registry.production()
+    if found is None:
+        return None
+    last = audit.last_move(audit.trail(connection))
+    if last is None or not last.about(found):
+        reason = "found in Production: it was put there otherwise, as in MLflow's UI, or a promotion was interrupted"
+        audit.append(connection, "found", last.to_version if last else None, found, "unknown", reason, {})
+    promoted = found.tags.get(VERDICT) == "promoted"
+    if not (promoted and found.current_stage == registry.STAGE and registry.ALIAS in found.aliases):
+        move(found)
+    return found
+
+
+def move(version: ModelVersion) -> None:
+    """Put a version in Production: the alias, then what follows it, then the verdict that says that this is done."""
+    client().set_registered_model_alias(version.name, registry.ALIAS, version.version)
+    with warnings.catch_warnings():
+        # MLflow calls stages deprecated since 2.9; its UI and people still speak of "Production"
+        warnings.simplefilter("ignore", FutureWarning)
+        client().transition_model_version_stage(
+            version.name, version.version, registry.STAGE, archive_existing_versions=True
+        )
+    client().delete_registered_model_alias(version.name, CHALLENGER)  # whoever it is challenged the champion before
+    tag(version, **{VERDICT: "promoted"})
+
+
+def tag(version: ModelVersion, **tags: str) -> None:
+    """Write tags on a version."""
+    for name, value in tags.items():
+        client().set_model_version_tag(version.name, version.version, name, value)

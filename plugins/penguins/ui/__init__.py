@@ -1,0 +1,1 @@
+"""The page about promotions in Airflow's UI."""

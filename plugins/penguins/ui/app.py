@@ -1,0 +1,119 @@
+"""The page's routes: who is logged in to Airflow and may see the DAG's runs reads, who may start them changes."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import psycopg
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from mlflow.exceptions import MlflowException
+from pydantic import BaseModel, StringConstraints
+
+from penguins import database, promotion, registry, task_errors
+from penguins.errors import UserError
+from penguins.ui import overview
+
+log = logging.getLogger(__name__)
+
+DAG: Final = "penguins_training"
+STATIC: Final = Path(__file__).parent / "static"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
+)
+
+# A person waits: MLflow's client would go on for minutes.
+os.environ |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+
+app = FastAPI(title="Penguins: promotions", docs_url=None, redoc_url=None, openapi_url=None)
+
+READER: Final = Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))
+WRITER: Final = Depends(requires_access_dag("POST", DagAccessEntity.RUN, DAG))
+
+
+class Wish(BaseModel):
+    """What a person asks for, and the version in Production that they see; None if they see none."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    instead_of: str | None
+
+
+class Promotion(Wish):
+    """A promotion of one version."""
+
+    version: str
+
+
+class Rollback(Wish):
+    """A rollback, and the version that the person was told it goes to."""
+
+    to: str
+
+
+@app.get("/")
+def index() -> FileResponse:
+    """The page; what it shows, it asks for."""
+    return FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+
+
+@app.get("/api/overview", dependencies=[READER])
+def show(user: GetUserDep) -> overview.Overview:
+    """Everything the page shows."""
+    may_change = get_auth_manager().is_authorized_dag(
+        method="POST", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG), user=user
+    )
+    with database.connect() as connection:
+        return overview.overview(connection, may_change)
+
+
+@app.post("/api/promote", dependencies=[WRITER])
+def promote(wish: Promotion, user: GetUserDep) -> dict[str, str]:
+    """Put a version in Production."""
+    with database.connect() as connection:
+        version = registry.version(wish.version)
+        promotion.promote_by_hand(connection, version, wish.reason, user.get_name(), wish.instead_of or "")
+    return {"production": version.version}
+
+
+@app.post("/api/rollback", dependencies=[WRITER])
+def rollback(wish: Rollback, user: GetUserDep) -> dict[str, str]:
+    """Put the version before in Production again."""
+    with database.connect() as connection:
+        version = promotion.rollback(
+            connection, wish.reason, user.get_name(), instead_of=wish.instead_of or "", expected=wish.to
+        )
+    return {"production": version.version}
+
+
+@app.get("/confusion/{number}", dependencies=[READER])
+def confusion(number: str) -> Response:
+    """The picture of what a version took for what, as its DAG run drew it."""
+    return Response(overview.confusion_matrix(number), media_type="image/png")
+
+
+@app.exception_handler(UserError)
+def _refused(_request: Request, error: UserError) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, status_code=409)
+
+
+@app.exception_handler(RequestValidationError)
+def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+    problems = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    return JSONResponse({"detail": problems}, status_code=422)
+
+
+# Not for every Exception: after that one the server closes the connection, which the browser would use again.
+@app.exception_handler(psycopg.Error)
+@app.exception_handler(MlflowException)
+@app.exception_handler(OSError)
+def _failed(_request: Request, error: Exception) -> JSONResponse:
+    outage = task_errors.describe_outage(error)
+    if outage is None:
+        log.error("the page's request failed", exc_info=error)
+    return JSONResponse({"detail": outage or f"{type(error).__name__}: {error}"}, status_code=503 if outage else 500)

@@ -1,0 +1,175 @@
+// Shows what api/overview says, and asks for a promotion or a rollback.
+
+import { draw } from "./chart.js";
+import { follow } from "./theme.js";
+
+const $ = (id) => document.getElementById(id);
+const OUTSIDE = "It was moved outside of the pipeline, as in MLflow's UI, or a promotion was interrupted: the audit trail "
+  + "doesn't say why it is there.";
+let shown = null;
+
+function make(tag, content = "", attributes = {}) {
+  const element = document.createElement(tag);
+  element.append(...[content].flat());
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+// Airflow's frame lets nothing be opened from inside: the page around it opens the link.
+function link(text, href) {
+  const anchor = make("a", text, { href, target: "_blank", rel: "noopener" });
+  anchor.addEventListener("click", (event) => {
+    if (window.parent === window) return;
+    event.preventDefault();
+    const outside = window.parent.document.createElement("a");
+    Object.assign(outside, { href, target: "_blank", rel: "noopener" });
+    outside.click();
+  });
+  return anchor;
+}
+
+const number = (value) => value?.toFixed(4) ?? "";
+const time = (text) => new Date(text).toLocaleString();
+
+function table(id, heads, rows) {
+  const body = rows.map(({ cells, kind = "" }) => make("tr", cells.map((cell) =>
+    cell instanceof HTMLElement && cell.tagName === "TD" ? cell : make("td", cell)), { class: kind }));
+  $(id).replaceChildren(make("thead", make("tr", heads.map((head) => make("th", head, { scope: "col" })))),
+    make("tbody", body));
+}
+
+const digits = (value) => make("td", number(value), { class: "number" });
+const text = (value) => make("td", value ?? "", { class: "text" });
+
+function showProduction() {
+  const version = shown.versions.find((each) => each.version === shown.production);
+  $("now").textContent = shown.production ? `${shown.model} version ${shown.production}` : "Nothing yet";
+  const { decision } = shown;
+  $("why").textContent = decision?.reason ?? (shown.production ? OUTSIDE : "");
+  const facts = version ? {
+    "since": decision ? time(decision.at) : "",
+    "put there by": decision?.who,
+    "instead of": decision?.from_version ? `version ${decision.from_version}` : "",
+    "DAG run": version.tags.dag_run_id,
+    "data": version.tags.data_digest,
+    "code": version.tags.git_commit,
+    "in MLflow": link(`version ${version.version}`, version.link),
+  } : {};
+  $("lineage").replaceChildren(...Object.entries(facts).filter(([, value]) => value)
+    .flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
+  showGate(version);
+  $("rollback").hidden = !(shown.back_to && shown.may_change);
+  $("rollback").textContent = `Roll back to version ${shown.back_to}`;
+  $("rollback-note").textContent = shown.back_to || !shown.production ? "" : "There is no earlier version to go back to.";
+}
+
+function showGate(version) {
+  const numbers = version?.gate?.numbers;
+  $("gate").replaceChildren();
+  if (!numbers?.champion) return;
+  const row = (name, before, after) => make("tr", [make("th", name, { scope: "row" }), digits(before), digits(after)]);
+  const head = make("tr", ["When it was judged", `version ${numbers.champion}`, `version ${version.version}`]
+    .map((each) => make("th", each, { scope: "col" })));
+  const recalls = Object.entries(numbers.recalls).map(([species, both]) => row(`recall ${species}`, ...both));
+  $("gate").append(make("table", [head, row("accuracy", numbers.champion_accuracy, numbers.accuracy), ...recalls]));
+}
+
+function promoteButton(version) {
+  if (!shown.may_change || version.version === shown.production) return "";
+  const button = make("button", "Promote", { "aria-label": `Promote version ${version.version}` });
+  button.addEventListener("click", () => ask(`Put version ${version.version} in Production?`, "Promote",
+    `Putting version ${version.version} in Production …`, "promote", { version: version.version }));
+  return button;
+}
+
+function show() {
+  showProduction();
+  draw($("chart"), shown.versions, shown.production);
+  table("versions", ["Version", "", "Accuracy", "Macro F1", "CV accuracy", "Model", "The gate", ""],
+    shown.versions.map((each) => ({
+      kind: each.version === shown.production ? "production" : "",
+      cells: [each.version === shown.production ? `${each.version} Production` : each.version,
+        each.challenger ? "challenger" : "", digits(each.metrics.holdout_accuracy),
+        digits(each.metrics.holdout_f1_macro), digits(each.metrics.cv_accuracy_mean), link(each.name || "MLflow", each.link),
+        text(each.gate?.reason ?? each.tags.reason), promoteButton(each)],
+    })));
+  const done = { promote: "promoted", refuse: "not promoted", rollback: "rolled back", found: "found",
+    overtaken: "answered too late" };
+  table("trail", ["When", "Who", "What", "Why", "DAG run"], shown.trail.map((each) => ({
+    cells: [make("td", time(each.at), { class: "number" }), each.who,
+      `version ${each.to_version} ${done[each.action]}${each.from_version ? `, before it ${each.from_version}` : ""}`,
+      text(each.reason), each.dag_run_id ?? ""],
+  })));
+  table("candidates", ["Candidate", "CV accuracy", "Accuracy", "Macro F1"], shown.candidates.map((each) => ({
+    cells: [link(each.name, each.link), digits(each.metrics.cv_accuracy_mean), digits(each.metrics.holdout_accuracy),
+      digits(each.metrics.holdout_f1_macro)],
+  })));
+}
+
+async function request(path, body) {
+  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await fetch(`api/${path}`, options);
+  if (response.status === 401) throw new Error("You aren't logged in: log in to Airflow.");
+  if (response.status === 403) throw new Error("Your role in Airflow doesn't allow this.");
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.detail ?? `Airflow answers ${response.status}; its log says why.`);
+  return answer;
+}
+
+// Says what is done and lets nothing else be clicked meanwhile; returns what went wrong, in words.
+async function busy(doing, work) {
+  const disable = (on) => document.querySelectorAll("button").forEach((button) => { button.disabled = on; });
+  tell("trouble", "");
+  tell("doing", doing);
+  disable(true);
+  try {
+    await work();
+    return "";
+  } catch (error) {
+    return error.message;
+  } finally {
+    tell("doing", "");
+    disable(false);
+  }
+}
+
+async function load() {
+  tell("trouble", await busy("Loading …", async () => {
+    shown = await request("overview");
+    show();
+    document.querySelector("main").hidden = false;
+  }));
+}
+
+function tell(id, message) {
+  $(id).textContent = message;
+  $(id).hidden = !message;
+}
+
+function ask(title, verb, doing, path, wish) {
+  $("ask-title").textContent = title;
+  $("confirm").textContent = verb;
+  $("reason").value = "";
+  $("reason").setCustomValidity("");
+  $("ask").returnValue = "";
+  $("ask").onclose = () => $("ask").returnValue === "confirm"
+    && change(doing, path, { ...wish, reason: $("reason").value, instead_of: shown.production });
+  $("ask").showModal();
+}
+
+async function change(doing, path, wish) {
+  tell("done", "");
+  const refused = await busy(doing, async () => {
+    const { production } = await request(path, wish);
+    tell("done", `Version ${production} is in Production. The prediction service follows within seconds.`);
+  });
+  await load();
+  if (refused) tell("trouble", refused);
+}
+
+$("refresh").addEventListener("click", load);
+$("reason").addEventListener("input", ({ target }) => target.setCustomValidity(target.value.trim() ? "" : "Say why."));
+$("rollback").addEventListener("click", () => ask(`Roll back to version ${shown.back_to}?`, "Roll back",
+  `Rolling back to version ${shown.back_to} …`, "rollback", { to: shown.back_to }));
+follow();
+load();

@@ -1,0 +1,29 @@
+"""What a person may fill in. tests/penguins/test_registration.py has what comes of the answer, tests/e2e the UI."""
+
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+
+from penguins.approval import FORM, RegisterBest
+from penguins.reasons import LONGEST
+
+
+@pytest.mark.parametrize("given", [{"comment": "x" * (LONGEST + 1)}, {"comment": 7}, {"remark": "x"}])
+def test_a_comment_of_any_shape_does_not_stop_the_answer(given: dict[str, object]) -> None:
+    RegisterBest(task_id="register_best", params=FORM).validate_params_input(given)
+
+
+def test_the_form_takes_no_longer_comment_than_is_kept() -> None:
+    FORM["comment"].resolve("x" * LONGEST)
+    with pytest.raises(ParamValidationError):
+        FORM["comment"].resolve("x" * (LONGEST + 1))
+
+
+def test_a_question_ends_within_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "dags"))
+    from penguins_training import PARAMS
+
+    PARAMS["approval_hours"].resolve(8760)
+    with pytest.raises(ParamValidationError):
+        PARAMS["approval_hours"].resolve(1e9)

@@ -1,0 +1,137 @@
+"""`python -m penguins`, as make models, make promote and make rollback call it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from local import environment
+from local.settings import REPO
+from local.stack import Stack
+from penguins.settings import settings
+from penguins.tracking import client
+from tests.penguins.conftest import made_up_version
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+# As who has no name.
+NAMELESS = "import os, runpy; os.setresuid(54321, -1, -1); runpy.run_module('penguins', run_name='__main__')"
+
+
+@pytest.fixture
+def command(stack: Stack, mlflow: None) -> Command:
+    del mlflow
+
+    def run(
+        *arguments: str, program: Sequence[str] = ("-m", "penguins"), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        own = {"PENGUINS_MODEL_NAME": settings().model_name, "COLUMNS": "200"}
+        return subprocess.run(
+            [sys.executable, *program, *arguments],
+            env=environment.inherited(stack.config) | environment.airflow(stack.config) | own | variables,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def make(stack: Stack, mlflow: None) -> Command:
+    """`make …` on the stack; it mustn't bring this very installation up to date."""
+    del mlflow
+    config = stack.config.settings
+    ports = {name: str(port) for name, port in config.ports.items()}
+    own = {"PENGUINS_STATE_DIR": str(config.state_dir), "PENGUINS_MODEL_NAME": settings().model_name}
+    command = ["make", "--no-print-directory", "--old-file=.venv/.synced", f"RUN={sys.executable} -m"]
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        variables = os.environ | ports | own | variables
+        return subprocess.run([*command, *arguments], env=variables, cwd=REPO, capture_output=True, text=True)
+
+    return run
+
+
+def test_promote_look_and_roll_back(command: Command, tmp_path: Path) -> None:
+    for _ in range(2):
+        made_up_version(tmp_path)
+    for number in ("1", "2"):
+        assert command("promote", number, "--reason", f"number {number}", "--by", "ada").stdout == (
+            f"Version {number} is in Production.\n"
+        )
+    shown = command("models").stdout.splitlines()
+    assert next(line for line in shown if "Production" in line).split()[:2] == ["2", "Production"]
+    assert any("ada" in line and "promote" in line and "number 1" in line for line in shown)
+    assert command("rollback", "--reason", 'it\'s "worse"').stdout == "Version 1 is in Production again.\n"
+    assert 'rolled back from version 2: it\'s "worse"' in command("models").stdout
+
+
+def test_what_people_wrote_is_shown_as_they_wrote_it(command: Command, tmp_path: Path) -> None:
+    first, second = (made_up_version(tmp_path) for _ in range(2))
+    promoted = command("promote", first.version, "--reason", "[/b] [ticket 12] :bug:", "--by", "ada [sales]")
+    assert promoted.returncode == 0
+    client().set_model_version_tag(second.name, second.version, "reason", "[red]better\nthan[/x]\x1b[2J\x9b2J")
+    client().update_model_version(second.name, second.version, "a [bold] forest")
+    shown = command("models", COLUMNS="400")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert not {"\x1b", "\x9b"} & set(shown.stdout)
+    for text in ("[/b] [ticket 12] :bug:", "ada [sales]", "[red]better than[/x]�[2J�2J", "a [bold] forest"):
+        assert text in shown.stdout
+
+
+REASON = """-50% and $500, $(shell touch {0}) $(touch {0}) `touch {0}`: "worse" isn't \\better # [/b]"""
+
+
+@pytest.mark.parametrize("given", ["on the command line", "in the environment"])
+def test_make_passes_on_what_was_written(make: Command, command: Command, tmp_path: Path, given: str) -> None:
+    touched = tmp_path / "touched"
+    for _ in range(2):
+        made_up_version(tmp_path)
+    reason = REASON.format(touched)
+    words = {"VERSION": "1", "REASON": reason}
+    arguments, variables = [f"{name}={value}" for name, value in words.items()], {}
+    if given == "in the environment":
+        arguments, variables = [], words
+    assert make("promote", *arguments, **variables).stdout == "Version 1 is in Production.\n"
+    assert command("promote", "2", "--reason", "next").returncode == 0
+    assert make("rollback", *arguments, **variables).stdout == "Version 1 is in Production again.\n"
+    shown = make("models", COLUMNS="1000").stdout
+    assert f" {reason} " in shown
+    assert f" rolled back from version 2: {reason} " in shown
+    assert not touched.exists()
+
+
+def test_a_version_that_looks_like_an_option_is_a_version_that_is_not_there(make: Command) -> None:
+    done = make("promote", "VERSION=--help", "REASON=why not")
+    assert done.returncode == 2
+    assert f"{settings().model_name} has no version --help.\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "status", "message"),
+    [
+        (["promote", "9", "--reason", "x"], {}, 1, "has no version 9."),
+        (["rollback", "--reason", "x"], {}, 1, "Nothing to go back to: nothing is in Production"),
+        (["promote", "", "--reason", ""], {}, 2, "is empty (make promote VERSION=2 REASON='why')"),
+        (["models"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, 1, "MLflow at http://127.0.0.1:9 doesn't answer"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    command: Command, arguments: list[str], variables: dict[str, str], status: int, message: str
+) -> None:
+    done = command(*arguments, **variables)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a superuser can become somebody else")
+@pytest.mark.parametrize(("by", "who"), [([], "uid 54321"), (["--by", "ada"], "ada")])
+def test_who_has_no_name_decides_all_the_same(command: Command, tmp_path: Path, by: list[str], who: str) -> None:
+    made_up_version(tmp_path)
+    names = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "")
+    done = command("promote", "1", "--reason", "x", *by, program=("-c", NAMELESS), **names)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f" {who} " in command("models").stdout

@@ -1,0 +1,83 @@
+"""A real Airflow API server behind a path prefix, with two users, and two versions to promote."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from local import environment
+from local.ports import free_ports
+from local.settings import REPO
+from local.stack import Stack
+from tests.serving.publisher import Publisher, forest
+from tests.serving.service import until
+
+MODEL = "shown_on_the_page"
+PASSWORDS = {"ada": "may change", "vera": "may look"}
+PREFIX = "/team/airflow"
+
+
+@pytest.fixture(scope="package")
+def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an API server with an administrator, ada, and with vera, who may only look."""
+    stack.start("airflow-migrate")
+    folder, (port,) = tmp_path_factory.mktemp("airflow"), free_ports(1)
+    url = f"http://127.0.0.1:{port}{PREFIX}"
+    (folder / "passwords.json").write_text(json.dumps(PASSWORDS))
+    options = {
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin,vera:viewer",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "PENGUINS_MODEL_NAME": MODEL,
+    }
+    variables = environment.inherited(stack.config) | environment.airflow(stack.config) | options
+    command = [sys.executable, "-m", "airflow", "api-server"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, env=variables, cwd=REPO, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: answers(f"{url}/api/v2/version"), "Airflow's API server", seconds=120)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="package")
+def published(stack: Stack) -> list[str]:
+    """Two versions that nobody judged."""
+    publisher = Publisher(stack.urls["mlflow"], MODEL)
+    return [publisher.publish_by_hand(forest(seed)) for seed in (0, 1)]
+
+
+@pytest.fixture(scope="package")
+def ada(airflow: str) -> httpx.Client:
+    return client(airflow, "ada")
+
+
+def client(airflow: str, user: str) -> httpx.Client:
+    answer = httpx.post(f"{airflow}/auth/token", json={"username": user, "password": PASSWORDS[user]})
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    return httpx.Client(base_url=f"{airflow}/penguins/", headers=headers, timeout=60)
+
+
+@pytest.fixture
+def first(ada: httpx.Client, published: list[str]) -> str:
+    """Version 1 is in Production, whatever the test before left."""
+    now = ada.get("api/overview").json()["production"]
+    if now != published[0]:
+        wish = {"version": published[0], "reason": "for the next test", "instead_of": now}
+        ada.post("api/promote", json=wish).raise_for_status()
+    return published[0]

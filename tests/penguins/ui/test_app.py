@@ -1,0 +1,111 @@
+"""Who may do what, over HTTP."""
+
+import json
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from local.stack import Stack
+from tests.penguins.ui.conftest import MODEL, client
+
+WISH = {"version": "2", "reason": "why not", "instead_of": "1", "to": "1"}
+
+
+@pytest.mark.parametrize(("path", "wish"), [("overview", None), ("promote", WISH), ("rollback", WISH)])
+def test_who_is_not_logged_in_sees_and_changes_nothing(airflow: str, path: str, wish: dict[str, str] | None) -> None:
+    with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
+        answer = anybody.post(f"api/{path}", json=wish) if wish else anybody.get(f"api/{path}")
+        assert answer.status_code == 401
+        assert anybody.get("confusion/1").status_code == 401
+
+
+def test_who_may_only_look_changes_nothing(airflow: str, ada: httpx.Client, first: str) -> None:
+    with client(airflow, "vera") as vera:
+        shown = vera.get("api/overview").json()
+        assert (shown["production"], shown["may_change"]) == (first, False)
+        assert vera.post("api/promote", json=WISH).status_code == 403
+        assert vera.post("api/rollback", json=WISH).status_code == 403
+    assert ada.get("api/overview").json()["production"] == first
+
+
+def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, first: str) -> None:
+    assert ada.post("api/promote", json=WISH).json() == {"production": "2"}
+    shown = ada.get("api/overview").json()
+    assert (shown["production"], shown["back_to"]) == ("2", first)
+    entry = shown["trail"][0]
+    assert (entry["who"], entry["action"], entry["reason"]) == ("ada", "promote", "why not")
+    answer = ada.post("api/promote", json={**WISH, "version": "1"})  # the page it was sent from shows version 1
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "Production has changed meanwhile: it is version 2, not version 1. Look again.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"reason": "  "}, 422, "reason: String should have at least 1 character"),
+        ({"version": "99"}, 409, f"{MODEL} has no version 99."),
+        ({"version": "1"}, 409, "Version 1 is in Production already."),
+    ],
+)
+@pytest.mark.usefixtures("first")
+def test_a_wish_that_makes_no_sense_is_refused(
+    ada: httpx.Client, change: dict[str, str], status: int, message: str
+) -> None:
+    answer = ada.post("api/promote", json=WISH | change)
+    assert (answer.status_code, answer.json()["detail"]) == (status, message)
+
+
+def test_a_rollback_counts_for_what_the_person_saw(ada: httpx.Client, first: str) -> None:
+    ada.post("api/promote", json=WISH).raise_for_status()
+    wish = {"reason": "worse", "instead_of": "2", "to": first}
+    for seen, message in (
+        ({"instead_of": None}, "Production has changed meanwhile: it is version 2, not nothing. Look again."),
+        ({"to": "9"}, "This would go back to version 1, not to version 9: "),
+    ):
+        answer = ada.post("api/rollback", json=wish | seen)
+        assert answer.status_code == 409
+        assert answer.json()["detail"].startswith(message)
+    assert ada.post("api/rollback", json=wish).json() == {"production": first}
+
+
+@pytest.mark.usefixtures("published")
+def test_an_outage_leaves_the_connection_to_the_browser(
+    airflow: str, ada: httpx.Client, stack: Stack, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: stack.start("mlflow"))
+    stack.stop("mlflow")
+    address = urlsplit(airflow)
+    token = {"Authorization": ada.headers["Authorization"]}
+    connection = HTTPConnection(address.netloc, timeout=60)
+    request.addfinalizer(connection.close)
+    for _ in range(2):
+        connection.request("GET", f"{address.path}/penguins/api/overview", headers=token)
+        connection.auto_open = 0  # from now on this one or none
+        answer = connection.getresponse()
+        assert answer.status == 503
+        assert f"MLflow at {stack.urls['mlflow']} doesn't answer" in json.load(answer)["detail"]
+
+
+def test_only_airflow_may_frame_the_page(airflow: str) -> None:
+    policy = httpx.get(f"{airflow}/penguins/").headers["Content-Security-Policy"]
+    for rule in ("default-src 'none'", "frame-ancestors 'self'", "base-uri 'none'", "form-action 'self'"):
+        assert rule in policy.split("; ")
+
+
+@pytest.mark.usefixtures("first")
+def test_a_form_of_another_site_is_refused(ada: httpx.Client) -> None:
+    answer = ada.post("api/promote", content=json.dumps(WISH), headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 422
+
+
+@pytest.mark.usefixtures("published")
+def test_a_version_without_a_picture_says_so(ada: httpx.Client) -> None:
+    answer = ada.get("confusion/1")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "There is no picture of version 1: no DAG run made it.",
+    )

@@ -1,0 +1,81 @@
+"""What the page is given, of a registry that people have been at and that has grown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from local.stack import Stack
+from penguins import audit, promotion, registry
+from penguins.errors import UserError
+from penguins.settings import settings
+from penguins.tracking import client
+from penguins.ui.overview import LATEST, confusion_matrix, overview
+from tests.penguins.conftest import made_up_version
+
+pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
+
+
+@pytest.fixture
+def connection(stack: Stack) -> Iterator[Connection[Any]]:
+    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as opened:
+        yield opened
+
+
+def test_who_moved_production_in_mlflow_is_not_taken_for_who_promoted_it_once(
+    connection: Connection[Any], tmp_path: Path
+) -> None:
+    first, second = (made_up_version(tmp_path) for _ in range(2))
+    promotion.promote(connection, first, "the first", by="ada")
+    promotion.promote(connection, second, "better", by="ada")
+    promotion.refuse(connection, first, "worse", "ada", {})
+    decision = overview(connection, may_change=True).decision
+    assert decision is not None
+    assert (decision.who, decision.reason) == ("ada", "better")
+    client().set_registered_model_alias(settings().model_name, registry.ALIAS, first.version)
+    shown = overview(connection, may_change=True)
+    assert (shown.production, shown.decision) == (first.version, None)
+
+
+def test_the_champion_and_why_it_is_there_stay_however_much_came_after_it(
+    connection: Connection[Any], tmp_path: Path
+) -> None:
+    champion, challenger = (made_up_version(tmp_path) for _ in range(2))
+    promotion.promote(connection, champion, "the first", by="ada")
+    for _ in range(LATEST):
+        registry.create_version(
+            registry.model_id(champion), champion.run_id or "", {"data_digest": "x"}, description=""
+        )
+        audit.append(connection, "refuse", champion.version, challenger, "ada", "worse", {})
+    shown = overview(connection, may_change=True)
+    assert [version.version for version in shown.versions] == [str(n) for n in range(LATEST + 2, 2, -1)] + ["1"]
+    assert len(shown.trail) == LATEST
+    assert shown.decision is not None
+    assert shown.decision.reason == "the first"
+
+
+ODD = {"words": "n/a", "nan": "nan", "empty": "", "list": "[]", "other": '{"reason": "x", "numbers": {"recalls": 3}}'}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_a_tag_that_says_something_odd_is_passed_over(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
+    version = made_up_version(tmp_path)
+    for name, value in {"holdout_accuracy": odd, "gate": odd, "cv_accuracy_mean": "0.98"}.items():
+        client().set_model_version_tag(version.name, version.version, name, value)
+    (shown,) = overview(connection, may_change=True).versions
+    assert (shown.metrics, shown.gate) == ({"cv_accuracy_mean": 0.98}, None)
+
+
+NAMES = {"quote": "it's", "empty": "", "quotes": '"', "backslash": "\\", "filter": "x' OR tags.role = 'grid"}
+
+
+@pytest.mark.parametrize("odd", NAMES.values(), ids=NAMES)
+def test_no_dag_run_of_an_odd_name_is_looked_for(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
+    version = made_up_version(tmp_path)
+    client().set_model_version_tag(version.name, version.version, "dag_run_id", odd)
+    assert overview(connection, may_change=True).candidates == []
+    with pytest.raises(UserError, match="There is no picture of version 1: no DAG run made it."):
+        confusion_matrix(version.version)

@@ -1,0 +1,203 @@
+"""The page in a real browser, in Airflow's own frame and by itself."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from mlflow import MlflowClient
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from local.stack import Stack
+from penguins.locks import alone
+from tests.penguins.ui.conftest import MODEL, PASSWORDS
+from tests.serving.service import Service, until
+
+pytestmark = pytest.mark.browser
+
+OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1400,1000"]
+# Every name but the server's own address leads nowhere.
+OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+
+@pytest.fixture
+def browser() -> Iterator[Chrome]:
+    """Debian's Chromium."""
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in OPTIONS:
+        options.add_argument(option)
+    with Chrome(options, Driver("/usr/bin/chromedriver")) as browser:
+        yield browser
+
+
+@pytest.mark.usefixtures("published")
+def test_the_page_says_that_mlflow_is_down(
+    ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, request: pytest.FixtureRequest
+) -> None:
+    log_in(browser, airflow)
+    request.addfinalizer(lambda: stack.start("mlflow"))
+    stack.stop("mlflow")
+    assert ada.get("api/overview").status_code == 503
+    browser.get(f"{airflow}/penguins/")
+    said = until(lambda: find(browser, "#trouble").text, "the complaint", seconds=60)
+    assert said.startswith(f"MLflow at {stack.urls['mlflow']} doesn't answer")
+
+
+@pytest.mark.usefixtures("published")
+def test_the_page_says_that_it_waits(
+    airflow: str, browser: Chrome, stack: Stack, request: pytest.FixtureRequest
+) -> None:
+    log_in(browser, airflow)
+    for process in processes(stack, "mlflow"):
+        request.addfinalizer(process.resume)
+        process.suspend()
+    browser.get(f"{airflow}/penguins/")
+    assert find(browser, "#doing").text == "Loading …"
+    assert not find(browser, "#refresh").is_enabled()
+
+
+def test_nothing_can_be_clicked_while_a_promotion_is_under_way(
+    airflow: str, browser: Chrome, stack: Stack, first: str
+) -> None:
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    shows(browser, f"{MODEL} version {first}")
+    with (
+        psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as other,
+        alone(other, f"production of {MODEL}"),
+    ):
+        find(browser, "[aria-label='Promote version 2']").click()
+        confirm(browser, "it is the newer one")
+        until(lambda: find(browser, "#doing").text == "Putting version 2 in Production …", "the sign of it")
+        assert [button for button in browser.find_elements(By.TAG_NAME, "button") if button.is_enabled()] == []
+    shows(browser, f"{MODEL} version 2")
+    until(lambda: find(browser, "#refresh").is_enabled(), "the end of it")
+    assert find(browser, "#doing").text == ""
+    assert find(browser, "#done").text.startswith("Version 2 is in Production.")
+
+
+def test_who_moved_it_in_mlflow_is_not_taken_for_who_promoted_it_once(
+    ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, first: str, request: pytest.FixtureRequest
+) -> None:
+    once = {"version": "2", "reason": "it was better once", "instead_of": first}
+    ada.post("api/promote", json=once).raise_for_status()
+    ada.post("api/promote", json={"version": first, "reason": "no more", "instead_of": "2"}).raise_for_status()
+    mlflow = MlflowClient(stack.urls["mlflow"])
+    mlflow.set_registered_model_alias(MODEL, "production", "2")
+    for name, odd in {"gate": "no JSON", "holdout_accuracy": "n/a"}.items():
+        mlflow.set_model_version_tag(MODEL, "2", name, odd)
+        request.addfinalizer(partial(mlflow.delete_model_version_tag, MODEL, "2", name))
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    shows(browser, f"{MODEL} version 2")
+    assert find(browser, "#why").text.startswith("It was moved outside of the pipeline")
+    assert "put there by" not in find(browser, "#lineage").text
+    assert find(browser, "#trouble").text == ""
+
+
+def test_promote_and_roll_back_in_the_browser(
+    airflow: str, browser: Chrome, stack: Stack, first: str, tmp_path: Path
+) -> None:
+    own = {"MLFLOW_TRACKING_URI": stack.urls["mlflow"], "SERVING_MODEL_NAME": MODEL, "SERVING_CACHE_DIR": tmp_path}
+    with Service(tmp_path, **own, SERVING_POLL_SECONDS="0.5") as service:
+        service.serves(first)
+        log_in(browser, airflow)
+        browser.get(f"{airflow}/plugin/penguins")
+        browser.switch_to.frame(until(lambda: find(browser, "iframe"), "Airflow's frame"))
+        shows(browser, f"{MODEL} version {first}")
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#versions tbody tr")) == 2
+        find(browser, "[aria-label='Promote version 2']").click()
+        confirm(browser, "it is the newer one")
+        shows(browser, f"{MODEL} version 2")
+        assert find(browser, "#why").text == "it is the newer one"
+        assert "ada" in find(browser, "#lineage").text
+        service.serves("2")
+        find(browser, "#rollback").click()
+        confirm(browser, "it was not the better one")
+        shows(browser, f"{MODEL} version {first}")
+        service.serves(first)
+        rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#trail tbody tr")]
+        assert "ada" in rows[0]
+        assert "rolled back from version 2: it was not the better one" in rows[0]
+        assert "it is the newer one" in rows[1]
+
+
+@pytest.mark.usefixtures("first")
+def test_a_link_leads_out_of_airflows_frame(airflow: str, browser: Chrome, stack: Stack) -> None:
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/plugin/penguins")
+    browser.switch_to.frame(until(lambda: find(browser, "iframe"), "Airflow's frame"))
+    shows(browser, MODEL)
+    find(browser, "#lineage a").click()
+    until(lambda: len(browser.window_handles) == 2, "MLflow's window")
+    browser.switch_to.window(browser.window_handles[1])
+    until(lambda: browser.current_url.startswith(f"{stack.urls['mlflow']}/#/models/{MODEL}/versions/1"), "MLflow")
+
+
+@pytest.mark.usefixtures("first")
+def test_no_reason_no_promotion(airflow: str, browser: Chrome) -> None:
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    until(lambda: find(browser, "[aria-label='Promote version 2']"), "the button").click()
+    for nothing in ("", "  "):
+        find(browser, "#reason").send_keys(nothing)
+        find(browser, "#confirm").click()
+        assert find(browser, "#ask").is_displayed()
+    find(browser, "#ask [value=cancel]").click()
+    shows(browser, f"{MODEL} version 1")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.usefixtures("first")
+def test_it_follows_airflows_theme(airflow: str, browser: Chrome, theme: str) -> None:
+    log_in(browser, airflow)
+    browser.execute_script(f"localStorage.setItem('theme', '{theme}')")
+    browser.get(f"{airflow}/plugin/penguins")
+    browser.switch_to.frame(until(lambda: find(browser, "iframe"), "Airflow's frame"))
+    shows(browser, MODEL)
+    back = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (back == "rgb(255, 255, 255)") == (theme == "light")
+
+
+def test_who_may_only_look_gets_no_buttons(airflow: str, browser: Chrome, first: str) -> None:
+    log_in(browser, airflow, "vera")
+    browser.get(f"{airflow}/penguins/")
+    shows(browser, f"{MODEL} version {first}")
+    assert browser.find_elements(By.CSS_SELECTOR, "#versions button") == []
+    assert not find(browser, "#rollback").is_displayed()
+
+
+def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
+    browser.get(f"{airflow}/")
+    until(lambda: find(browser, "input[name=username]"), "the login").send_keys(user)
+    find(browser, "input[name=password]").send_keys(PASSWORDS[user])
+    find(browser, "button[type=submit]").click()
+    until(lambda: "/login" not in browser.current_url, "to be logged in")
+
+
+def processes(stack: Stack, name: str) -> list[psutil.Process]:
+    process = psutil.Process(stack.states()[name].pid)
+    return [process, *process.children(recursive=True)]
+
+
+def find(browser: Chrome, selector: str) -> Any:
+    found: list[WebElement] = browser.find_elements(By.CSS_SELECTOR, selector)
+    return found[0] if found else None
+
+
+def shows(browser: Chrome, text: str) -> None:
+    said: Callable[[], bool] = lambda: text in (find(browser, "#now").text if find(browser, "#now") else "")  # noqa: E731
+    until(said, f"{text} in Production", seconds=60)
+
+
+def confirm(browser: Chrome, reason: str) -> None:
+    find(browser, "#reason").send_keys(reason)
+    find(browser, "#confirm").click()
