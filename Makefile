@@ -12,17 +12,24 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Without PYTHON=… uv looks for a Python that fits by itself.
 UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python $(PYTHON))
 RUN := $(VENV)/bin/python -m
+# Two files at a time, in their order: the stack that a folder's tests share ends with the folder.
+PYTEST = $(UV) run --locked --group lab pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What Compose is told: the commit in the images, and where tasks run (make compose-up WORKERS=2).
 COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
 	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
+IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler python -m penguins
+# What a person wrote goes on in the environment as it is: make mustn't expand its $, nor a shell read its quotes.
+override export VERSION := $(value VERSION)
+override export REASON := $(value REASON)
 
-.PHONY: help setup run up lab down status logs clean test lint format bench-train \
-	env doctor compose-up compose-down compose-logs test-compose
+.PHONY: help setup run up lab down status logs models promote rollback clean test test-browser lint format \
+	bench-train bench-ingest bench-scale bench-dag bench-serve drill env doctor compose-up compose-down compose-logs \
+	compose-models compose-promote compose-rollback test-compose
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, as locked in uv.lock
 
@@ -44,11 +51,20 @@ status: $(STAMP) ## Show what runs, where, and in how much memory
 logs: $(STAMP) ## Show the end of the logs; PROGRAM=mlflow for one, FOLLOW=1 to go on
 	@$(RUN) local logs $(PROGRAM) $(if $(FOLLOW),--follow)
 
+models: $(STAMP) ## Show the versions of the model, and who put them in Production
+	@$(RUN) local penguins models
+
+promote: $(STAMP) ## Put a version in Production: VERSION=2 REASON='why'
+	@$(RUN) local penguins promote --reason="$$REASON" -- "$$VERSION"
+
+rollback: $(STAMP) ## Put the version before in Production again: REASON='why'
+	@$(RUN) local penguins rollback --reason="$$REASON"
+
 clean: $(STAMP) ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)
 
 test: $(STAMP) ## Run all tests
-	@$(UV) run --locked --group lab pytest
+	@$(PYTEST)
 
 lint: $(STAMP) ## Check style and types
 	@$(RUN) ruff check
@@ -61,6 +77,21 @@ format: $(STAMP) ## Format the code
 
 bench-train: $(STAMP) ## Measure the training against the usual way
 	@PYTHONPATH=plugins $(RUN) benchmarks.train
+
+bench-ingest: $(STAMP) ## Measure the ingest against the usual ways, and its memory
+	@PYTHONPATH=plugins $(RUN) benchmarks.ingest
+
+bench-scale: $(STAMP) ## Measure cost against rows and candidates, and plot it
+	@PYTHONPATH=plugins $(RUN) benchmarks.scale
+
+bench-dag: $(STAMP) ## Run the DAG and show where each second goes; ROWS=1000000 for synthetic rows
+	@PYTHONPATH=plugins $(RUN) benchmarks.dag $(if $(ROWS),--rows $(ROWS)) $(if $(CONF),--conf $(CONF))
+
+bench-serve: $(STAMP) ## Measure the service against the usual ways to serve
+	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
+
+drill: $(STAMP) ## Kill what the service depends on, one after the other, and show what clients see
+	@PYTHONPATH=plugins $(RUN) benchmarks.serve_drill
 
 env: ## Write .env with random secrets for the containers; what it has is kept
 	@$(OPS) env
@@ -77,6 +108,18 @@ compose-down: ## Stop the containers; their data stays
 
 compose-logs: ## Show the containers' logs; SERVICE=mlflow for one, FOLLOW=1 to go on
 	@$(COMPOSE) --profile '*' logs --tail 100 $(if $(FOLLOW),--follow) $(SERVICE)
+
+compose-models: ## As models, in the containers
+	@$(IN_AIRFLOW) models
+
+compose-promote: ## As promote, in the containers
+	@$(IN_AIRFLOW) promote --reason="$$REASON" --by="$$(id -un)" -- "$$VERSION"
+
+compose-rollback: ## As rollback, in the containers
+	@$(IN_AIRFLOW) rollback --reason="$$REASON" --by="$$(id -un)"
+
+test-browser: $(STAMP) ## Run the tests that look at pages with chromium and chromedriver
+	@$(PYTEST) -m browser
 
 test-compose: $(STAMP) ## Run the tests that build and start the containers
 	@$(UV) run --locked pytest tests/compose

@@ -2,6 +2,8 @@
 
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, ParamSpec
@@ -10,6 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from local import environment
 from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
@@ -147,6 +150,16 @@ def lab() -> None:
         _out.print("Ctrl-C ends it; the stack runs on until: make down")
         if process.wait() != 0:
             raise jupyter.failure(process)
+
+
+@app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
+@_plain_errors
+def penguins(context: typer.Context) -> None:
+    """Run `python -m penguins …` on the stack: models, promote, rollback."""
+    stack = _running_stack()
+    variables = environment.inherited(stack.config) | environment.airflow(stack.config)
+    done = subprocess.run([sys.executable, "-m", "penguins", *context.args], env=variables)
+    raise typer.Exit(done.returncode)
 
 
 def _start(stack: Stack) -> None:

@@ -9,8 +9,9 @@ import psutil
 LOOPBACK = "127.0.0.1"
 
 # Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections, so
-# that a port chosen here can't be lost to one, nor the one 10000 above it, which SeaweedFS may use too.
-_FREE_RANGE = range(20_000, 22_700)
+# that a port chosen here can't be lost to one, nor the one 10000 above it, which SeaweedFS uses too; and
+# wide, so that two stacks that choose at the same time hardly ever choose the same.
+_FREE_RANGE = range(10_000, 20_000)
 
 
 def is_free(port: int) -> bool:

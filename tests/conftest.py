@@ -1,11 +1,17 @@
 """What every test may use: a real stack on free ports, started when first needed."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from local.settings import Settings
 from local.stack import Stack
+
+
+def pytest_configure() -> None:
+    """Let SIGINT end what tests start, also where a shell runs them in the background and so ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

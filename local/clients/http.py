@@ -33,6 +33,10 @@ class JsonApi:
         """The answer to a POST. Raises StackError."""
         return self._json(self._request("POST", path, json=body))
 
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer to a PATCH. Raises StackError."""
+        return self._json(self._request("PATCH", path, json=body))
+
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             return self._client.request(method, path, headers={"Accept": "application/json"}, **options)

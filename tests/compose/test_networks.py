@@ -86,6 +86,9 @@ def test_containers_have_no_rights_to_spare(compose: ComposeStack) -> None:
             assert host["Memory"] > 0, service
             assert host["RestartPolicy"]["Name"] == "unless-stopped", service
     assert [compose.containers(name)[0]["HostConfig"]["ReadonlyRootfs"] for name in ("api", "mlflow")] == [True, True]
+    # a large table belongs on the volume: /tmp is memory
+    found = compose.execute("api", "python", "-c", "import tempfile; print(tempfile.gettempdir())")
+    assert found == "/var/cache/penguins/tmp\n"
 
 
 def test_the_notebook_has_the_library_and_wants_its_token(compose: ComposeStack) -> None:

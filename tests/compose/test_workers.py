@@ -42,7 +42,7 @@ def test_shards_are_trained_by_both_workers(compose: ComposeStack, celery: Deplo
     assert {shard["hostname"] for shard in shards(celery, run_id)} == set(workers(compose))
     assert len(trained(celery, run_id)) == 24
     for task in celery.airflow.tasks(DAG, run_id):
-        assert any("Done. Returned value was" in line for line in celery.airflow.task_log(DAG, run_id, task)), task
+        assert any("Pushing xcom" in line for line in celery.airflow.task_log(DAG, run_id, task)), task
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(compose: ComposeStack, celery: Deployment) -> None:

@@ -54,7 +54,10 @@ def test_the_dag_explains_itself(deployment: Deployment) -> None:
     assert (dag["is_paused"], dag["catchup"], dag["max_active_runs"]) == (False, False, 1)
     assert dag["timetable_summary"] == "0 0 * * 0"
     assert "load_raw" in dag["doc_md"]
-    assert set(dag["params"]) == {"source", "grid", "cv_folds", "holdout_share", "seed", "shards"}
+    assert set(dag["params"]) == {
+        *("source", "estimator", "grid", "cv_folds", "holdout_share", "seed", "shards", "time_budget"),
+        *("promotion", "approval_hours"),
+    }
     assert all(param["description"] for param in dag["params"].values())
 
 
@@ -180,19 +183,3 @@ def test_a_parameter_of_the_wrong_kind_is_refused_at_the_trigger(
 ) -> None:
     with pytest.raises(StackError, match=f"answered 400: .*{next(iter(params))}"):
         deployment.trigger(**params)
-
-
-@pytest.mark.usefixtures("first_run")
-@pytest.mark.parametrize("down", ["mlflow", "s3"])
-def test_a_service_that_goes_down_in_grid_train_is_waited_for(
-    deployment: Deployment, down: str, request: pytest.FixtureRequest
-) -> None:
-    run = deployment.trigger()
-    deployment.wait_until(lambda: bool(children_of(deployment, run)), "the first candidate")
-    request.addfinalizer(lambda: deployment.start(down))
-    deployment.stop(down)
-    deployment.wait_until(lambda: deployment.task_states(run)["grid_train"] == "up_for_retry", "the retry")
-    deployment.start(down)
-    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the run")
-    assert len(children_of(deployment, run)) == 24
-    assert len([version for version in versions(deployment) if tags(version)["dag_run_id"] == run]) == 1

@@ -12,7 +12,7 @@ from local.settings import REPO, Settings
 from local.stack import Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Every program. A test that stops or kills one leaves it ready again."""
     with Stack(Settings.on_free_ports(tmp_path_factory.mktemp("whole"))).running() as running:

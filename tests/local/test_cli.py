@@ -7,7 +7,7 @@ from local.cli import app
 from local.settings import Settings
 from tests.local.conftest import command
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run", "lab")
+COMMANDS = ("up", "down", "status", "logs", "clean", "run", "lab", "penguins")
 
 
 @pytest.fixture
@@ -58,6 +58,11 @@ def test_logs_of_an_unknown_program(whole):
     result = command(whole.config.settings, "logs", "nonsense")
     assert result.returncode == 1
     assert "there is no program nonsense; there are: postgres" in result.stderr
+
+
+def test_commands_of_the_pipeline_reach_the_stack(whole):
+    result = command(whole.config.settings, "penguins", "promote", "9", "--reason", "it can't be")
+    assert (result.returncode, result.stderr.strip()) == (1, "penguins_rf has no version 9.")
 
 
 def test_clean_asks_first_and_deletes_only_after_yes(unused):

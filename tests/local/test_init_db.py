@@ -111,3 +111,31 @@ def test_a_missing_password_stops_it(stack, variable):
     with pytest.raises(subprocess.CalledProcessError) as failure:
         apply(stack, **{variable: ""})
     assert variable in failure.value.stderr.decode()
+
+
+def test_an_older_audit_trail_is_brought_up_to_date_and_stays_append_only(stack):
+    server = {"host": "127.0.0.1", "port": stack.config.settings.postgres_port, "user": "postgres"}
+    server |= {"password": stack.config.credentials.postgres_password}
+    entry = "(model, who, action, to_version, reason, numbers{}) VALUES ('m', 'ada', %s, '1', 'why', '{{}}'{})"
+    with psycopg.connect(**server, dbname="postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE older")
+    with psycopg.connect(**server, dbname="older", autocommit=True) as connection:
+        connection.execute((REPO / "init-db" / "04-audit.sql").read_text())
+        connection.execute(
+            """ALTER TABLE audit.promotions DROP COLUMN version_created_at, DROP CONSTRAINT promotions_action_check,
+               ADD CONSTRAINT promotions_action_check CHECK (action IN ('promote', 'refuse', 'rollback', 'found'))"""
+        )
+        connection.execute("INSERT INTO audit.promotions " + entry.format("", ""), ["promote"])
+        for _ in range(2):
+            connection.execute((REPO / "init-db" / "04-audit.sql").read_text())
+        connection.execute("SET ROLE penguins")
+        new = "INSERT INTO audit.promotions " + entry.format(", version_created_at", ", now()")
+        connection.execute(new, ["overtaken"])
+        kept = connection.execute("SELECT action, version_created_at IS NULL FROM audit.promotions ORDER BY id")
+        assert kept.fetchall() == [("promote", True), ("overtaken", False)]
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(new, ["forget"])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("UPDATE audit.promotions SET version_created_at = NULL")
+    with psycopg.connect(**server, dbname="postgres", autocommit=True) as connection:
+        connection.execute("DROP DATABASE older")

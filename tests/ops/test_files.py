@@ -49,5 +49,5 @@ def test_the_example_names_every_variable_of_the_compose_file() -> None:
     text = (REPO / "docker-compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+):\?run make env\}", text)) <= set(dotenv.parse(EXAMPLE.read_text()))
     uncommented = re.sub(r"^#(?=\w+=)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
-    optional = set(re.findall(r"\$\{(\w+):-", text)) - {"PENGUINS_GIT_COMMIT"}
+    optional = set(re.findall(r"\$\{(\w+):?-", text)) - {"PENGUINS_GIT_COMMIT"}
     assert optional <= set(dotenv.parse(uncommented))

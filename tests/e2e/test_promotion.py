@@ -1,0 +1,95 @@
+"""A person decides in Airflow's UI; the way from a task to MLflow."""
+
+from itertools import count
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.e2e.deployment import DAG, Deployment
+from tests.e2e.test_main_job import MODEL, aliases
+
+pytestmark = pytest.mark.usefixtures("first_run")
+
+
+def task(run: str, name: str, index: int = -1) -> str:
+    return f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/{name}" + (f"/{index}" if index >= 0 else "")
+
+
+def links(deployment: Deployment, run: str, name: str, **index: int) -> dict[str, str]:
+    return dict(deployment.airflow_api.get(f"{task(run, name)}/links", **index)["extra_links"])
+
+
+def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
+    """A run whose promotion waits for a person, and what the person is asked.
+
+    Looked at some times, as a person needs some seconds: the scheduler may take a task that is answered before it has
+    seen it pause for one that got lost.
+    """
+    run, looks = deployment.trigger(promotion="manual", **params), count()
+
+    def waits() -> bool:
+        return deployment.task_states(run)["register_best"] == "awaiting_input" and next(looks) > 25
+
+    deployment.wait_until(waits, "the question")
+    return run, deployment.airflow_api.get(f"{task(run, 'register_best')}/-1/hitlDetails")
+
+
+def answer(deployment: Deployment, run: str, given: dict[str, Any]) -> None:
+    """Answer once, and wait for the end of the run: an answer that is lost shows as being asked again."""
+    address = f"{task(run, 'register_best')}/-1/hitlDetails"
+    deployment.airflow_api.patch(address, given)
+
+    def done() -> bool:
+        waits = deployment.task_states(run)["register_best"] == "awaiting_input"
+        assert not waits or deployment.airflow_api.get(address)["response_received"], "asked again"
+        return deployment.airflow.run_state(DAG, run) == "success"
+
+    deployment.wait_until(done, "the run to end with the answer")
+
+
+def decisions(deployment: Deployment, run: str) -> list[tuple[Any, ...]]:
+    return deployment.query(f"SELECT who, action, reason FROM audit.promotions WHERE dag_run_id = '{run}' ORDER BY id")  # noqa: S608
+
+
+def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
+    champion = aliases(deployment)["production"]
+    run, question = asked(deployment)
+    made = deployment.mlflow.version_of(MODEL, run)
+    assert made is not None
+    assert question["subject"].startswith(
+        f"Put {MODEL} version {made.number} in Production, in place of version {champion}"
+    )
+    assert "The gate says: **keep the champion**: not better than" in question["body"]
+    assert "| recall Chinstrap " in question["body"]
+    assert f"/penguins/confusion/{champion})" in question["body"]
+    assert aliases(deployment)["production"] == champion
+    answer(deployment, run, {"chosen_options": ["Promote"], "params_input": {"comment": "trained on what we have now"}})
+    assert aliases(deployment)["production"] == made.number
+    ((who, action, reason),) = decisions(deployment, run)
+    assert (who, action) == ("admin", "promote")
+    assert reason.startswith("trained on what we have now (the gate: not better than version")
+    deployment.wait_until(lambda: deployment.service.version() == made.number, "the service to follow")
+    lineage = deployment.service.status()["model"]
+    assert (lineage["run_id"], lineage["lineage"]["dag_run_id"]) == (made.run_id, run)
+    assert {"data_digest", "git_commit"} <= set(lineage["lineage"])
+
+
+def test_nobodys_answer_keeps_the_champion(deployment: Deployment) -> None:
+    champion = aliases(deployment)["production"]
+    run = deployment.trigger(promotion="manual", approval_hours=0.001)
+    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the end of the question")
+    assert aliases(deployment)["production"] == champion
+    ((who, action, reason),) = decisions(deployment, run)
+    assert (who, action) == ("nobody", "refuse")
+    assert reason.startswith("nobody answered in time")
+
+
+def test_tasks_lead_to_what_they_left_in_mlflow(deployment: Deployment, first_run: str) -> None:
+    made = deployment.mlflow.version_of(MODEL, first_run)
+    assert made is not None
+    candidates = links(deployment, first_run, "grid_train", map_index=0)["Candidates in MLflow"]
+    assert "/#/experiments/" in candidates
+    found = links(deployment, first_run, "register_best")
+    assert found["Candidates in MLflow"] == candidates
+    assert found["Version in MLflow"].endswith(f"/#/models/{MODEL}/versions/{made.number}")
