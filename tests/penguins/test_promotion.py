@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def stages() -> list[str]:
 
 def offered(connection: Connection[Any]) -> str | None:
     return overview(connection, may_change=True).back_to
+
+
+@contextmanager
+def cut_at(where: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever works in the block loses the registry at this call."""
+    names = {"experiment": settings().experiment, "model_name": settings().model_name}
+    with Cutting(stack.urls["mlflow"], where) as line, monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pointed_at(line.stack(stack), patch, **names), pytest.raises(MlflowException, match=where):
+            yield
 
 
 def decisions(connection: Connection[Any]) -> list[tuple[str, str | None, str]]:
@@ -220,29 +231,31 @@ def test_a_loser_is_no_challenger_once_another_is_promoted(
     assert decisions(connection)[1] == ("refuse", "1", "2")
 
 
-@pytest.mark.parametrize("where", ["alias", "transition-stage"])
+@pytest.mark.parametrize(
+    ("where", "standing", "back_to"),
+    [("registered-models/alias", "1", None), ("transition-stage", "2", "1")],
+    ids=["before the alias", "between alias and stage"],
+)
 def test_the_next_call_heals_what_an_outage_interrupted(
     connection: Connection[Any],
     versions: list[ModelVersion],
     where: str,
+    standing: str,
+    back_to: str | None,
     stack: Stack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     promotion.promote(connection, versions[0], "the first", by="ada")
-    names = {"experiment": settings().experiment, "model_name": settings().model_name}
-    with Cutting(stack.urls["mlflow"], f"registered-models/{where}" if where == "alias" else where) as line:
-        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        with pointed_at(line.stack(stack), monkeypatch, **names), pytest.raises(MlflowException, match=where):
-            promotion.promote(connection, versions[1], "next", by="ada")
-    with pointed_at(stack, monkeypatch, **names):
-        assert production() == ("1" if where == "alias" else "2")
-        assert offered(connection) == (None if where == "alias" else "1")
-        assert stages()[:2] == ["Production", "None"]
-        promotion.promote(connection, versions[1], "once more", by="ada")
-        assert (production(), stages()[:2]) == ("2", ["Archived", "Production"])
-        assert promotion.rollback(connection, "back", by="ada").version == "1"
-        with pytest.raises(UserError, match="Nothing to go back to"):
-            promotion.rollback(connection, "back", by="ada")
+    with cut_at(where, stack, monkeypatch):
+        promotion.promote(connection, versions[1], "next", by="ada")
+    assert production() == standing
+    assert offered(connection) == back_to
+    assert stages()[:2] == ["Production", "None"]
+    promotion.promote(connection, versions[1], "once more", by="ada")
+    assert (production(), stages()[:2]) == ("2", ["Archived", "Production"])
+    assert promotion.rollback(connection, "back", by="ada").version == "1"
+    with pytest.raises(UserError, match="Nothing to go back to"):
+        promotion.rollback(connection, "back", by="ada")
 
 
 @pytest.mark.parametrize(
@@ -263,15 +276,11 @@ def test_whoever_decides_next_brings_the_stage_along(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     promotion.promote(connection, versions[0], "the first", by="ada")
-    names = {"experiment": settings().experiment, "model_name": settings().model_name}
-    with Cutting(stack.urls["mlflow"], "transition-stage") as line:
-        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        with pointed_at(line.stack(stack), monkeypatch, **names), pytest.raises(MlflowException):
-            promotion.promote(connection, versions[1], "next", by="ada")
-    with pointed_at(stack, monkeypatch, **names):
-        decide(connection, versions[2])
-        assert stages() == stages_after.split()
-        assert registry.version("2").tags["verdict"] == "promoted"
+    with cut_at("transition-stage", stack, monkeypatch):
+        promotion.promote(connection, versions[1], "next", by="ada")
+    decide(connection, versions[2])
+    assert stages() == stages_after.split()
+    assert registry.version("2").tags["verdict"] == "promoted"
 
 
 def test_promoting_the_champion_again_keeps_its_challenger(
