@@ -116,9 +116,10 @@ def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
     if not settings.state_dir.exists():
         _out.print("There is nothing to delete.")
         return
+    stack = Stack(settings)
     if not yes and not typer.confirm(f"Delete {settings.state_dir} with all databases, models and passwords?"):
         raise typer.Exit(1)
-    Stack(settings).down()
+    stack.down()
     shutil.rmtree(settings.state_dir)
     _out.print(f"Deleted {settings.state_dir}.")
 

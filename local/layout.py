@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from local.errors import StackError
+
 
 class Layout:
     """Paths in one state directory."""
@@ -42,8 +44,14 @@ class Layout:
         return self.state / f"{program}.done"
 
     def create(self) -> None:
-        """Create what is missing; nobody but the owner can enter the state directory."""
+        """Create what is missing; nobody but the owner can enter the state directory.
+
+        Raises StackError for a directory of somebody else's: `clean` would delete it.
+        """
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.lock.exists() and any(self.state.iterdir()):
+            raise StackError(f"{self.state} has other files in it; choose another directory with PENGUINS_STATE_DIR")
+        self.lock.touch()
         self.state.chmod(0o700)
         for directory in (self.logs, self.s3, self.s3_master, self.airflow, self.serving_cache, self.jupyter):
             directory.mkdir(exist_ok=True)

@@ -60,7 +60,10 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
     for entry in audit.trail(connection, TRAIL):
         when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", plain(entry.who), plain(entry.reason)
         trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
-    out.print(versions, "", trail, sep="\n")
+    none = f"{settings().model_name} has no version yet: a run of the DAG registers one."
+    out.print(versions if versions.row_count else none)
+    if trail.row_count:
+        out.print("", trail, sep="\n")
 
 
 def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:

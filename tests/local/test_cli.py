@@ -71,3 +71,13 @@ def test_clean_asks_first_and_deletes_only_after_yes(unused):
     assert unused.state_dir.exists()
     assert command(unused, "clean", "--yes").returncode == 0
     assert not unused.state_dir.exists()
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("clean", "--yes")])
+def test_a_directory_with_other_files_is_left_alone(unused, arguments):
+    unused.state_dir.mkdir()
+    (unused.state_dir / "thesis.tex").touch()
+    refused = command(unused, *arguments)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "has other files in it; choose another directory with PENGUINS_STATE_DIR" in " ".join(refused.stderr.split())
+    assert [path.name for path in unused.state_dir.iterdir()] == ["thesis.tex"]

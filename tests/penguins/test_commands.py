@@ -51,6 +51,8 @@ def make(stack: Stack, mlflow: None) -> Command:
 
 
 def test_promote_look_and_roll_back(command: Command, tmp_path: Path) -> None:
+    none = f"{settings().model_name} has no version yet: a run of the DAG registers one.\n"
+    assert command("models").stdout == none
     for _ in range(2):
         made_up_version(tmp_path)
     for number in ("1", "2"):
