@@ -64,7 +64,22 @@ def test_the_page_names_the_champion(deployment: Deployment, page: dict[str, htt
     assert {name: each["may_change"] for name, each in shown.items()} == {"viewer": False, "user": True, "admin": True}
 
 
-def test_the_commands(compose: ComposeStack, deployment: Deployment) -> None:
+@pytest.fixture(scope="module")
+def challenger(deployment: Deployment) -> str:
+    """A version as good as the one in Production, which stays."""
+    champion = aliases(deployment)["production"]
+    version = deployment.mlflow.version_of(MODEL, deployment.run()[0])
+    assert version is not None
+    assert aliases(deployment)["production"] == champion  # a tie
+    return version.number
+
+
+def decisions(deployment: Deployment) -> list[tuple[Any, ...]]:
+    """The last first."""
+    return deployment.query("SELECT who, action, reason FROM audit.promotions ORDER BY id DESC")
+
+
+def test_the_commands(compose: ComposeStack, deployment: Deployment, challenger: str) -> None:
     """`make compose-…`, which find the stack by Compose's own variables."""
 
     def make(target: str, **variables: str) -> str:
@@ -72,19 +87,27 @@ def test_the_commands(compose: ComposeStack, deployment: Deployment) -> None:
         return run("env", *(f"{name}={value}" for name, value in known.items()), "make", target)
 
     who, champion = run("id", "-un").strip(), aliases(deployment)["production"]
-    other, _ = deployment.run()
-    version = deployment.mlflow.version_of(MODEL, other)
-    assert version is not None
-    assert aliases(deployment)["production"] == champion  # a tie
-    promoted = make("compose-promote", VERSION=version.number, REASON=REASON)
-    assert promoted == f"Version {version.number} is in Production.\n"
-    assert aliases(deployment)["production"] == version.number
+    promoted = make("compose-promote", VERSION=challenger, REASON=REASON)
+    assert promoted == f"Version {challenger} is in Production.\n"
+    assert aliases(deployment)["production"] == challenger
     assert make("compose-rollback", REASON=REASON) == f"Version {champion} is in Production again.\n"
     assert aliases(deployment)["production"] == champion
-    assert deployment.query("SELECT who, action, reason FROM audit.promotions ORDER BY id DESC LIMIT 2") == [
-        (who, "rollback", f"rolled back from version {version.number}: {REASON}"),
+    assert decisions(deployment)[:2] == [
+        (who, "rollback", f"rolled back from version {challenger}: {REASON}"),
         (who, "promote", REASON),
     ]
     shown = [line.rstrip() for line in make("compose-models").splitlines()]
     assert any(line.split()[:2] == [champion, "Production"] for line in shown)
     assert any(who in line and line.endswith(f" {REASON}") for line in shown)
+
+
+@pytest.mark.parametrize(("by", "who"), [([], "uid 54321"), (["--by", "ada"], "ada")])
+def test_who_has_no_name_decides_all_the_same(
+    compose: ComposeStack, deployment: Deployment, challenger: str, by: list[str], who: str
+) -> None:
+    """As in a cluster that runs containers under numbers of its own."""
+    nameless = ("exec", "--no-TTY", "--user", "54321", "airflow-scheduler", "python", "-m", "penguins")
+    compose.compose(*nameless, "promote", challenger, "--reason", "x", *by)
+    assert decisions(deployment)[0] == (who, "promote", "x")
+    compose.compose(*nameless, "rollback", "--reason", "y", *by)
+    assert decisions(deployment)[0] == (who, "rollback", f"rolled back from version {challenger}: y")

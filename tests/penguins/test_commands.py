@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,20 +16,16 @@ from penguins.tracking import client
 from tests.penguins.conftest import made_up_version
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-# As who has no name.
-NAMELESS = "import os, runpy; os.setresuid(54321, -1, -1); runpy.run_module('penguins', run_name='__main__')"
 
 
 @pytest.fixture
 def command(stack: Stack, mlflow: None) -> Command:
     del mlflow
 
-    def run(
-        *arguments: str, program: Sequence[str] = ("-m", "penguins"), **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         own = {"PENGUINS_MODEL_NAME": settings().model_name, "COLUMNS": "200"}
         return subprocess.run(
-            [sys.executable, *program, *arguments],
+            [sys.executable, "-m", "penguins", *arguments],
             env=environment.inherited(stack.config) | environment.airflow(stack.config) | own | variables,
             capture_output=True,
             text=True,
@@ -127,13 +123,3 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert done.returncode == status
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only a superuser can become somebody else")
-@pytest.mark.parametrize(("by", "who"), [([], "uid 54321"), (["--by", "ada"], "ada")])
-def test_who_has_no_name_decides_all_the_same(command: Command, tmp_path: Path, by: list[str], who: str) -> None:
-    made_up_version(tmp_path)
-    names = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "")
-    done = command("promote", "1", "--reason", "x", *by, program=("-c", NAMELESS), **names)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f" {who} " in command("models").stdout
