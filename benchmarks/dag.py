@@ -14,8 +14,6 @@ import argparse
 import json
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from local.clients.service import Service
 from local.pipeline import DAG
 from local.settings import REPO, Settings
 from local.stack import Stack
+from local.waiting import until
 from penguins.dataset import read_processed, split
 from penguins.estimators import FOREST
 from penguins.grid import candidates
@@ -42,15 +41,6 @@ PATIENCE = 4 * 3600.0  # seconds
 TASKS = ("load_raw", "preprocess", "grid_train", "register_best")
 
 console = Console(highlight=False)
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Ask until it is so. Raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
-        time.sleep(0.1)
 
 
 def moment(text: str) -> datetime:

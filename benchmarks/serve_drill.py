@@ -9,7 +9,6 @@ if a client got no answer while the service itself was up.
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
@@ -21,6 +20,7 @@ from rich.table import Column, Table
 from benchmarks.serve_load import Clients, Seen
 from benchmarks.serve_stack import PENGUIN, promote, trained_stack
 from local.stack import Stack
+from local.waiting import until
 from penguins import registry
 from penguins.tracking import client
 
@@ -106,15 +106,6 @@ class Drill:
         self.table.add_row(what, str(len(seen.milliseconds)), failed, *numbers, versions, says)
         self.failures += 0 if may_fail else seen.failures.total()
         console.print(f"{what}: {len(seen.milliseconds)} answers, {failed} failed; {says[:160]}", soft_wrap=True)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, and raise TimeoutError when it takes too long."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE_SECONDS} s in vain for {what}")
-        time.sleep(0.05)
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow.entities.model_registry import ModelVersion
 
-from benchmarks.serve_drill import until
 from benchmarks.serve_peers import Penguin, Server
 from benchmarks.serve_stack import promote
 from benchmarks.serve_wrk import Load, load
 from local.ports import free_ports
+from local.waiting import until
 
 BATCH, ROUNDS = 10_000, 15
 TABLE_ROWS = 1_000_000

@@ -17,8 +17,8 @@ import mlflow
 import onnx
 import psutil
 
-from benchmarks.serve_drill import until
 from local.ports import free_ports
+from local.waiting import until
 
 REPO = Path(__file__).resolve().parent.parent
 OURS, CONSTANT, PLAIN = "ours", "constant endpoint", "FastAPI + sklearn"

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from local.clients.service import Service
 from local.errors import StackError
 from local.progress import Progress
 from local.report import changes, leaderboard
+from local.waiting import until
 
 DAG = "penguins_training"
 EXPERIMENT = "penguins_experiment"
@@ -81,10 +81,10 @@ class Pipeline:
         return StackError("\n".join([f"{failed.name} failed. The end of its log:", *log[-_LOG_LINES:]]))
 
     def _predict(self, production: Version, url: str) -> None:
-        _until(
+        until(
             lambda: self._service.version() == production.number,
+            f"the service to use version {production.number}; see {url}/model",
             _SWAP_PATIENCE,
-            f"the service doesn't use version {production.number}; see {url}/model",
         )
         body = json.dumps(PENGUIN)
         self._console.print(f"\ncurl {url}/predict -H 'Content-Type: application/json' -d '{body}'", soft_wrap=True)
@@ -101,11 +101,3 @@ def _summary(tasks: list[Task]) -> str:
         if state in states:
             return state
     return f"{sum(task.state == 'success' for task in tasks)} of {len(tasks)}"
-
-
-def _until(condition: Callable[[], bool], patience: float, otherwise: str) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise StackError(f"{otherwise} after {patience:.0f} s")
-        time.sleep(_POLL)

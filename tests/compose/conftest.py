@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.pipeline import DAG
+from local.waiting import until
 from tests.compose.stack import ComposeStack, running
 from tests.e2e.conftest import first_run as first_run
 from tests.e2e.deployment import Deployment
@@ -19,5 +20,5 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
 def deployment(compose: ComposeStack) -> Deployment:
     """The stack in containers as the end-to-end checks see it, with the DAG in it."""
     started = compose.deployment()
-    started.wait_until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
+    until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
     return started

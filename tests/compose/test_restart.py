@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from local.pipeline import DAG, MODEL, PENGUIN
+from local.waiting import until
 from tests.compose.stack import PROJECT, ComposeStack, run
 from tests.e2e.deployment import Deployment
 
@@ -30,7 +31,7 @@ def everything(deployment: Deployment) -> dict[str, Any]:
 
 
 def wait_until_well(compose: ComposeStack) -> None:
-    Deployment.wait_until(lambda: not compose.unwell(), "every container to be healthy")
+    until(lambda: not compose.unwell(), "every container to be healthy")
 
 
 @pytest.mark.usefixtures("first_run")
@@ -49,7 +50,7 @@ def test_what_crashes_comes_back(compose: ComposeStack, deployment: Deployment) 
         container = compose.containers(service)[0]["Id"]
         run("docker", "exec", "--detach", container, *command)
     for service, count in restarts.items():
-        Deployment.wait_until(
+        until(
             lambda service=service, count=count: compose.containers(service)[0]["RestartCount"] > count,
             f"{service} to be started again",
         )

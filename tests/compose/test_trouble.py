@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local.waiting import until
 from ops import dotenv, env
 from ops.doctor import examine
 from tests.compose.stack import PROJECT, ComposeStack, run
@@ -94,7 +95,7 @@ def test_mlflow_that_is_down(
     request.addfinalizer(lambda: deployment.start("mlflow"))
     before = len(compose.log("api"))
     deployment.stop("mlflow")
-    deployment.wait_until(lambda: len(compose.log("api")) > before, "the service to notice")
+    until(lambda: len(compose.log("api")) > before, "the service to notice")
     (line,) = compose.log("api")[before:]
     assert "registry.unavailable" in line
     assert "mlflow is exited" in diagnosis(compose.env_file, monkeypatch)

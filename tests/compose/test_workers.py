@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from local.pipeline import DAG, MODEL
+from local.waiting import until
 from tests.compose.stack import ComposeStack, run
 from tests.e2e.deployment import Deployment
 from tests.e2e.test_main_job import children_of
@@ -18,7 +19,7 @@ def celery(compose: ComposeStack) -> Deployment:
     """The stack with two workers, from now on: by its name this module is the last one."""
     compose.up(workers=2)
     deployment = compose.deployment()
-    deployment.wait_until(lambda: deployment.airflow.has_dag(DAG), "the DAG to be parsed")
+    until(lambda: deployment.airflow.has_dag(DAG), "the DAG to be parsed")
     return deployment
 
 
@@ -47,7 +48,7 @@ def test_shards_are_trained_by_both_workers(compose: ComposeStack, celery: Deplo
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(compose: ComposeStack, celery: Deployment) -> None:
     run_id = celery.trigger(shards=SHARDS)
-    celery.wait_until(
+    until(
         lambda: (
             any(shard["state"] == "running" for shard in shards(celery, run_id)) and bool(children_of(celery, run_id))
         ),
@@ -55,7 +56,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(compose: ComposeStack, c
     )
     hostname = next(shard["hostname"] for shard in shards(celery, run_id) if shard["state"] == "running")
     run("docker", "kill", workers(compose)[hostname])
-    celery.wait_until(lambda: celery.airflow.run_state(DAG, run_id) in ("success", "failed"), "the run to end", 600)
+    until(lambda: celery.airflow.run_state(DAG, run_id) in ("success", "failed"), "the run to end", 600)
     assert celery.airflow.run_state(DAG, run_id) == "success"
     assert any(shard["try_number"] > 1 for shard in shards(celery, run_id))
     candidates = trained(celery, run_id)

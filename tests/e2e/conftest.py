@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.pipeline import DAG
+from local.waiting import until
 from tests.e2e.deployment import Deployment, embedded
 
 
@@ -10,7 +11,7 @@ from tests.e2e.deployment import Deployment, embedded
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The stack under test, with the DAG in it."""
     with embedded(tmp_path_factory.mktemp("e2e")) as started:
-        started.wait_until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
+        until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
         yield started
 
 

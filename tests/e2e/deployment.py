@@ -1,6 +1,5 @@
 """A running stack as the end-to-end checks see it, however it is run."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from local.clients.service import Service
 from local.environment import BUCKET
 from local.settings import Settings
 from local.stack import Stack
+from local.waiting import until
 
 DAG = "penguins_training"
-PATIENCE = 300.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Deployment:
     def run(self, **params: Any) -> tuple[str, dict[str, str]]:
         """Trigger the DAG, wait for its end, and return the run's id and the state of every task."""
         run = self.trigger(**params)
-        self.wait_until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end")
+        until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end")
         return run, self.task_states(run)
 
     def trigger(self, **params: Any) -> str:
@@ -65,15 +64,6 @@ class Deployment:
         """What a task of a run has logged in its last try."""
         task = next(task for task in self.airflow.tasks(DAG, run) if task.name == name)
         return "\n".join(self.airflow.task_log(DAG, run, task))
-
-    @staticmethod
-    def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-        """Ask until it is so. Raises TimeoutError."""
-        deadline = time.monotonic() + patience
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {patience:.0f} s for {what}")
-            time.sleep(0.2)
 
 
 @contextmanager

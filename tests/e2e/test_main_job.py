@@ -6,6 +6,7 @@ import pytest
 
 from local.errors import StackError
 from local.pipeline import DAG, EXPERIMENT, MODEL, PENGUIN
+from local.waiting import until
 from tests.e2e.deployment import Deployment
 
 HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
@@ -95,7 +96,7 @@ def test_the_best_is_in_production_and_answers(deployment: Deployment, first_run
     (version,) = [version for version in versions(deployment) if tags(version)["dag_run_id"] == first_run]
     assert version["current_stage"] == "Production"
     assert aliases(deployment)["production"] == version["version"]
-    deployment.wait_until(lambda: deployment.service.version() == version["version"], "the service to follow")
+    until(lambda: deployment.service.version() == version["version"], "the service to follow")
     answer = deployment.service.predict(PENGUIN)
     assert answer["prediction"] in ([0], [1], [2])
     assert answer["species"] == [["Adelie", "Chinstrap", "Gentoo"][answer["prediction"][0]]]
@@ -123,7 +124,7 @@ def test_another_version_is_served_without_a_restart(deployment: Deployment) -> 
     identity = deployment.identity()
     for version in (newest, oldest, newest):
         point_production_at(deployment, version)
-        deployment.wait_until(lambda version=version: deployment.service.version() == version, "the swap", 30)
+        until(lambda version=version: deployment.service.version() == version, "the swap", 30)
         assert deployment.service.predict(PENGUIN)["model_version"] == version
     assert deployment.identity() == identity
     point_production_at(deployment, oldest)
@@ -138,7 +139,7 @@ def test_clearing_a_run_makes_nothing_twice(deployment: Deployment, first_run: s
     before = everything()
     body = {"dag_run_id": first_run, "dry_run": False, "only_failed": False, "reset_dag_runs": True}
     deployment.airflow_api.post(f"/api/v2/dags/{DAG}/clearTaskInstances", body)
-    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run")
+    until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run")
     assert all(task.attempt == 2 for task in deployment.airflow.tasks(DAG, first_run))
     assert everything() == before
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.waiting import until
 from tests.e2e.deployment import DAG, Deployment
 from tests.e2e.test_main_job import children_of, tags, versions
 
@@ -12,11 +13,11 @@ def test_a_service_that_goes_down_in_grid_train_is_waited_for(
     deployment: Deployment, down: str, request: pytest.FixtureRequest
 ) -> None:
     run = deployment.trigger()
-    deployment.wait_until(lambda: bool(children_of(deployment, run)), "the first candidate")
+    until(lambda: bool(children_of(deployment, run)), "the first candidate")
     request.addfinalizer(lambda: deployment.start(down))
     deployment.stop(down)
-    deployment.wait_until(lambda: deployment.task_states(run)["grid_train"] == "up_for_retry", "the retry")
+    until(lambda: deployment.task_states(run)["grid_train"] == "up_for_retry", "the retry")
     deployment.start(down)
-    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the run")
+    until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the run")
     assert len(children_of(deployment, run)) == 24
     assert len([version for version in versions(deployment) if tags(version)["dag_run_id"] == run]) == 1

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from local.waiting import until
 from tests.e2e.deployment import DAG, Deployment
 from tests.e2e.test_main_job import MODEL, aliases
 
@@ -31,7 +32,7 @@ def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
     def waits() -> bool:
         return deployment.task_states(run)["register_best"] == "awaiting_input" and next(looks) > 25
 
-    deployment.wait_until(waits, "the question")
+    until(waits, "the question")
     return run, deployment.airflow_api.get(f"{task(run, 'register_best')}/-1/hitlDetails")
 
 
@@ -45,7 +46,7 @@ def answer(deployment: Deployment, run: str, given: dict[str, Any]) -> None:
         assert not waits or deployment.airflow_api.get(address)["response_received"], "asked again"
         return deployment.airflow.run_state(DAG, run) == "success"
 
-    deployment.wait_until(done, "the run to end with the answer")
+    until(done, "the run to end with the answer")
 
 
 def decisions(deployment: Deployment, run: str) -> list[tuple[Any, ...]]:
@@ -69,7 +70,7 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
     ((who, action, reason),) = decisions(deployment, run)
     assert (who, action) == ("admin", "promote")
     assert reason.startswith("trained on what we have now (the gate: not better than version")
-    deployment.wait_until(lambda: deployment.service.version() == made.number, "the service to follow")
+    until(lambda: deployment.service.version() == made.number, "the service to follow")
     lineage = deployment.service.status()["model"]
     assert (lineage["run_id"], lineage["lineage"]["dag_run_id"]) == (made.run_id, run)
     assert {"data_digest", "git_commit"} <= set(lineage["lineage"])
@@ -78,7 +79,7 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
 def test_nobodys_answer_keeps_the_champion(deployment: Deployment) -> None:
     champion = aliases(deployment)["production"]
     run = deployment.trigger(promotion="manual", approval_hours=0.001)
-    deployment.wait_until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the end of the question")
+    until(lambda: deployment.airflow.run_state(DAG, run) == "success", "the end of the question")
     assert aliases(deployment)["production"] == champion
     ((who, action, reason),) = decisions(deployment, run)
     assert (who, action) == ("nobody", "refuse")

@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,13 +24,3 @@ def command(settings: Settings, *arguments: str, **variables: str) -> subprocess
     environment = os.environ | ports | {"PENGUINS_STATE_DIR": str(settings.state_dir), "COLUMNS": "200"} | variables
     arguments = (sys.executable, "-m", "local", *arguments)
     return subprocess.run(arguments, env=environment, cwd=REPO, capture_output=True, text=True, timeout=300)
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Whether the condition becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

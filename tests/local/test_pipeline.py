@@ -10,7 +10,8 @@ from local.clients.mlflow import Mlflow
 from local.clients.service import Service
 from local.errors import StackError
 from local.pipeline import DAG, EXPERIMENT, MODEL
-from tests.local.conftest import command, eventually
+from local.waiting import until
+from tests.local.conftest import command
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_the_log_of_a_failed_task_says_why(whole, airflow):
     api.headers["Authorization"] = f"Bearer {api.post('/auth/token', json=login).json()['access_token']}"
     body = {"logical_date": None, "conf": {"source": "/nowhere/penguins.csv"}}
     run = api.post(f"/api/v2/dags/{DAG}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
-    assert eventually(lambda: airflow.run_state(DAG, run) == "failed")
+    until(lambda: airflow.run_state(DAG, run) == "failed", "the run to fail")
     first = airflow.tasks(DAG, run)[0]
     assert (first.name, first.state) == ("load_raw", "failed")
     assert "/nowhere/penguins.csv" in "\n".join(airflow.task_log(DAG, run, first))

@@ -8,7 +8,7 @@ import pytest
 from local.errors import StackError
 from local.settings import Settings
 from local.stack import Stack
-from tests.local.conftest import eventually
+from local.waiting import until
 
 
 def processes(stack: Stack) -> list[psutil.Process]:
@@ -62,7 +62,7 @@ def test_no_password_is_on_a_command_line(whole):
 def test_a_killed_program_comes_back(whole):
     killed = whole.states()["api"].pid
     os.kill(killed, signal.SIGKILL)
-    assert eventually(lambda: whole.states()["api"].pid not in (0, killed))
+    until(lambda: whole.states()["api"].pid not in (0, killed), "another process")
     whole.start("api")
     assert httpx.get(f"{whole.urls['api']}/health/live").is_success
 

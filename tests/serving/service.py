@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -13,21 +11,12 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from local.ports import free_ports
+from local.waiting import until
 
 PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
 PATIENCE_SECONDS = 60
 
 Result = TypeVar("Result")
-
-
-def until(condition: Callable[[], Result | None], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
-    """Wait until the condition is true, and return what it says."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
 def with_largest_file(size: int) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from local.waiting import until
 from tests.serving.publisher import Publisher, forest
-from tests.serving.service import PENGUIN, Service, until
+from tests.serving.service import PENGUIN, Service
 
 Start = Callable[..., Service]
 

@@ -13,9 +13,10 @@ from threading import Event, Thread
 import httpx
 import pytest
 
+from local.waiting import until
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, forest
-from tests.serving.service import Service, until, with_largest_file
+from tests.serving.service import Service, with_largest_file
 
 Start = Callable[..., Service]
 Answer = Callable[[BaseHTTPRequestHandler, httpx.Response], None]

@@ -10,9 +10,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from local.waiting import until
 from serving.contract import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, contract, forest
-from tests.serving.service import PENGUIN, Service, until
+from tests.serving.service import PENGUIN, Service
 from tests.serving.test_watcher import edit_contract
 
 Start = Callable[..., Service]

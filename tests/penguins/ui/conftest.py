@@ -1,10 +1,6 @@
 """A real Airflow API server behind a path prefix, with two users, and two versions to promote."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import httpx
@@ -12,10 +8,9 @@ import pytest
 
 from local import environment
 from local.ports import free_ports
-from local.settings import REPO
 from local.stack import Stack
+from tests.server import running
 from tests.serving.publisher import Publisher, forest
-from tests.serving.service import until
 
 MODEL = "shown_on_the_page"
 PASSWORDS = {"ada": "may change", "vera": "may look"}
@@ -37,22 +32,9 @@ def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "PENGUINS_MODEL_NAME": MODEL,
     }
     variables = environment.inherited(stack.config) | environment.airflow(stack.config) | options
-    command = [sys.executable, "-m", "airflow", "api-server"]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, env=variables, cwd=REPO, stdout=log, stderr=log, start_new_session=True)
-    try:
-        until(lambda: answers(f"{url}/api/v2/version"), "Airflow's API server", seconds=120)
+    health = f"{url}/api/v2/version"
+    with running("airflow", "api-server", variables=variables, log=folder / "log", health=health):
         yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="package")

@@ -16,9 +16,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from local.stack import Stack
+from local.waiting import until
 from penguins.locks import alone
 from tests.penguins.ui.conftest import MODEL, PASSWORDS
-from tests.serving.service import Service, until
+from tests.serving.service import Service
 
 pytestmark = pytest.mark.browser
 

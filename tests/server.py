@@ -1,0 +1,35 @@
+"""A server that isn't one of the stack's programs."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from local.settings import REPO
+from local.waiting import until
+
+
+@contextmanager
+def running(module: str, *arguments: str, variables: dict[str, str], log: Path, health: str) -> Iterator[None]:
+    """`python -m module …`, from its first good answer at the address `health` until the end of the block."""
+    command = (sys.executable, "-m", module, *arguments)
+    with log.open("w") as file:
+        server = subprocess.Popen(command, env=variables, cwd=REPO, stdout=file, stderr=file, start_new_session=True)
+    try:
+        until(lambda: _answers(health), f"{module} to answer; see {log}")
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
