@@ -4,6 +4,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import psutil
@@ -14,7 +16,8 @@ from local.errors import StackError
 from local.lab import NOTEBOOK, Lab
 from local.ports import LOOPBACK, free_ports, is_free
 from local.settings import REPO, Settings
-from tests.local.conftest import command
+from local.waiting import until
+from tests.local.conftest import command, of_each
 
 OPEN_TO_ALL = {"ServerApp": {"ip": "0.0.0.0", "open_browser": False}, "IdentityProvider": {"token": ""}}  # noqa: S104
 
@@ -89,13 +92,31 @@ def test_a_taken_port_is_told_before_anything_is_started(tmp_path):
     assert not (tmp_path / "supervisord.pid").exists()
 
 
+def kernel_of(pid: int) -> psutil.Process | None:
+    """The process in which a notebook's code runs, once it is there."""
+    lines = of_each(psutil.Process(pid).children(recursive=True), lambda process: (process, process.cmdline()))
+    return next((process for process, line in lines if any("ipykernel" in part for part in line)), None)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A test that fails leaves no process that is waited for without end."""
+    try:
+        yield
+    finally:
+        process.terminate()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_lab_serves_beside_a_running_stack_until_it_is_ended(whole, ending):
     (port,) = free_ports(1)  # not the one that the stack was started with
     ports = {name: str(number) for name, number in whole.config.settings.ports.items()} | {"LAB_PORT": str(port)}
     variables = os.environ | ports | {"PENGUINS_STATE_DIR": str(whole.config.layout.state), "BROWSER": "true"}
     arguments = (sys.executable, "-m", "local", "lab")
-    with subprocess.Popen(arguments, env=variables, cwd=REPO, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(arguments, env=variables, cwd=REPO, stdout=subprocess.PIPE, text=True) as process,
+        ended(process),
+    ):
         assert process.stdout is not None
         url = next(line.split()[1] for line in process.stdout if line.startswith("JupyterLab: "))
         assert url == f"http://{LOOPBACK}:{port}/lab/tree/{NOTEBOOK}?token={whole.config.credentials.jupyter_token}"
@@ -104,10 +125,10 @@ def test_lab_serves_beside_a_running_stack_until_it_is_ended(whole, ending):
         )
         assert started.status_code == httpx.codes.CREATED
         family = psutil.Process(process.pid).children(recursive=True)
-        kernel = next(member for member in family if any("ipykernel" in part for part in member.cmdline()))
+        kernel = until(lambda: kernel_of(process.pid), "the kernel")
         assert kernel.environ()["PENGUINS_API_URL"] == whole.urls["api"]
         process.send_signal(ending)
         assert process.wait() == 130
-    assert psutil.wait_procs(family, timeout=60)[1] == []
+    assert psutil.wait_procs([*family, kernel], timeout=60)[1] == []
     assert is_free(port)
     assert whole.states()["mlflow"].alive
