@@ -21,6 +21,7 @@ CRASHES = {
 def everything(deployment: Deployment) -> dict[str, Any]:
     champion = deployment.mlflow.production(MODEL)
     assert champion is not None
+    until(lambda: deployment.service.version() == champion.number, "the service to follow the last decision")
     return {
         "rows": deployment.query("SELECT count(*), sum(body_mass_g) FROM penguins_processed"),
         "runs": deployment.airflow_api.get(f"/api/v2/dags/{DAG}/dagRuns")["total_entries"],
