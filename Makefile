@@ -12,8 +12,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Without PYTHON=… uv looks for a Python that fits by itself.
 UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python $(PYTHON))
 RUN := $(VENV)/bin/python -m
-# Two files at a time, in their order: the stack that a folder's tests share ends with the folder.
-PYTEST = $(UV) run --locked --group lab pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(UV) run --locked --group lab pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
+# One process mostly waits for Airflow.
+PROCESSES ?= 3
 
 # What Compose is told: the commit in the images, and where tasks run (make compose-up WORKERS=2).
 COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
@@ -24,7 +25,7 @@ IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler pytho
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
 
-.PHONY: help setup run up lab down status logs models promote rollback clean test test-browser lint format \
+.PHONY: help setup run up lab down status logs models promote rollback clean test test-fast test-browser lint format \
 	bench-train bench-ingest bench-scale bench-dag bench-serve drill env doctor compose-up compose-down compose-logs \
 	compose-models compose-promote compose-rollback test-compose
 
@@ -63,8 +64,11 @@ rollback: $(STAMP) ## Put the version before in Production again: REASON='why'
 clean: $(STAMP) ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)
 
-test: $(STAMP) ## Run all tests
-	@$(PYTEST)
+test: $(STAMP) ## Run all tests; ARGS='-k gate' for some
+	@$(PYTEST) $(ARGS)
+
+test-fast: $(STAMP) ## Run the tests that start no program, in less than a minute
+	@$(PYTEST) --fast $(ARGS)
 
 lint: $(STAMP) ## Check style and types
 	@$(RUN) ruff check
@@ -119,10 +123,10 @@ compose-rollback: ## As rollback, in the containers
 	@$(IN_AIRFLOW) rollback --reason="$$REASON" --by="$$(id -un)"
 
 test-browser: $(STAMP) ## Run the tests that look at pages with chromium and chromedriver
-	@$(PYTEST) -m browser
+	@$(PYTEST) -m browser $(ARGS)
 
 test-compose: $(STAMP) ## Run the tests that build and start the containers
-	@$(UV) run --locked pytest tests/compose
+	@$(UV) run --locked pytest tests/compose $(ARGS)
 
 $(STAMP): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked $(UV_PYTHON)

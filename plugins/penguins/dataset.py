@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.csv
 from psycopg import Connection, sql
-from sklearn.model_selection import StratifiedKFold
 
 from penguins.contract import FEATURE_NAMES, SPECIES
 from penguins.errors import UserError
@@ -49,6 +48,8 @@ class Dataset:
         """
         if count == 0:
             return []
+        from sklearn.model_selection import StratifiedKFold  # takes a second: most that read data don't cut folds
+
         fewest = int(np.bincount(self.labels[self.train]).min())
         if count > fewest:
             raise UserError(f"cv_folds={count}: a species has only {fewest} training rows. Use at most {fewest} folds.")

@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         default=None,
         description="Where a browser finds MLflow, for links; empty if that is the address above.",
     )
+    retry_seconds: float = Field(
+        default=10,
+        gt=0,
+        description="Seconds until a task is tried again whose service didn't answer; twice as long at each further try.",
+    )
     jobs: int = Field(
         default=-1,
         description="Processes that fit candidates at the same time; -1 takes every core.",

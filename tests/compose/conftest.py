@@ -6,7 +6,8 @@ from local.pipeline import DAG
 from local.waiting import until
 from tests.compose.stack import ComposeStack, running
 from tests.e2e.conftest import first_run as first_run
-from tests.e2e.deployment import Deployment
+from tests.e2e.conftest import second_run as second_run
+from tests.e2e.deployment import Deployment, Made
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,9 @@ def deployment(compose: ComposeStack) -> Deployment:
     started = compose.deployment()
     until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
     return started
+
+
+@pytest.fixture(scope="session")
+def made(deployment: Deployment) -> Made:
+    """The first run of the DAG in the containers."""
+    return deployment.make()

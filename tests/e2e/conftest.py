@@ -1,23 +1,30 @@
-from collections.abc import Iterator
-
 import pytest
 
 from local.pipeline import DAG
+from local.stack import Stack
 from local.waiting import until
-from tests.e2e.deployment import Deployment, embedded
+from tests.e2e.deployment import Deployment, Made, embedded, in_production
 
 
-@pytest.fixture(scope="package")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+@pytest.fixture(scope="session")
+def deployment(whole: Stack, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The stack under test, with the DAG in it."""
-    with embedded(tmp_path_factory.mktemp("e2e")) as started:
-        until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
-        yield started
+    started = embedded(whole, tmp_path_factory.mktemp("e2e"))
+    until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
+    return started
 
 
-@pytest.fixture(scope="package")
-def first_run(deployment: Deployment) -> str:
+@pytest.fixture(scope="session")
+def first_run(made: Made) -> str:
     """A run of the DAG with its defaults that has succeeded; its id."""
-    run, states = deployment.run()
+    return made.run
+
+
+@pytest.fixture(scope="session")
+def second_run(deployment: Deployment, first_run: str) -> tuple[str, str, str]:
+    """Another such run, in two shards: its id, and the version in Production before and after it."""
+    del first_run
+    before = in_production(deployment.mlflow).number
+    run, states = deployment.run(shards=2)
     assert set(states.values()) == {"success"}, states
-    return run
+    return run, before, in_production(deployment.mlflow).number

@@ -1,24 +1,53 @@
 """A running stack as the end-to-end checks see it, however it is run."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import psycopg
 
 from local.clients.airflow import Airflow
 from local.clients.http import JsonApi
-from local.clients.mlflow import Mlflow
+from local.clients.mlflow import Mlflow, Version
 from local.clients.service import Service
 from local.environment import BUCKET
-from local.settings import Settings
+from local.pipeline import DAG, MODEL, PENGUIN
 from local.stack import Stack
 from local.waiting import until
 
-DAG = "penguins_training"
+
+@dataclass(frozen=True)
+class Made:
+    """What the first run of the DAG has made, as it was right after it: tests change what is in Production.
+
+    Attributes:
+        run: id of the DAG run.
+        version: the version in Production.
+        answer: of the service, for `PENGUIN`.
+        output: what the command that started it has printed, if it was one.
+    """
+
+    run: str
+    version: Version
+    answer: dict[str, Any]
+    output: str = ""
+
+    @classmethod
+    def read(cls, output: str, mlflow: Mlflow) -> Self:
+        """Take it from what `make run` has printed, and from the registry."""
+        run = output.partition("DAG run ")[2].split()[0]
+        answer = json.loads(output[output.index("\n{") : output.index("\n}") + 2])
+        return cls(run, in_production(mlflow), answer, output)
+
+
+def in_production(mlflow: Mlflow) -> Version:
+    """Return the version in Production, which there must be."""
+    version = mlflow.production(MODEL)
+    assert version is not None
+    return version
 
 
 @dataclass(frozen=True)
@@ -51,6 +80,14 @@ class Deployment:
         until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end")
         return run, self.task_states(run)
 
+    def make(self) -> Made:
+        """Run the DAG with its defaults on a deployment in which nothing was trained yet."""
+        run, states = self.run()
+        assert set(states.values()) == {"success"}, states
+        version = in_production(self.mlflow)
+        until(lambda: self.service.version() == version.number, "the service to follow")
+        return Made(run, version, self.service.predict(PENGUIN))
+
     def trigger(self, **params: Any) -> str:
         """Start a run of the DAG with these parameters; returns its id."""
         body = {"logical_date": None, "conf": params}
@@ -66,31 +103,29 @@ class Deployment:
         return "\n".join(self.airflow.task_log(DAG, run, task))
 
 
-@contextmanager
-def embedded(folder: Path) -> Iterator[Deployment]:
-    """The whole embedded stack in `folder`, on free ports."""
-    with Stack(Settings.on_free_ports(folder / "state")).running() as stack:
-        credentials, urls = stack.config.credentials, stack.urls
+def embedded(stack: Stack, folder: Path) -> Deployment:
+    """The whole embedded stack; files for its tasks go into `folder`."""
+    credentials, urls = stack.config.credentials, stack.urls
 
-        def query(statement: str) -> list[tuple[Any, ...]]:
-            with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
-                return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+    def query(statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
+            return connection.execute(statement).fetchall()  # type: ignore[arg-type]
 
-        def upload(name: str, text: str) -> str:
-            (folder / name).write_text(text)
-            return str(folder / name)
+    def upload(name: str, text: str) -> str:
+        (folder / name).write_text(text)
+        return str(folder / name)
 
-        yield deployment(
-            airflow=(urls["airflow-api-server"], "admin", credentials.airflow_password),
-            mlflow=urls["mlflow"],
-            service=urls["api"],
-            s3=(urls["s3"], credentials.s3_access_key, credentials.s3_secret_key),
-            query=query,
-            upload=upload,
-            stop=stack.stop,
-            start=stack.start,
-            identity=lambda: stack.states()["api"].pid,
-        )
+    return deployment(
+        airflow=(urls["airflow-api-server"], "admin", credentials.airflow_password),
+        mlflow=urls["mlflow"],
+        service=urls["api"],
+        s3=(urls["s3"], credentials.s3_access_key, credentials.s3_secret_key),
+        query=query,
+        upload=upload,
+        stop=stack.stop,
+        start=stack.start,
+        identity=lambda: stack.states()["api"].pid,
+    )
 
 
 def deployment(

@@ -7,7 +7,7 @@ import pytest
 from local.errors import StackError
 from local.pipeline import DAG, EXPERIMENT, MODEL, PENGUIN
 from local.waiting import until
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, Made
 
 HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
 ROW = "Adelie,Torgersen,39.1,18.7,181,3750,male,2007\n"
@@ -92,32 +92,29 @@ def test_every_candidate_is_a_run_with_its_model_in_the_bucket(deployment: Deplo
     )
 
 
-def test_the_best_is_in_production_and_answers(deployment: Deployment, first_run: str) -> None:
-    (version,) = [version for version in versions(deployment) if tags(version)["dag_run_id"] == first_run]
-    assert version["current_stage"] == "Production"
-    assert aliases(deployment)["production"] == version["version"]
-    until(lambda: deployment.service.version() == version["version"], "the service to follow")
-    answer = deployment.service.predict(PENGUIN)
+def test_the_best_is_in_production_and_answers(deployment: Deployment, made: Made) -> None:
+    (version,) = [version for version in versions(deployment) if tags(version)["dag_run_id"] == made.run]
+    assert (made.version.number, made.version.stage) == (version["version"], "Production")
+    answer = made.answer
     assert answer["prediction"] in ([0], [1], [2])
     assert answer["species"] == [["Adelie", "Chinstrap", "Gentoo"][answer["prediction"][0]]]
     assert sum(answer["probabilities"][0].values()) == pytest.approx(1, abs=1e-3)
     assert answer["model_version"] == version["version"]
 
 
-def test_a_second_run_ties_and_keeps_the_champion(deployment: Deployment, first_run: str) -> None:
-    champion = deployment.mlflow.production(MODEL)
-    assert champion is not None
-    run, states = deployment.run(shards=2)
+def test_a_second_run_ties_and_keeps_the_champion(
+    deployment: Deployment, first_run: str, second_run: tuple[str, str, str]
+) -> None:
+    run, before, after = second_run
     assert run != first_run
     assert len(children_of(deployment, run)) == 24
-    assert set(states.values()) == {"success"}
-    assert aliases(deployment)["production"] == champion.number
+    assert before == after
     made = deployment.mlflow.version_of(MODEL, run)
     assert made is not None
     assert "not better than version" in made.tags["reason"]
 
 
-@pytest.mark.usefixtures("first_run")
+@pytest.mark.usefixtures("second_run")
 def test_another_version_is_served_without_a_restart(deployment: Deployment) -> None:
     newest, oldest = (versions(deployment)[index]["version"] for index in (0, -1))
     assert newest != oldest

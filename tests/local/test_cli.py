@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from local.cli import app
 from local.settings import Settings
-from tests.local.conftest import command
+from tests.commands import command
 
 COMMANDS = ("up", "down", "status", "logs", "clean", "run", "lab", "penguins")
 
@@ -61,8 +61,8 @@ def test_logs_of_an_unknown_program(whole):
 
 
 def test_commands_of_the_pipeline_reach_the_stack(whole):
-    result = command(whole.config.settings, "penguins", "promote", "9", "--reason", "it can't be")
-    assert (result.returncode, result.stderr.strip()) == (1, "penguins_rf has no version 9.")
+    result = command(whole.config.settings, "penguins", "promote", "999", "--reason", "it can't be")
+    assert (result.returncode, result.stderr.strip()) == (1, "penguins_rf has no version 999.")
 
 
 def test_clean_asks_first_and_deletes_only_after_yes(unused):

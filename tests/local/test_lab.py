@@ -17,7 +17,8 @@ from local.lab import NOTEBOOK, Lab
 from local.ports import LOOPBACK, free_ports, is_free
 from local.settings import REPO, Settings
 from local.waiting import until
-from tests.local.conftest import command, of_each
+from tests.commands import command
+from tests.local.processes import of_each
 
 OPEN_TO_ALL = {"ServerApp": {"ip": "0.0.0.0", "open_browser": False}, "IdentityProvider": {"token": ""}}  # noqa: S104
 

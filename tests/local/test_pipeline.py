@@ -1,7 +1,5 @@
 """The command `run`, and the clients it is made of, on the whole stack with the real DAG."""
 
-import json
-
 import httpx
 import pytest
 
@@ -11,7 +9,6 @@ from local.clients.service import Service
 from local.errors import StackError
 from local.pipeline import DAG, EXPERIMENT, MODEL
 from local.waiting import until
-from tests.local.conftest import command
 
 
 @pytest.fixture(scope="module")
@@ -19,29 +16,22 @@ def airflow(whole):
     return Airflow(whole.urls["airflow-api-server"], "admin", whole.config.credentials.airflow_password)
 
 
-@pytest.fixture(scope="module")
-def output(whole):
-    result = command(whole.config.settings, "run")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
-def test_run_shows_the_tasks_the_candidates_and_a_prediction(whole, output):
+def test_run_shows_the_tasks_the_candidates_and_a_prediction(whole, made):
     for task in ("load_raw", "preprocess", "grid_train", "register_best"):
-        assert f"{task:<24} success" in output
-    assert "24 candidates" in output
-    assert "version 1 is in Production now; before it was nothing" in output
-    assert f"curl {whole.urls['api']}/predict" in output
-    answer = json.loads(output[output.index("\n{") : output.index("\n}") + 2])
-    assert answer["model_version"] == "1"
+        assert f"{task:<24} success" in made.output
+    assert "24 candidates" in made.output
+    assert "version 1 is in Production now; before it was nothing" in made.output
+    assert f"curl {whole.urls['api']}/predict" in made.output
+    assert made.answer["model_version"] == "1"
 
 
-@pytest.mark.usefixtures("output")
-def test_the_clients_agree_on_the_version(whole):
+def test_the_clients_agree_on_the_version(whole, made):
+    assert made.version.number == made.answer["model_version"] == "1"
+    assert made.version.tags["dag_run_id"] == made.run
+    assert len(Mlflow(whole.urls["mlflow"]).children(EXPERIMENT, made.run)) == 24
     production = Mlflow(whole.urls["mlflow"]).production(MODEL)
     assert production is not None
-    assert production.number == Service(whole.urls["api"]).version() == "1"
-    assert len(Mlflow(whole.urls["mlflow"]).children(EXPERIMENT, production.tags["dag_run_id"])) == 24
+    until(lambda: Service(whole.urls["api"]).version() == production.number, "the service to follow")
 
 
 def test_a_wrong_password_is_told(whole):

@@ -5,7 +5,7 @@ import pytest
 
 from local.ports import LOOPBACK, conflict, free_ports, is_free
 from local.settings import Settings
-from tests.local.conftest import command
+from tests.commands import command
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from local.environment import BUCKET
 from local.orphans import orphans
 from local.settings import Settings
 from local.stack import Stack
+from tests import stacks
 
 
 @pytest.fixture
 def small(tmp_path):
-    stack = Stack(Settings.on_free_ports(tmp_path / "state"))
-    with stack.running("init-db", "s3"):
+    with stacks.copy(tmp_path).running("init-db", "s3") as stack:
         yield stack
 
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from local.settings import REPO, Settings
-from tests.local.conftest import command
+from tests.commands import command
 
 
 def test_ports_and_state_directory_come_from_the_environment(monkeypatch, tmp_path):

@@ -6,10 +6,10 @@ import psutil
 import pytest
 
 from local.errors import StackError
-from local.settings import Settings
 from local.stack import Stack
 from local.waiting import until
-from tests.local.conftest import of_each
+from tests import stacks
+from tests.local.processes import of_each
 
 
 def processes(stack: Stack) -> list[psutil.Process]:
@@ -85,11 +85,8 @@ def test_other_ports_than_those_it_runs_with_are_refused(whole):
 
 
 def test_a_program_that_cant_start_is_told_with_its_log(tmp_path):
-    settings = Settings.on_free_ports(tmp_path)
-    with Stack(settings).running("init-db"):
-        pass
-    (tmp_path / "postgres" / "postgresql.conf").write_text("no_such_option = 1\n")
-    stack = Stack(settings)
+    stack = stacks.copy(tmp_path)
+    (stack.config.layout.postgres / "postgresql.conf").write_text("no_such_option = 1\n")
     try:
         with pytest.raises(StackError, match=r'(?s)^postgres .*unrecognized configuration parameter "no_such_option"'):
             stack.up("postgres")

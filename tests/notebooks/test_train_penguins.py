@@ -11,8 +11,9 @@ from local import environment
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
 from local.pipeline import EXPERIMENT, MODEL
-from local.settings import REPO, Settings
+from local.settings import REPO
 from local.stack import Stack
+from tests import stacks
 
 NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
 
@@ -20,7 +21,7 @@ NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What the notebook uses, with nothing in it yet."""
-    with Stack(Settings.on_free_ports(tmp_path_factory.mktemp("notebook"))).running("mlflow", "api") as running:
+    with stacks.copy(tmp_path_factory.mktemp("notebook")).running("mlflow", "api") as running:
         yield running
 
 

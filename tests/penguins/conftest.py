@@ -44,7 +44,8 @@ def pointed_at(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, experiment: str, model_name: str, **others: object
 ) -> Iterator[None]:
     """The library's settings, set to the stack's MLflow, these names, and `others` by their names in Settings."""
-    for name, value in others.items():
+    # one process fits: the grids here are small, and two to begin with would take longer than all their fits
+    for name, value in ({"jobs": 1} | others).items():
         monkeypatch.setenv(f"PENGUINS_{name.upper()}", str(value))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.environment["MLFLOW_TRACKING_URI"])
     monkeypatch.setenv("PENGUINS_EXPERIMENT", experiment)

@@ -20,7 +20,7 @@ from local.environment import BUCKET
 from local.stack import Stack
 from penguins.errors import UserError
 from penguins.ingest import load_raw
-from penguins.task_errors import describe_outage
+from penguins.outages import describe_outage
 
 HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
 ROW = "Adelie,Torgersen,39.1,18.7,181,3750,male,2007\n"

@@ -13,11 +13,10 @@ import pytest
 from psycopg import Connection
 
 from benchmarks import synthetic
-from local.settings import Settings
-from local.stack import Stack
 from penguins.errors import UserError
 from penguins.ingest import load_raw
-from penguins.task_errors import describe_outage
+from penguins.outages import describe_outage
+from tests import stacks
 
 ROWS = 1_000_000
 GOOD = "Adelie,Torgersen,39.1,18.7,181,3750,male,2007\n"
@@ -112,7 +111,7 @@ def no_file_above(size: int) -> Iterator[None]:
 @pytest.fixture
 def small_database(tmp_path: Path) -> Iterator[Connection[Any]]:
     """A database with room for a segment of its log (16 MB), but not for a million rows."""
-    stack = Stack(Settings.on_free_ports(tmp_path / "small"))
+    stack = stacks.copy(tmp_path)
     try:
         with no_file_above(20 * MEGABYTE):
             stack.up("init-db")

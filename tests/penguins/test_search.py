@@ -1,16 +1,21 @@
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import psutil
+import psycopg
 import pytest
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 
+from local.stack import Stack
 from penguins.dataset import Dataset
 from penguins.estimators import ESTIMATORS, Grid
 from penguins.grid import candidates
 from penguins.search import Failed, Fitted, score, search
-from tests.penguins.conftest import GRID, TOO_MANY_TREES
+from tests.penguins.conftest import GRID, TOO_MANY_TREES, real_penguins
 
 GRIDS: dict[str, Grid] = {
     "random_forest": GRID,
@@ -19,15 +24,28 @@ GRIDS: dict[str, Grid] = {
 }
 
 
-@pytest.fixture
-def found(data: Dataset) -> list[Fitted]:
-    return searched(data, "random_forest")
+@pytest.fixture(scope="module")
+def data(stack: Stack) -> Dataset:
+    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
+        return real_penguins(connection)
 
 
-def searched(data: Dataset, estimator: str) -> list[Fitted]:
-    found = list(search(data, candidates(GRIDS[estimator], estimator), data.folds(3), jobs=2))
-    assert all(isinstance(one, Fitted) for one in found)
-    return [one for one in found if isinstance(one, Fitted)]
+@pytest.fixture(scope="module")
+def searched(data: Dataset) -> Callable[[str], list[Fitted]]:
+    """The search for an estimator, done once."""
+
+    @cache
+    def search_once(estimator: str) -> list[Fitted]:
+        found = list(search(data, candidates(GRIDS[estimator], estimator), data.folds(3), jobs=2))
+        assert all(isinstance(one, Fitted) for one in found)
+        return [one for one in found if isinstance(one, Fitted)]
+
+    return search_once
+
+
+@pytest.fixture(scope="module")
+def found(searched: Callable[[str], list[Fitted]]) -> list[Fitted]:
+    return searched("random_forest")
 
 
 def separately(data: Dataset, fitted: Fitted) -> ClassifierMixin:
@@ -40,8 +58,10 @@ def test_every_candidate_is_fitted_once(found: list[Fitted]) -> None:
 
 
 @pytest.mark.parametrize("estimator", ["random_forest", "gradient_boosting"])
-def test_shared_fits_give_the_trees_of_separate_fits(data: Dataset, estimator: str) -> None:
-    for fitted in searched(data, estimator):
+def test_shared_fits_give_the_trees_of_separate_fits(
+    data: Dataset, searched: Callable[[str], list[Fitted]], estimator: str
+) -> None:
+    for fitted in searched(estimator):
         alone = separately(data, fitted)
         ours, theirs = np.ravel(fitted.model.estimators_), np.ravel(alone.estimators_)
         assert len(fitted.model.estimators_) == len(alone.estimators_) == fitted.candidate.params["n_estimators"]
@@ -51,8 +71,8 @@ def test_shared_fits_give_the_trees_of_separate_fits(data: Dataset, estimator: s
         assert np.array_equal(fitted.model.predict_proba(data.features), expected)
 
 
-def test_scaling_is_part_of_the_model(data: Dataset) -> None:
-    for fitted in searched(data, "logistic_regression")[:5]:
+def test_scaling_is_part_of_the_model(data: Dataset, searched: Callable[[str], list[Fitted]]) -> None:
+    for fitted in searched("logistic_regression")[:5]:
         assert np.allclose(fitted.model[0].mean_, data.features.iloc[data.train].mean().to_numpy())
         expected = separately(data, fitted).predict_proba(data.features)
         assert np.allclose(fitted.model.predict_proba(data.features), expected)
@@ -85,9 +105,9 @@ def test_metrics_are_those_of_scikit_learn(data: Dataset, found: list[Fitted]) -
 
 @pytest.mark.parametrize("estimator", GRIDS)
 def test_models_take_data_frames_without_a_warning(
-    data: Dataset, estimator: str, recwarn: pytest.WarningsRecorder
+    data: Dataset, searched: Callable[[str], list[Fitted]], estimator: str, recwarn: pytest.WarningsRecorder
 ) -> None:
-    searched(data, estimator)[0].model.predict(data.features)
+    searched(estimator)[0].model.predict(data.features)
     assert not [warning for warning in recwarn if "feature names" in str(warning.message)]
 
 

@@ -167,7 +167,7 @@ SLOW: Grid = {"n_estimators": [150], "max_depth": list(range(1, 21))}
 def start_try(stack: Stack, grid: Grid) -> subprocess.Popen[bytes]:
     """grid_train in a process of its own."""
     code = TRY.format(database=stack.environment["AIRFLOW_CONN_PENGUINS_DB"], grid=grid, run=RUN)
-    environment = os.environ | {"PYTHONPATH": stack.environment["PYTHONPATH"]}
+    environment = os.environ | {"PYTHONPATH": stack.environment["PYTHONPATH"], "PENGUINS_JOBS": "2"}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
 
 

@@ -1,7 +1,6 @@
-"""A real MLflow server for the session; a registered model, a cache and services of its own for each test."""
+"""A registered model, a cache and services of its own for each test, on the MLflow of the stack."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,25 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from local.ports import free_ports
-from tests.server import running
+from local.stack import Stack
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, forest
 from tests.serving.service import Service
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An MLflow server that keeps everything in a temporary folder, artifacts behind its proxy."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts")
-    address = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    variables = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    health, log = f"{url}/api/3.0/mlflow/server-info", folder / "server.log"
-    with running("mlflow", "server", *address, *stores, variables=variables, log=log, health=health):
-        yield url
+def mlflow_url(stack: Stack) -> str:
+    """The MLflow server that the service follows, with its database and its S3."""
+    return stack.urls["mlflow"]
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""Errors that say that a service or a disk has failed, told apart from all others."""
+
+import errno
+from typing import Final
+
+from penguins.settings import settings
+
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def describe_outage(error: Exception) -> str | None:
+    """Which service didn't answer, if that is what `error` says, and None otherwise."""
+    # imported here: the DAG file must parse in a moment
+    import psycopg
+    import requests
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mlflow.exceptions import MlflowException, RestException
+
+    if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
+        return f"Postgres doesn't answer or gave up: {error}"
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return f"no room on a disk of the machine that runs the task: {error}"
+    if isinstance(error, BotoCoreError | ClientError):
+        return f"S3 doesn't answer: {error}"
+    where = f"MLflow at {settings().mlflow_tracking_uri}"
+    if isinstance(error, requests.HTTPError):
+        return f"{where} answers with an error; if it is about artifacts, is S3 up? {error}"
+    if isinstance(error, RestException):
+        internal = error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+        return f"{where} is in trouble; is its Postgres up? {error}" if internal else None
+    if isinstance(error, requests.RequestException):
+        return f"{where} doesn't answer: {error}"
+    if isinstance(error, MlflowException) and "failed with" in str(error):  # how its client wraps the above
+        return f"{where} doesn't answer: {error}"
+    return None

@@ -1,0 +1,30 @@
+"""The logs that a failed test shows: what the programs it could talk to have written since it began."""
+
+import time
+from pathlib import Path
+
+from local.logs import tail
+
+LINES = 30
+
+_watched: set[Path] = set()
+
+
+def watch(path: Path) -> None:
+    """Show this log, or every log in this folder, when a test of this process fails."""
+    _watched.add(path)
+
+
+def since(moment: float, *folders: Path) -> list[tuple[str, str]]:
+    """Return path and last lines of each log written to after a Unix time, of what is watched and of `folders`."""
+    paths = {path for place in (*_watched, *folders) for path in _logs(place) if path.stat().st_mtime >= moment}
+    return [(str(path), tail(path, LINES)) for path in sorted(paths)]
+
+
+def now() -> float:
+    """Return the time as files have it: a tick earlier than the clock."""
+    return time.time() - 0.1
+
+
+def _logs(place: Path) -> list[Path]:
+    return [place] if place.is_file() else [path for path in place.rglob("*.log") if path.is_file()]

@@ -1,0 +1,75 @@
+"""Cleans up after a run of the test suite: `python -m tests.reaper FOLDER` waits for the end of its standard input first.
+
+The run holds the other end of the pipe, so the end of the input is the end of the run, also when it was killed.
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from tests.run import MARK
+
+PATIENCE = 20.0  # seconds
+PROJECTS = "compose-projects"
+"""File in the run's folder with the names of the Compose projects it has started, one a line."""
+SOCKETS = Path("/tmp")  # noqa: S108  where SeaweedFS always puts the sockets of its gRPC ports
+
+
+def main() -> None:
+    """Wait for the run to end, and leave nothing of it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the run, which then ends
+        signal.signal(number, signal.SIG_IGN)
+    folder = Path(sys.argv[1])
+    sys.stdin.read()
+    stop(marked(folder))
+    for project in _lines(folder / PROJECTS):
+        # what the tests themselves couldn't remove any more
+        command = ("docker", "compose", "--project-name", project, "down", "--volumes", "--remove-orphans")
+        subprocess.run([*command, "--rmi", "local"], capture_output=True)
+    for ports in folder.rglob("s3-ports.json"):
+        for name, port in json.loads(ports.read_text()).items():
+            (SOCKETS / f"seaweedfs-{name.partition('.')[0]}-grpc-{port}.sock").unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def marked(folder: Path) -> list[psutil.Process]:
+    """Return the processes of the run, and what they have started, in no particular order."""
+    found: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == str(folder):
+                found |= {process, *process.children(recursive=True)}
+    return list(found)
+
+
+def stop(processes: list[psutil.Process]) -> None:
+    """Stop PostgreSQL so that it leaves no shared memory, and kill everything else."""
+    servers = [process for process in processes if _name(process) == "postgres"]
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGQUIT if process in servers else signal.SIGKILL)
+    _, stubborn = psutil.wait_procs(processes, timeout=PATIENCE)
+    for process in stubborn:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=PATIENCE)
+
+
+def _name(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return str(process.name())
+    return ""
+
+
+def _lines(path: Path) -> list[str]:
+    return sorted(set(path.read_text().split())) if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Stacks for tests: copies of one that was prepared once a run, so that no other creates and migrates its databases."""
+
+import fcntl
+import subprocess
+from pathlib import Path
+
+from local import postgres
+from local.settings import Settings
+from local.stack import Stack
+from tests import logs, run
+
+# What costs time and guards against a crash of the machine, which would end the tests as well.
+POSTGRES_OPTIONS = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+
+
+def copy(folder: Path) -> Stack:
+    """Return a stack in `folder` with migrated databases and the bucket, nothing else in it, and nothing running."""
+    state = folder / "state"
+    # not shutil.copytree: the database's files belong to another user where root runs the tests
+    subprocess.run(["cp", "--archive", "--reflink=auto", str(_prepared()), str(state)], check=True)
+    stack = Stack(Settings.on_free_ports(state))
+    logs.watch(stack.config.layout.logs)
+    return stack
+
+
+def _prepared() -> Path:
+    """The state directory that is copied; the first process of the run to ask makes it, others wait."""
+    state, done = run.folder() / "prepared", run.folder() / "prepared.done"
+    with (run.folder() / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _prepare(state)
+            done.touch()
+    return state
+
+
+def _prepare(state: Path) -> None:
+    stack = Stack(Settings.on_free_ports(state))
+    postgres.initialise(stack.config)
+    with (stack.config.layout.postgres / "postgresql.conf").open("a") as file:
+        file.write(POSTGRES_OPTIONS)
+    with stack.running("mlflow", "airflow-migrate"):
+        pass
+    for log in stack.config.layout.logs.iterdir():
+        log.unlink()

@@ -1,0 +1,87 @@
+"""The suite itself: it leaves nothing behind however it ends, bounds every test in time, and shows logs."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.settings import REPO
+from local.waiting import until
+from tests.run import MARK
+
+WAITING = """
+import os, subprocess, sys, threading
+from pathlib import Path
+
+def test_that_waits(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    Path({started!r}).write_text(f"{{child.pid}} {{os.environ[{mark!r}]}}")
+    threading.Event().wait()
+"""
+FAILING = """
+def test_that_fails(tmp_path):
+    (tmp_path / "program.log").write_text("the last words of the program")
+    assert False
+"""
+SLOW = """
+import threading, pytest
+
+@pytest.mark.timeout(0.5)
+def test_that_takes_too_long():
+    threading.Event().wait()
+"""
+
+
+def suite(path: Path, text: str, *arguments: str) -> list[str]:
+    """The command that runs one test file with what the suite's conftest adds."""
+    path.write_text(text)
+    config = ("-c", str(REPO / "pyproject.toml"), "-p", "tests.conftest", "-p", "no:cacheprovider")
+    return [sys.executable, "-m", "pytest", *config, *arguments, str(path)]
+
+
+@pytest.fixture(params=["alone", "two processes"])
+def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+    """A suite whose test waits, the process that the test has started, and the run's folder."""
+    started = tmp_path / "started"
+    text = WAITING.format(started=str(started), mark=MARK)
+    processes = ["--numprocesses=2"] if request.param == "two processes" else []
+    command = suite(tmp_path / "test_waiting.py", text, *processes)
+    with (tmp_path / "output").open("w") as output:
+        running = subprocess.Popen(command, cwd=REPO, stdout=output, stderr=output, start_new_session=True)
+    try:
+        until(lambda: started.exists() and started.read_text(), "the test to start", 60)
+        pid, folder = started.read_text().split()
+        yield running, int(pid), Path(folder)
+    finally:
+        running.kill()
+        running.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_early_leaves_nothing(
+    waiting: tuple[subprocess.Popen[bytes], int, Path], number: int
+) -> None:
+    running, child, folder = waiting
+    assert psutil.pid_exists(child)
+    assert folder.is_dir()
+    running.send_signal(number)
+    running.wait()
+    until(lambda: not psutil.pid_exists(child) and not folder.exists(), "the end of what it left", 60)
+
+
+def test_a_failed_test_shows_the_logs_written_meanwhile(tmp_path: Path) -> None:
+    done = subprocess.run(suite(tmp_path / "test_failing.py", FAILING), cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "program.log" in done.stdout
+    assert "the last words of the program" in done.stdout
+
+
+def test_a_test_that_takes_too_long_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(suite(tmp_path / "test_slow.py", SLOW), cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "test_that_takes_too_long" in done.stdout
+    assert "Timeout (>0.5s)" in done.stdout
