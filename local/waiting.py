@@ -7,16 +7,16 @@ from typing import TypeVar
 from local.errors import StackError
 
 PATIENCE = 300.0  # seconds
-_POLL = 0.1  # seconds
+POLL = 0.1  # seconds
 
 Result = TypeVar("Result")
 
 
-def until(condition: Callable[[], Result | None], what: str, seconds: float = PATIENCE) -> Result:
-    """Ask until it is so, and return what the condition says. Raises StackError when it takes too long."""
+def until(condition: Callable[[], Result | None], what: str, seconds: float = PATIENCE, poll: float = POLL) -> Result:
+    """Ask every `poll` seconds until it is so, and return the answer. Raises StackError when it takes too long."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise StackError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(_POLL)
+        time.sleep(poll)
     return result

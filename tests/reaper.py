@@ -1,4 +1,4 @@
-"""Cleans up after a run of the test suite: `python -m tests.reaper FOLDER` waits for the end of its standard input first.
+"""Cleans up after a run of the test suite: `python -m tests.reaper FOLDER`, once its standard input ends.
 
 The run holds the other end of the pipe, so the end of the input is the end of the run, also when it was killed.
 """

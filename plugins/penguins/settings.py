@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(
         default=10,
         gt=0,
-        description="Seconds until a task is tried again whose service didn't answer; twice as long at each further try.",
+        description="Seconds until a task is tried again whose service didn't answer; doubled at each further try.",
     )
     jobs: int = Field(
         default=-1,

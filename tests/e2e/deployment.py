@@ -77,8 +77,13 @@ class Deployment:
     def run(self, **params: Any) -> tuple[str, dict[str, str]]:
         """Trigger the DAG, wait for its end, and return the run's id and the state of every task."""
         run = self.trigger(**params)
-        until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end")
-        return run, self.task_states(run)
+        return run, self.end_of(run)
+
+    def end_of(self, run: str) -> dict[str, str]:
+        """Wait for the end of a run, and return the state of every task."""
+        # half a second: an answer costs Airflow as much processor as a task needs that runs meanwhile
+        until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end", poll=0.5)
+        return self.task_states(run)
 
     def make(self) -> Made:
         """Run the DAG with its defaults on a deployment in which nothing was trained yet."""

@@ -136,7 +136,7 @@ def test_clearing_a_run_makes_nothing_twice(deployment: Deployment, first_run: s
     before = everything()
     body = {"dag_run_id": first_run, "dry_run": False, "only_failed": False, "reset_dag_runs": True}
     deployment.airflow_api.post(f"/api/v2/dags/{DAG}/clearTaskInstances", body)
-    until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run")
+    until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run", poll=0.5)
     assert all(task.attempt == 2 for task in deployment.airflow.tasks(DAG, first_run))
     assert everything() == before
 

@@ -3,10 +3,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import psutil
+import psycopg
 import pytest
 from mlflow.entities import Run
 from psycopg import Connection
@@ -21,7 +23,7 @@ from penguins.registration import register_best
 from penguins.settings import settings
 from penguins.tracking import client, find_candidates, find_parent
 from penguins.training import RECORDERS, TrainReport, grid_train, open_run
-from tests.penguins.conftest import GRID, TOO_MANY_TREES
+from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_penguins
 
 pytestmark = pytest.mark.usefixtures("mlflow")
 
@@ -31,6 +33,27 @@ RUN = "manual__2026-01-01T00:00:00+00:00"
 @pytest.fixture
 def report(mlflow: None, data: Dataset) -> TrainReport:  # noqa: ARG001
     return train(data)
+
+
+@pytest.fixture(scope="module")
+def trained(stack: Stack) -> tuple[TrainReport, Dataset]:
+    """What one call has done and left, for the tests that only look."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        pointed_at(stack, monkeypatch, "looked_at", "unused"),
+        psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
+    ):
+        data = real_penguins(connection)
+        report = train(data)
+    return report, data
+
+
+@pytest.fixture
+def looked_at(
+    stack: Stack, trained: tuple[TrainReport, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[TrainReport, Dataset]]:
+    with pointed_at(stack, monkeypatch, "looked_at", "unused"):
+        yield trained
 
 
 def train(data: Dataset, grid: Grid = GRID, shard: int = 0, shards: int = 1) -> TrainReport:
@@ -50,8 +73,9 @@ def objects(stack: Stack, prefix: str) -> set[str]:
 
 
 def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model(
-    stack: Stack, report: TrainReport, data: Dataset
+    stack: Stack, looked_at: tuple[TrainReport, Dataset]
 ) -> None:
+    report, data = looked_at
     assert (report.fitted, report.kept) == (20, 0)
     runs = find_candidates(RUN)
     assert len(runs) == 20
@@ -71,7 +95,8 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
         assert {metric.key: metric.value for metric in model.metrics} == run.data.metrics
 
 
-def test_the_parent_run_says_what_was_searched(report: TrainReport) -> None:
+def test_the_parent_run_says_what_was_searched(looked_at: tuple[TrainReport, Dataset]) -> None:
+    report, _ = looked_at
     parent = find_parent(RUN)
     assert parent is not None
     assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "FINISHED")
@@ -79,8 +104,10 @@ def test_the_parent_run_says_what_was_searched(report: TrainReport) -> None:
     assert parent.data.params["cv_folds"] == "3"
 
 
-def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(report: TrainReport, data: Dataset) -> None:
-    del report
+def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(
+    looked_at: tuple[TrainReport, Dataset],
+) -> None:
+    _, data = looked_at
     run = find_candidates(RUN)[0]
     model_id = recording.model_id(run)
     recorded = json.loads(client().get_logged_model(model_id).tags["digests"])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -28,8 +29,8 @@ OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disab
 OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
-@pytest.fixture
-def browser() -> Iterator[Chrome]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chrome]:
     """Debian's Chromium."""
     options = ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
@@ -37,6 +38,21 @@ def browser() -> Iterator[Chrome]:
         options.add_argument(option)
     with Chrome(options, Driver("/usr/bin/chromedriver")) as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(chromium: Chrome, airflow: str) -> Iterator[Chrome]:
+    """The browser as if it had just been started: one empty window, nobody logged in, nothing stored."""
+    yield chromium
+    first, *others = chromium.window_handles
+    for window in others:
+        chromium.switch_to.window(window)
+        chromium.close()
+    chromium.switch_to.window(first)
+    chromium.get("about:blank")
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(airflow))
+    chromium.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
 
 
 @pytest.mark.usefixtures("published")
