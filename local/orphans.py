@@ -1,6 +1,7 @@
 """Processes of a stack whose supervisord was killed: found by their mark, and stopped."""
 
 import signal
+import time
 
 import psutil
 
@@ -8,6 +9,7 @@ from local.config import Config
 from local.environment import MARK
 from local.errors import StackError
 
+_POLL = 0.05  # seconds
 _PATIENCE = 10  # seconds; some hang on the closed pipe of their log
 
 
@@ -34,14 +36,32 @@ def stop_orphans(config: Config) -> int:
     return len(found)
 
 
+def survivors(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait for the end of processes, and return those that are still there after so many seconds.
+
+    Unlike psutil.wait_procs it doesn't wait for another process, their parent by now, to take note of it.
+    """
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in processes if not has_ended(process)]) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return alive
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process does nothing any more."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _stop(processes: list[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         _send(process, number)
-    _, stubborn = psutil.wait_procs(processes, timeout=_PATIENCE)
+    stubborn = survivors(processes, _PATIENCE)
     for process in stubborn:
         _send(process, signal.SIGKILL)
-    _, alive = psutil.wait_procs(stubborn, timeout=_PATIENCE)
-    if alive:
+    if alive := survivors(stubborn, _PATIENCE):
         raise StackError(f"processes of the previous run don't end: {', '.join(str(p.pid) for p in alive)}")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from local.orphans import survivors
 from tests.run import MARK
 
 PATIENCE = 20.0  # seconds
@@ -54,11 +55,11 @@ def stop(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.Error):
             process.send_signal(signal.SIGQUIT if process in servers else signal.SIGKILL)
-    _, stubborn = psutil.wait_procs(processes, timeout=PATIENCE)
+    stubborn = survivors(processes, PATIENCE)
     for process in stubborn:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(stubborn, timeout=PATIENCE)
+    survivors(stubborn, PATIENCE)
 
 
 def _name(process: psutil.Process) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local.orphans import has_ended
 from local.settings import REPO
 from local.waiting import until
 from tests.run import MARK
@@ -65,12 +66,12 @@ def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[su
 def test_a_run_that_is_ended_early_leaves_nothing(
     waiting: tuple[subprocess.Popen[bytes], int, Path], number: int
 ) -> None:
-    running, child, folder = waiting
-    assert psutil.pid_exists(child)
+    running, pid, folder = waiting
+    child = psutil.Process(pid)
     assert folder.is_dir()
     running.send_signal(number)
     running.wait()
-    until(lambda: not psutil.pid_exists(child) and not folder.exists(), "the end of what it left", 60)
+    until(lambda: has_ended(child) and not folder.exists(), "the end of what it left", 60)
 
 
 def test_a_failed_test_shows_the_logs_written_meanwhile(tmp_path: Path) -> None:
