@@ -25,6 +25,9 @@ IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler pytho
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
 
+# Set on some machines: every start would compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run up lab down status logs models promote rollback clean test test-fast test-browser lint format \
 	bench-train bench-ingest bench-scale bench-dag bench-serve drill env doctor compose-up compose-down compose-logs \
 	compose-models compose-promote compose-rollback test-compose

@@ -31,6 +31,7 @@ def begin() -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", "tests.reaper", str(made)], cwd=REPO, stdin=subprocess.PIPE, start_new_session=True
     )
     (made / _TEMPORARY).mkdir()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every program would compile our code anew
     os.environ[MARK] = str(made)
     os.environ["TMPDIR"] = tempfile.tempdir = str(made / _TEMPORARY)
     return reaper

@@ -1,6 +1,5 @@
 """Write a fitted candidate to MLflow: a run with its parameters, metrics, dataset and model."""
 
-import hashlib
 import json
 import tempfile
 import time
@@ -18,11 +17,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from penguins.contract import FEATURES, SPECIES
 from penguins.dataset import Dataset
+from penguins.digests import DIGESTS, digests
 from penguins.grid import Candidate
 from penguins.search import Failed, Fitted
 from penguins.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
 
-DIGESTS: Final = "digests"
 # What a candidate's result depends on: a run with another one isn't this candidate's.
 FINGERPRINT: Final = "fingerprint"
 ESTIMATOR: Final = "estimator"
@@ -137,15 +136,6 @@ def contract_of(data: Dataset) -> dict[str, Any]:
             for feature in FEATURES
         ],
         "species": list(SPECIES),
-    }
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """sha256, hex, of every file below `folder`, by its path in it."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
     }
 
 

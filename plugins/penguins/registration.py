@@ -16,6 +16,7 @@ from sklearn.base import ClassifierMixin
 
 from penguins import audit, gate, onnx_export, plots, production, promotion, recording, registry, tracking
 from penguins.dataset import Dataset
+from penguins.digests import DIGESTS, digests
 from penguins.errors import UserError
 from penguins.locks import alone
 from penguins.reasons import LONGEST, plain
@@ -102,7 +103,7 @@ def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, 
     untried = tracking.left_out(dag_run_id)
     log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, untried)
     model_id = recording.model_id(best)
-    recorded = json.loads(client().get_logged_model(model_id).tags[recording.DIGESTS])
+    recorded = json.loads(client().get_logged_model(model_id).tags[DIGESTS])
     model = registry.load(model_id, recorded)
     plots.log_plots(dag_run_id, finished, model, data)
     champion = production.champion(connection)  # first, for it completes what an earlier try began
@@ -176,7 +177,7 @@ def _register(
         else:
             (inference / "contract.json").write_text(json.dumps(_contract(model, data)))
             client().log_model_artifacts(model_id, folder)
-        tags[recording.DIGESTS] = json.dumps({**recorded, **recording.digests(Path(folder))})
+        tags[DIGESTS] = json.dumps({**recorded, **digests(Path(folder))})
     return registry.create_version(model_id, best.info.run_id, tags, description=best.info.run_name)
 
 

@@ -13,8 +13,8 @@ from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
+from penguins.digests import DIGESTS
 from penguins.errors import UserError
-from penguins.recording import DIGESTS
 from penguins.settings import settings
 from penguins.tracking import client
 

@@ -13,8 +13,9 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import ingest, preprocessing, recording, registry, tracking
+from penguins import ingest, preprocessing, registry, tracking
 from penguins.dataset import Dataset, read_processed, split
+from penguins.digests import digests
 from penguins.settings import settings
 from penguins.tracking import client, experiment_id
 
@@ -80,6 +81,6 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))
     client().finalize_logged_model(model.model_id, "READY")
-    tags = {"digests": json.dumps(recording.digests(folder)), "data_digest": "of the rows"}
+    tags = {"digests": json.dumps(digests(folder)), "data_digest": "of the rows"}
     tags |= {"dag_run_id": "manual__1", "git_commit": "abc"}
     return registry.create_version(model.model_id, run.info.run_id, tags, description="")

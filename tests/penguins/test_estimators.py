@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from penguins import onnx_export, recording, registry, tracking
+from penguins import onnx_export, registry, tracking
 from penguins.dataset import Dataset
+from penguins.digests import DIGESTS
 from penguins.estimators import ESTIMATORS
 from penguins.grid import candidates
 from penguins.registration import register_best
@@ -27,7 +28,7 @@ def test_goes_the_way_of_the_forest(connection: Connection[Any], data: Dataset, 
     version = registry.production()
     assert version is not None
     assert version.tags["estimator"] == name
-    assert {"inference/model.onnx", "inference/contract.json"} <= set(json.loads(version.tags[recording.DIGESTS]))
+    assert {"inference/model.onnx", "inference/contract.json"} <= set(json.loads(version.tags[DIGESTS]))
     parent = tracking.find_parent(RUN)
     assert parent is not None
     assert json.loads(parent.data.params["estimator"]) == name

@@ -22,6 +22,7 @@ from penguins import audit, onnx_export, recording, registry
 from penguins.approval import question
 from penguins.contract import SPECIES
 from penguins.dataset import Dataset, split
+from penguins.digests import digests
 from penguins.errors import UserError
 from penguins.gate import judge, table
 from penguins.promotion import promote, rollback
@@ -105,7 +106,7 @@ def test_the_first_version_is_the_best_candidate_and_in_production(first: ModelV
 def test_the_version_carries_what_the_service_needs(first: ModelVersion, data: Dataset) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{first.name}/{first.version}"))
     recorded = json.loads(first.tags["digests"])
-    found = recording.digests(folder)
+    found = digests(folder)
     found.pop("registered_model_meta", None)  # MLflow's client adds it to what it downloads
     assert found == recorded
     contract = json.loads((folder / "inference/contract.json").read_text())

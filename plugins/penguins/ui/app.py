@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from penguins import database, promotion, registry, task_errors
+from penguins import database, outages, promotion, registry
 from penguins.errors import UserError
 from penguins.ui import overview
 
@@ -113,7 +113,7 @@ def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse
 @app.exception_handler(MlflowException)
 @app.exception_handler(OSError)
 def _failed(_request: Request, error: Exception) -> JSONResponse:
-    outage = task_errors.describe_outage(error)
+    outage = outages.describe_outage(error)
     if outage is None:
         log.error("the page's request failed", exc_info=error)
     return JSONResponse({"detail": outage or f"{type(error).__name__}: {error}"}, status_code=503 if outage else 500)

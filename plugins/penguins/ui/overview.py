@@ -10,7 +10,8 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 
-from penguins import audit, production, promotion, recording, registry, tracking
+from penguins import audit, production, promotion, registry, tracking
+from penguins.digests import DIGESTS
 from penguins.errors import UserError
 from penguins.settings import settings
 
@@ -126,7 +127,7 @@ def _shown(version: ModelVersion, challenger: str | None) -> ShownVersion:
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         challenger=version.version == challenger,
         gate=tracking.parse(JUDGED, tags.get(promotion.GATE)),
-        tags={name: value for name, value in tags.items() if name not in (recording.DIGESTS, promotion.GATE)},
+        tags={name: value for name, value in tags.items() if name not in (DIGESTS, promotion.GATE)},
     )
 
 
