@@ -41,16 +41,16 @@ def suite(path: Path, text: str, *arguments: str) -> list[str]:
     """The command that runs one test file with what the suite's conftest adds."""
     path.write_text(text)
     config = ("-c", str(REPO / "pyproject.toml"), "-p", "tests.conftest", "-p", "no:cacheprovider")
+    config += ("-p", "no:schemathesis", "-p", "no:hypothesispytest")  # they take seconds to import
     return [sys.executable, "-m", "pytest", *config, *arguments, str(path)]
 
 
-@pytest.fixture(params=["alone", "two processes"])
+@pytest.fixture
 def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    """A suite whose test waits, the process that the test has started, and the run's folder."""
+    """A suite of so many processes whose test waits, the process that the test has started, and the run's folder."""
     started = tmp_path / "started"
     text = WAITING.format(started=str(started), mark=MARK)
-    processes = ["--numprocesses=2"] if request.param == "two processes" else []
-    command = suite(tmp_path / "test_waiting.py", text, *processes)
+    command = suite(tmp_path / "test_waiting.py", text, f"--numprocesses={request.param}")
     with (tmp_path / "output").open("w") as output:
         running = subprocess.Popen(command, cwd=REPO, stdout=output, stderr=output, start_new_session=True)
     try:
@@ -62,7 +62,11 @@ def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[su
         running.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("waiting", "number"),
+    [(0, signal.SIGINT), (0, signal.SIGKILL), (2, signal.SIGTERM), (2, signal.SIGKILL)],
+    indirect=["waiting"],
+)
 def test_a_run_that_is_ended_early_leaves_nothing(
     waiting: tuple[subprocess.Popen[bytes], int, Path], number: int
 ) -> None:

@@ -13,21 +13,16 @@ from local.clients.service import Service
 from local.pipeline import EXPERIMENT, MODEL
 from local.settings import REPO
 from local.stack import Stack
-from tests import stacks
 
 NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """What the notebook uses, with nothing in it yet."""
-    with stacks.copy(tmp_path_factory.mktemp("notebook")).running("mlflow", "api") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def executed(stack: Stack) -> nbformat.NotebookNode:
-    return execute(stack)
+def executed(stack: Stack) -> Iterator[nbformat.NotebookNode]:
+    """The notebook after its first run, on a stack in which nothing of these names was trained before."""
+    stack.start("api")
+    yield execute(stack)
+    stack.stop("api")
 
 
 def execute(stack: Stack) -> nbformat.NotebookNode:

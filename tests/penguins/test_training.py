@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -15,6 +16,7 @@ from psycopg import Connection
 
 from local.environment import BUCKET
 from local.stack import Stack
+from local.waiting import until
 from penguins import recording, registry, tracking
 from penguins.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
@@ -35,17 +37,22 @@ def report(mlflow: None, data: Dataset) -> TrainReport:  # noqa: ARG001
     return train(data)
 
 
+@contextmanager
+def in_experiment(stack: Stack, name: str) -> Iterator[Dataset]:
+    """An experiment for several tests, and the real penguins."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        pointed_at(stack, monkeypatch, name, "unused"),
+        psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
+    ):
+        yield real_penguins(connection)
+
+
 @pytest.fixture(scope="module")
 def trained(stack: Stack) -> tuple[TrainReport, Dataset]:
     """What one call has done and left, for the tests that only look."""
-    with (
-        pytest.MonkeyPatch.context() as monkeypatch,
-        pointed_at(stack, monkeypatch, "looked_at", "unused"),
-        psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
-    ):
-        data = real_penguins(connection)
-        report = train(data)
-    return report, data
+    with in_experiment(stack, "looked_at") as data:
+        return train(data), data
 
 
 @pytest.fixture
@@ -198,29 +205,50 @@ def start_try(stack: Stack, grid: Grid) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
 
 
-@pytest.mark.usefixtures("data")
-def test_candidates_are_recorded_while_others_are_fitted(stack: Stack) -> None:
-    trying = start_try(stack, SLOW)
-    while not any(run.info.status == "FINISHED" for run in find_candidates(RUN)):
-        assert trying.poll() is None
-    # the processes that fit end with the last fit
-    fitting = [
-        child for child in psutil.Process(trying.pid).children() if any("popen_loky" in a for a in child.cmdline())
-    ]
-    os.killpg(trying.pid, signal.SIGKILL)
-    trying.wait()
+@pytest.fixture(scope="module")
+def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
+    """A try in an experiment of its own that was killed when 18 of 20 models were logged.
+
+    The processes that were fitting when its first candidate was finished, and the data.
+    """
+    with in_experiment(stack, "killed") as data:
+        first_try = start_try(stack, SLOW)
+
+        def goes_on(condition: bool) -> bool:
+            assert condition or first_try.poll() is None
+            return condition
+
+        until(
+            lambda: goes_on(any(run.info.status == "FINISHED" for run in find_candidates(RUN))), "a candidate", poll=0.2
+        )
+        # the processes that fit end with the last fit
+        fitting = [
+            child
+            for child in psutil.Process(first_try.pid).children()
+            if any("popen_loky" in part for part in child.cmdline())
+        ]
+        experiment = tracking.experiment_id()
+        until(lambda: goes_on(len(client().search_logged_models([experiment])) >= 18), "18 models")
+        os.killpg(first_try.pid, signal.SIGKILL)  # as the system does when memory runs out
+        first_try.wait()
+    return fitting, data
+
+
+def test_candidates_are_recorded_while_others_are_fitted(killed: tuple[list[psutil.Process], Dataset]) -> None:
+    fitting, _ = killed
     assert fitting
 
 
 def test_a_rerun_after_a_kill_at_90_percent_fits_the_rest_and_leaves_no_model_behind(
-    stack: Stack, data: Dataset
+    stack: Stack, killed: tuple[list[psutil.Process], Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _, data = killed
+    with pointed_at(stack, monkeypatch, "killed", "unused"):
+        is_completed(data)
+
+
+def is_completed(data: Dataset) -> None:
     experiment = tracking.experiment_id()
-    first_try = start_try(stack, SLOW)
-    while len(client().search_logged_models([experiment])) < 18:
-        assert first_try.poll() is None
-    os.killpg(first_try.pid, signal.SIGKILL)  # as the system does when memory runs out
-    first_try.wait()
     finished = {run.info.run_id for run in find_candidates(RUN) if run.info.status == "FINISHED"}
     again = train(data, SLOW)
     assert 18 - RECORDERS <= again.kept == len(finished) < 20

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ SPREAD = (2.7, 1.1, 6.5, 450)
 EXAMPLES = 20
 
 
+@cache
 def penguins(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return float32 measurements [300, 4] around the centres of the species, and their labels [300]."""
     random = np.random.default_rng(seed)
@@ -30,12 +32,14 @@ def penguins(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rows.astype(np.float32), np.repeat(np.arange(len(SPECIES)), 100)
 
 
+@cache
 def forest(seed: int = 0, **parameters: Any) -> RandomForestClassifier:
-    """Return a small forest; another seed makes another one."""
+    """Return a small forest, made once; another seed makes another one."""
     rows, labels = penguins(seed)
     return RandomForestClassifier(**{"n_estimators": 20, "random_state": seed} | parameters).fit(rows, labels)
 
 
+@cache
 def onnx(model: RandomForestClassifier, zipmap: bool = False) -> bytes:
     """Export the forest as the contract says."""
     rows, _ = penguins(0)

@@ -28,6 +28,9 @@ OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disab
 # Every name but the server's own address leads nowhere.
 OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
+LOGGED_IN: dict[str | None, str] = {}
+"""User by the browser's session."""
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chrome]:
@@ -42,7 +45,7 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browser(chromium: Chrome, airflow: str) -> Iterator[Chrome]:
-    """The browser as if it had just been started: one empty window, nobody logged in, nothing stored."""
+    """The browser with one empty window and nothing stored, but with who has logged in."""
     yield chromium
     first, *others = chromium.window_handles
     for window in others:
@@ -50,9 +53,8 @@ def browser(chromium: Chrome, airflow: str) -> Iterator[Chrome]:
         chromium.close()
     chromium.switch_to.window(first)
     chromium.get("about:blank")
-    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(airflow))
-    chromium.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+    chromium.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
 
 
 @pytest.mark.usefixtures("published")
@@ -193,6 +195,11 @@ def test_who_may_only_look_gets_no_buttons(airflow: str, browser: Chrome, first:
 
 
 def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
+    """Log in as a person does, unless this user is logged in already."""
+    if LOGGED_IN.get(browser.session_id) == user:
+        return
+    LOGGED_IN[browser.session_id] = user
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.get(f"{airflow}/")
     until(lambda: find(browser, "input[name=username]"), "the login").send_keys(user)
     find(browser, "input[name=password]").send_keys(PASSWORDS[user])
