@@ -29,7 +29,7 @@ override export REASON := $(value REASON)
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run up lab down status logs models promote rollback clean test test-fast test-browser lint format \
-	bench-train bench-ingest bench-scale bench-dag bench-serve drill env doctor compose-up compose-down compose-logs \
+	bench-train bench-ingest bench-scale bench-dag bench-serve bench-tests drill env doctor compose-up compose-down compose-logs \
 	compose-models compose-promote compose-rollback test-compose
 
 help: ## List the commands
@@ -96,6 +96,9 @@ bench-dag: $(STAMP) ## Run the DAG and show where each second goes; ROWS=1000000
 
 bench-serve: $(STAMP) ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
+
+bench-tests: $(STAMP) ## Run all tests side by side with those of another commit: AGAINST=d82a8fc
+	@$(RUN) benchmarks.suite $(if $(AGAINST),--against $(AGAINST))
 
 drill: $(STAMP) ## Kill what the service depends on, one after the other, and show what clients see
 	@PYTHONPATH=plugins $(RUN) benchmarks.serve_drill

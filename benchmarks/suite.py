@@ -1,0 +1,63 @@
+"""The whole test suite, side by side with that of another commit: what a change makes everybody wait for.
+
+    python -m benchmarks.suite [--against d82a8fc] [--rounds 1]
+
+Each side is a fresh clone with its own environment; the tests that look at pages are run as well. The last line gives
+the seconds of both sides, the least of the rounds, and how many times the other's time ours takes.
+"""
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from local.settings import REPO
+
+FIRST_STAGE = "d82a8fc"
+
+console = Console(highlight=False)
+
+
+def clone(commit: str, folder: Path) -> None:
+    """Check the commit out and install what its tests need, which isn't measured."""
+    subprocess.run(["git", "clone", "--quiet", str(REPO), str(folder)], check=True)
+    subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", commit], check=True)
+    subprocess.run(["make", "setup"], cwd=folder, check=True, capture_output=True)
+    test(folder, "--collect-only", "-q")
+
+
+def test(folder: Path, *arguments: str) -> float:
+    """Run the suite of a clone and return the seconds it took. Raises CalledProcessError if a test failed."""
+    options = " ".join(["-m ''", *arguments])
+    started = time.monotonic()
+    done = subprocess.run(
+        ["make", "test"], cwd=folder, env=os.environ | {"PYTEST_ADDOPTS": options}, capture_output=True, text=True
+    )
+    seconds = time.monotonic() - started
+    console.print(done.stdout.splitlines()[-1], markup=False)
+    done.check_returncode()
+    return seconds
+
+
+def main() -> None:
+    """Measure both sides in turn."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.suite", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--against", default=FIRST_STAGE, help="the other commit")
+    parser.add_argument("--rounds", type=int, default=1, help="runs of each side")
+    arguments = parser.parse_args()
+    head = subprocess.run(["git", "-C", str(REPO), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory(prefix="penguins-suite-") as folder:
+        sides = {"against": arguments.against, "ours": head.stdout.strip()}
+        for name, commit in sides.items():
+            clone(commit, Path(folder, name))
+        seconds = {name: min(test(Path(folder, name)) for _ in range(arguments.rounds)) for name in sides}
+    ratio = seconds["ours"] / seconds["against"]
+    console.print(f"ours={seconds['ours']:.0f} against={seconds['against']:.0f} ours_over_against={ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
