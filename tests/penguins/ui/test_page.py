@@ -178,6 +178,7 @@ def test_no_reason_no_promotion(airflow: str, browser: Chrome) -> None:
 @pytest.mark.usefixtures("first")
 def test_it_follows_airflows_theme(airflow: str, browser: Chrome, theme: str) -> None:
     log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")  # to be where Airflow's storage is
     browser.execute_script(f"localStorage.setItem('theme', '{theme}')")
     browser.get(f"{airflow}/plugin/penguins")
     browser.switch_to.frame(until(lambda: find(browser, "iframe"), "Airflow's frame"))
