@@ -100,6 +100,7 @@ class ComposeStack:
             stop=lambda name: self._one(name, "stop"),
             start=lambda name: self._one(name, "up", "--detach", "--wait", "--no-deps"),
             identity=lambda: self.containers("api")[0]["State"]["StartedAt"],
+            scheduler_log=lambda: "\n".join(self.log("airflow-scheduler")),
         )
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:

@@ -59,6 +59,7 @@ class Deployment:
         upload: puts a text where a task can read it and returns what to give as the data source.
         stop, start: end and begin one service by its name in the embedded stack.
         identity: something that changes when the prediction service is restarted.
+        scheduler_log: what Airflow's scheduler has logged.
     """
 
     airflow: Airflow
@@ -73,6 +74,7 @@ class Deployment:
     stop: Callable[[str], None]
     start: Callable[[str], None]
     identity: Callable[[], object]
+    scheduler_log: Callable[[], str]
 
     def run(self, **params: Any) -> tuple[str, dict[str, str]]:
         """Trigger the DAG, wait for its end, and return the run's id and the state of every task."""
@@ -130,6 +132,7 @@ def embedded(stack: Stack, folder: Path) -> Deployment:
         stop=stack.stop,
         start=stack.start,
         identity=lambda: stack.states()["api"].pid,
+        scheduler_log=stack.config.layout.log("airflow-scheduler").read_text,
     )
 
 

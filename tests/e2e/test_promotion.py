@@ -1,6 +1,6 @@
 """A person decides in Airflow's UI; the way from a task to MLflow."""
 
-from itertools import count
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -28,15 +28,19 @@ def links(deployment: Deployment, run: str, name: str, **index: int) -> dict[str
 def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
     """A run whose promotion waits for a person, and what the person is asked.
 
-    Looked at some times, as a person needs some seconds: the scheduler may take a task that is answered before it has
-    seen it pause for one that got lost.
+    Returns when the scheduler has seen the task pause: answered earlier, it would be taken for one that got lost, and
+    be run again.
     """
-    run, looks = deployment.trigger(promotion="manual", grid=SMALL, cv_folds=2, **params), count()
+    run = deployment.trigger(promotion="manual", grid=SMALL, cv_folds=2, **params)
+    paused = re.compile(
+        rf"Received executor event with state success .*task_id='register_best', run_id='{re.escape(run)}'"
+    )
 
     def waits() -> bool:
-        return deployment.task_states(run)["register_best"] == "awaiting_input" and next(looks) > 12
+        waiting = deployment.task_states(run)["register_best"] == "awaiting_input"
+        return waiting and paused.search(deployment.scheduler_log()) is not None
 
-    until(waits, "the question", poll=0.2)
+    until(waits, "the question", poll=0.5)
     return run, deployment.airflow_api.get(f"{task(run, 'register_best')}/-1/hitlDetails")
 
 
