@@ -67,10 +67,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """PostgreSQL, S3 and MLflow. Tests that need more of it start it themselves."""
-    with stacks.copy(tmp_path_factory.mktemp("stack")).running("mlflow") as running:
-        yield running
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """PostgreSQL, S3 and MLflow. Tests that need more of it start it themselves; it ends with the run."""
+    stack = stacks.copy(tmp_path_factory.mktemp("stack"))
+    stack.up("mlflow")
+    return stack
 
 
 @pytest.fixture(scope="session")

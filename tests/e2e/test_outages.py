@@ -17,10 +17,11 @@ def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
     run, states = deployment.trigger(cv_folds=2), {}
     for down in DOWN:
         recorded = len(children_of(deployment, run))
-        until(lambda recorded=recorded: len(children_of(deployment, run)) > recorded, "another candidate", poll=0.2)
+        until(lambda recorded=recorded: len(children_of(deployment, run)) > recorded, "another candidate", poll=0.4)
         deployment.stop(down)
         try:
-            until(lambda: deployment.task_states(run)["grid_train"] != "running", f"the end of a try without {down}")
+            ended = f"the end of a try without {down}"
+            until(lambda: deployment.task_states(run)["grid_train"] != "running", ended, poll=0.4)
             states[down] = deployment.task_states(run)["grid_train"]
         finally:
             deployment.start(down)

@@ -12,12 +12,15 @@ from local.environment import BUCKET
 from local.orphans import orphans
 from local.settings import Settings
 from local.stack import Stack
+from local.waiting import until
 from tests import stacks
 
 
 @pytest.fixture
 def small(tmp_path):
     with stacks.copy(tmp_path).running("init-db", "s3") as stack:
+        # until then it writes to its log, and would end with a supervisord that reads it no more
+        until(lambda: "Press Ctrl+C" in stack.config.layout.log("s3").read_text(), "S3 to have started all of itself")
         yield stack
 
 

@@ -55,7 +55,7 @@ def service(
     publisher.promote(version)
     folder: Path = tmp_path_factory.mktemp("service")
     own = {"MLFLOW_TRACKING_URI": mlflow_url, "SERVING_MODEL_NAME": "asked", "SERVING_CACHE_DIR": folder}
-    with Service(folder, **own) as service:
+    with Service(folder, **own, SERVING_POLL_SECONDS=5) as service:
         service.serves(version)
         yield service
         assert service.predict().is_success
