@@ -1,14 +1,18 @@
 """The pipeline's database, through Airflow's connection to it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg import Connection
 
-from penguins.dataset import Dataset, read_processed, split
 from penguins.settings import settings
+
+if TYPE_CHECKING:
+    from penguins.dataset import Dataset
 
 
 @contextmanager
@@ -22,5 +26,7 @@ def connect() -> Iterator[Connection[Any]]:
 
 def read(params: Mapping[str, Any]) -> Dataset:
     """The processed rows, split as the parameters of a DAG run say."""
+    from penguins.dataset import read_processed, split  # pandas: tasks that don't read the rows do without
+
     with connect() as connection:
         return split(read_processed(connection), params["holdout_share"], params["seed"])

@@ -107,13 +107,16 @@ def test_a_version_that_looks_like_an_option_is_a_version_that_is_not_there(make
     assert f"{settings().model_name} has no version --help.\n" in done.stderr
 
 
+NOBODY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "status", "message"),
     [
         (["promote", "9", "--reason", "x"], {}, 1, "has no version 9."),
         (["rollback", "--reason", "x"], {}, 1, "Nothing to go back to: nothing is in Production"),
         (["promote", "", "--reason", ""], {}, 2, "is empty (make promote VERSION=2 REASON='why')"),
-        (["models"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, 1, "MLflow at http://127.0.0.1:9 doesn't answer"),
+        (["models"], NOBODY, 1, "MLflow at http://127.0.0.1:9 doesn't answer"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(
