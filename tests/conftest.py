@@ -12,8 +12,8 @@ from tests import logs, order, run, stacks
 from tests.commands import command
 from tests.e2e.deployment import Made
 
-# Fixtures that start programs. `make test-fast` leaves out the tests that use one.
-PROGRAMS = {"stack", "whole", "executed", "server", "start", "service", "compose"}
+# Fixtures that start programs. `make test-fast` leaves out the tests that use one, or are marked with `programs`.
+PROGRAMS = {"stack", "whole", "small", "small_database", "server", "compose", "waiting"}
 BEGAN = pytest.StashKey[float]()
 
 
@@ -43,9 +43,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Put the longest groups first, and leave out what isn't fast if that is wished."""
     items.sort(key=order.rank)
     if config.getoption("fast"):
-        slow = [item for item in items if PROGRAMS & set(getattr(item, "fixturenames", ()))]
+        slow = [item for item in items if starts_programs(item)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+
+
+def starts_programs(item: pytest.Item) -> bool:
+    """Tell whether a test starts a program of the stack, itself or by a fixture."""
+    return bool(PROGRAMS & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("programs"))
 
 
 @pytest.hookimpl(wrapper=True)

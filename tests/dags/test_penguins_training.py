@@ -2,12 +2,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPO = Path(__file__).resolve().parents[2]
 
 # What must not be imported to parse the file: Airflow does that every few seconds.
 HEAVY = ("mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "psycopg", "onnxruntime")
 
 
+@pytest.mark.programs
 def test_parsing_the_dag_imports_nothing_heavy_beyond_airflow() -> None:
     code = (
         "import sys; import airflow.sdk; before = set(sys.modules); import penguins_training; "

@@ -72,6 +72,7 @@ def test_it_listens_on_loopback_only_and_hides_its_token(config, server):
     assert (config.layout.jupyter / "jupyter_server_config.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.programs
 def test_one_that_cant_start_is_told_with_its_log(tmp_path):
     config = Config.of(Settings.on_free_ports(tmp_path))
     with (

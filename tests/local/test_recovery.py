@@ -84,6 +84,7 @@ def test_another_stacks_processes_are_left_alone(small, tmp_path):
     assert {name: state.pid for name, state in small.states().items()} == before
 
 
+@pytest.mark.programs
 def test_a_deep_state_directory_works(tmp_path):
     deep = tmp_path / ("a directory with 100% 'ugly' name" * 3) / ("x" * 60)
     with Stack(Settings.on_free_ports(deep)).running("init-db", "s3") as stack:

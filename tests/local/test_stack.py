@@ -84,6 +84,7 @@ def test_other_ports_than_those_it_runs_with_are_refused(whole):
         Stack(other).up()
 
 
+@pytest.mark.programs
 def test_a_program_that_cant_start_is_told_with_its_log(tmp_path):
     stack = stacks.copy(tmp_path)
     (stack.config.layout.postgres / "postgresql.conf").write_text("no_such_option = 1\n")

@@ -68,6 +68,7 @@ def test_what_a_killed_process_left_is_removed(cache: Cache) -> None:
     assert not left.exists()
 
 
+@pytest.mark.programs
 def test_workers_that_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom tests.serving.test_cache import *\ncache = Cache(Settings(cache_dir=sys.argv[1]))\n"
