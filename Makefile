@@ -132,7 +132,7 @@ test-browser: $(STAMP) ## Run the tests that look at pages with chromium and chr
 	@$(PYTEST) -m browser $(ARGS)
 
 test-compose: $(STAMP) ## Run the tests that build and start the containers
-	@$(UV) run --locked pytest tests/compose $(ARGS)
+	@$(UV) run --locked pytest --timeout=1800 tests/compose $(ARGS)
 
 $(STAMP): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked $(UV_PYTHON)

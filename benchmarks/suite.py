@@ -54,7 +54,8 @@ def main() -> None:
         sides = {"against": arguments.against, "ours": head.stdout.strip()}
         for name, commit in sides.items():
             clone(commit, Path(folder, name))
-        seconds = {name: min(test(Path(folder, name)) for _ in range(arguments.rounds)) for name in sides}
+        rounds = [{name: test(Path(folder, name)) for name in sides} for _ in range(arguments.rounds)]
+    seconds = {name: min(each[name] for each in rounds) for name in sides}
     ratio = seconds["ours"] / seconds["against"]
     console.print(f"ours={seconds['ours']:.0f} against={seconds['against']:.0f} ours_over_against={ratio:.2f}")
 

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 
 import psutil
 
@@ -48,10 +49,13 @@ def survivors(processes: list[psutil.Process], seconds: float) -> list[psutil.Pr
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Whether a process does nothing any more."""
+    """Whether a process does nothing and holds nothing any more, such as a port."""
     try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return not process.is_running()
+        # where the first thread has ended, others may still be there (Linux)
+        return len(list(Path("/proc", str(process.pid), "task").iterdir())) <= 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
         return True
 
 

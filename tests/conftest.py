@@ -83,7 +83,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Every program. A test that stops or kills one leaves it ready again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PENGUINS_RETRY_SECONDS", "1")
+        patch.setenv("PENGUINS_RETRY_SECONDS", "3")
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # as some shells have it; the programs must not
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:
             yield running
 

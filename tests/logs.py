@@ -1,6 +1,7 @@
 """The logs that a failed test shows: what the programs it could talk to have written since it began."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from local.logs import tail
@@ -17,7 +18,7 @@ def watch(path: Path) -> None:
 
 def since(moment: float, *folders: Path) -> list[tuple[str, str]]:
     """Return path and last lines of each log written to after a Unix time, of what is watched and of `folders`."""
-    paths = {path for place in (*_watched, *folders) for path in _logs(place) if path.stat().st_mtime >= moment}
+    paths = {path for place in (*_watched, *folders) for path in _logs(place) if _modified(path) >= moment}
     return [(str(path), tail(path, LINES)) for path in sorted(paths)]
 
 
@@ -26,5 +27,14 @@ def now() -> float:
     return time.time() - 0.1
 
 
+def _modified(path: Path) -> float:
+    with suppress(OSError):  # rotated, or of a folder that is being deleted
+        return path.stat().st_mtime
+    return 0
+
+
 def _logs(place: Path) -> list[Path]:
-    return [place] if place.is_file() else [path for path in place.rglob("*.log") if path.is_file()]
+    found: list[Path] = []
+    with suppress(OSError):
+        found = [place] if place.is_file() else [path for path in place.rglob("*.log") if path.is_file()]
+    return found

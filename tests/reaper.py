@@ -13,12 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from local.orphans import survivors
-from tests.run import MARK
+from local.orphans import has_ended, survivors
+from tests.run import MARK, PROJECTS
 
 PATIENCE = 20.0  # seconds
-PROJECTS = "compose-projects"
-"""File in the run's folder with the names of the Compose projects it has started, one a line."""
 SOCKETS = Path("/tmp")  # noqa: S108  where SeaweedFS always puts the sockets of its gRPC ports
 
 
@@ -28,23 +26,39 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     folder = Path(sys.argv[1])
     sys.stdin.read()
-    stop(marked(folder))
+    stop_all(folder)
     for project in _lines(folder / PROJECTS):
         # what the tests themselves couldn't remove any more
         command = ("docker", "compose", "--project-name", project, "down", "--volumes", "--remove-orphans")
         subprocess.run([*command, "--rmi", "local"], capture_output=True)
     for ports in folder.rglob("s3-ports.json"):
-        for name, port in json.loads(ports.read_text()).items():
-            (SOCKETS / f"seaweedfs-{name.partition('.')[0]}-grpc-{port}.sock").unlink(missing_ok=True)
-    shutil.rmtree(folder)
+        with suppress(OSError, ValueError):
+            for name, port in json.loads(ports.read_text()).items():
+                (SOCKETS / f"seaweedfs-{name.partition('.')[0]}-grpc-{port}.sock").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a file that a dying process has just written
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop_all(folder: Path) -> None:
+    """Stop the processes of the run, those first that start others again when they end."""
+    for _ in range(5):
+        found = marked(folder)
+        stop([process for process in found if "supervisor.supervisord" in _command(process)])
+        # these remove what others leave in shared memory, once the last of those has ended
+        trackers = [process for process in found if "resource_tracker" in _command(process)]
+        stop([process for process in found if process not in trackers])
+        stop(survivors(trackers, PATIENCE))
+        if not found:
+            return
 
 
 def marked(folder: Path) -> list[psutil.Process]:
-    """Return the processes of the run, and what they have started, in no particular order."""
+    """Return the processes of the run and of runs inside it, and what they have started, in no particular order."""
     found: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get(MARK) == str(folder):
+            mark = process.environ().get(MARK)
+            if mark and Path(mark).is_relative_to(folder) and not has_ended(process):
                 found |= {process, *process.children(recursive=True)}
     return list(found)
 
@@ -65,6 +79,12 @@ def stop(processes: list[psutil.Process]) -> None:
 def _name(process: psutil.Process) -> str:
     with suppress(psutil.Error):
         return str(process.name())
+    return ""
+
+
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
     return ""
 
 

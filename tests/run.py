@@ -16,6 +16,9 @@ from local.settings import REPO
 MARK = "PENGUINS_TEST_RUN"
 """Environment variable of every process of a run; its value is the run's folder."""
 
+PROJECTS = "compose-projects"
+"""File in the run's folder with the names of the Compose projects it has started, one a line."""
+
 _TEMPORARY = "tmp"
 
 
@@ -33,8 +36,16 @@ def begin() -> "subprocess.Popen[bytes]":
     (made / _TEMPORARY).mkdir()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every program would compile our code anew
     os.environ[MARK] = str(made)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(made / _TEMPORARY)
+    for variable in ("TMPDIR", "JOBLIB_TEMP_FOLDER"):
+        os.environ[variable] = str(made / _TEMPORARY)
+    tempfile.tempdir = str(made / _TEMPORARY)
     return reaper
+
+
+def note_project(name: str) -> None:
+    """Have the containers, volumes and networks of a Compose project removed at the end of the run."""
+    with (folder() / PROJECTS).open("a") as file:
+        file.write(f"{name}\n")
 
 
 def end(reaper: "subprocess.Popen[bytes]") -> None:

@@ -17,7 +17,10 @@ def copy(folder: Path) -> Stack:
     """Return a stack in `folder` with migrated databases and the bucket, nothing else in it, and nothing running."""
     state = folder / "state"
     # not shutil.copytree: the database's files belong to another user where root runs the tests
-    subprocess.run(["cp", "--archive", "--reflink=auto", str(_prepared()), str(state)], check=True)
+    prepared = _prepared()
+    subprocess.run(["cp", "--archive", "--reflink=auto", str(prepared), str(state)], check=True)
+    configuration = state / "airflow" / "airflow.cfg"  # Airflow writes paths into it, of its logs among others
+    configuration.write_text(configuration.read_text().replace(str(prepared), str(state)))
     stack = Stack(Settings.on_free_ports(state))
     logs.watch(stack.config.layout.logs)
     return stack

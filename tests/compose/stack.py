@@ -10,6 +10,7 @@ from typing import Any
 
 from local.ports import free_ports
 from ops import dotenv, env
+from tests import run as suite
 from tests.e2e.deployment import Deployment, deployment
 
 PROJECT = "penguins-test"
@@ -114,7 +115,7 @@ class ComposeStack:
 def run(*command: str) -> str:
     """Run a command that knows nothing of the settings in our shell; returns what it wrote."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    kept |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+    kept |= {name: value for name, value in os.environ.items() if name.startswith(("DOCKER_", suite.MARK))}
     result = subprocess.run(command, cwd=env.REPO, env=kept, capture_output=True, text=True, timeout=PATIENCE)
     if result.returncode != 0:
         error = subprocess.CalledProcessError(result.returncode, command, result.stdout, result.stderr)
@@ -138,6 +139,7 @@ def _is_well(state: dict[str, Any]) -> bool:
 def running(folder: Path) -> Iterator[ComposeStack]:
     """The whole stack, until the end of the block; then nothing of it is left."""
     stack = ComposeStack(folder)
+    suite.note_project(PROJECT)
     stack.down("--volumes")  # what a run that was killed has left
     try:
         stack.up()

@@ -12,6 +12,7 @@ from ops import dotenv, env
 from ops.doctor import examine
 from tests.compose.stack import PROJECT, ComposeStack, run
 from tests.e2e.deployment import Deployment
+from tests.run import note_project
 
 OTHER = "penguins-test-other"
 
@@ -50,6 +51,7 @@ def test_a_port_that_is_taken(compose: ComposeStack, tmp_path: Path, monkeypatch
 def old_volume() -> Iterator[str]:
     """A project whose volume was written by PostgreSQL 16."""
     volume = f"{OTHER}_postgres"
+    note_project(OTHER)
     run("docker", "volume", "create", volume)
     write = ("sh", "-c", "echo 16 > $PGDATA/PG_VERSION")
     run("docker", "run", "--rm", "-v", f"{volume}:/var/lib/postgresql/data", "postgres:17", *write)

@@ -10,6 +10,12 @@ from tests.e2e.test_main_job import children_of, tags, versions
 DOWN = ("mlflow", "s3")
 
 
+def ended(deployment: Deployment, run: str) -> str | None:
+    """The state that a try of grid_train has led to, once it isn't running any more."""
+    state = deployment.task_states(run)["grid_train"]
+    return None if state == "running" else state
+
+
 @pytest.fixture(scope="module")
 def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
     """A run in which each service went down when grid_train had recorded more: its id, and the state it led to."""
@@ -20,9 +26,7 @@ def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
         until(lambda recorded=recorded: len(children_of(deployment, run)) > recorded, "another candidate", poll=0.4)
         deployment.stop(down)
         try:
-            ended = f"the end of a try without {down}"
-            until(lambda: deployment.task_states(run)["grid_train"] != "running", ended, poll=0.4)
-            states[down] = deployment.task_states(run)["grid_train"]
+            states[down] = until(lambda: ended(deployment, run), f"the end of a try without {down}", poll=0.2)
         finally:
             deployment.start(down)
     return {"run": run} | states

@@ -13,9 +13,6 @@ from tests.e2e.test_main_job import MODEL, aliases
 
 pytestmark = pytest.mark.usefixtures("first_run")
 
-# None of them is better than the champion.
-SMALL = {"n_estimators": [1, 2, 3, 4], "max_depth": [1, 2, 3, 4, 5]}
-
 
 def task(run: str, name: str, index: int = -1) -> str:
     return f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/{name}" + (f"/{index}" if index >= 0 else "")
@@ -31,7 +28,7 @@ def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
     Returns when the scheduler has seen the task pause: answered earlier, it would be taken for one that got lost, and
     be run again.
     """
-    run = deployment.trigger(promotion="manual", grid=SMALL, cv_folds=2, **params)
+    run = deployment.trigger(promotion="manual", cv_folds=2, **params)
     paused = re.compile(
         rf"Received executor event with state success .*task_id='register_best', run_id='{re.escape(run)}'"
     )
@@ -86,7 +83,7 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
 
 def test_nobodys_answer_keeps_the_champion(deployment: Deployment) -> None:
     champion = aliases(deployment)["production"]
-    run = deployment.trigger(promotion="manual", approval_hours=0.001, grid=SMALL, cv_folds=2)
+    run = deployment.trigger(promotion="manual", approval_hours=0.001, cv_folds=2)
     assert set(deployment.end_of(run).values()) == {"success"}
     assert aliases(deployment)["production"] == champion
     ((who, action, reason),) = decisions(deployment, run)

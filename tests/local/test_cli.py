@@ -49,8 +49,9 @@ def test_status_shows_every_program_and_the_memory(whole):
 
 
 def test_logs_of_one_program(whole):
+    last = whole.config.layout.log("postgres").read_text().splitlines()[-1]
     shown = command(whole.config.settings, "logs", "postgres").stdout
-    assert "database system is ready to accept connections" in shown
+    assert last in shown
     assert "mlflow.log" not in shown
 
 

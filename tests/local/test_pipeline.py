@@ -31,7 +31,7 @@ def test_the_clients_agree_on_the_version(whole, made):
     assert len(Mlflow(whole.urls["mlflow"]).children(EXPERIMENT, made.run)) == 24
     production = Mlflow(whole.urls["mlflow"]).production(MODEL)
     assert production is not None
-    until(lambda: Service(whole.urls["api"]).version() == production.number, "the service to follow")
+    until(lambda: Service(whole.urls["api"]).version() == production.number, "the service to follow", 60)
 
 
 def test_a_wrong_password_is_told(whole):

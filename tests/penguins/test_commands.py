@@ -79,6 +79,12 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(command: Command, tmp_path:
         assert text in shown.stdout
 
 
+def test_an_address_with_options_of_airflows_is_left_to_airflow(command: Command, stack: Stack) -> None:
+    address = stack.environment["AIRFLOW_CONN_PENGUINS_DB"]
+    done = command("models", AIRFLOW_CONN_PENGUINS_DB=f"{address}?__extra__=%7B%22keepalives%22%3A%201%7D")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 REASON = """-50% and $500, $(shell touch {0}) $(touch {0}) `touch {0}`: "worse" isn't \\better # [/b]"""
 
 

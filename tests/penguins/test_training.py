@@ -1,10 +1,9 @@
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -229,7 +228,12 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
         ]
         experiment = tracking.experiment_id()
         until(lambda: goes_on(len(client().search_logged_models([experiment])) >= 18), "18 models")
-        os.killpg(first_try.pid, signal.SIGKILL)  # as the system does when memory runs out
+        family = psutil.Process(first_try.pid).children(recursive=True)
+        for process in [psutil.Process(first_try.pid), *family]:  # as the system does when memory runs out
+            # but for the one that removes what the others leave in shared memory
+            with suppress(psutil.NoSuchProcess):
+                if "resource_tracker" not in " ".join(process.cmdline()):
+                    process.kill()
         first_try.wait()
     return fitting, data
 

@@ -199,13 +199,14 @@ def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
     """Log in as a person does, unless this user is logged in already."""
     if LOGGED_IN.get(browser.session_id) == user:
         return
-    LOGGED_IN[browser.session_id] = user
+    LOGGED_IN.pop(browser.session_id, None)
     browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.get(f"{airflow}/")
     until(lambda: find(browser, "input[name=username]"), "the login").send_keys(user)
     find(browser, "input[name=password]").send_keys(PASSWORDS[user])
     find(browser, "button[type=submit]").click()
     until(lambda: "/login" not in browser.current_url, "to be logged in")
+    LOGGED_IN[browser.session_id] = user
 
 
 def processes(stack: Stack, name: str) -> list[psutil.Process]:
