@@ -135,7 +135,7 @@ test-compose: $(STAMP) ## Run the tests that build and start the containers
 	@$(UV) run --locked pytest --timeout=1800 tests/compose $(ARGS)
 
 $(STAMP): pyproject.toml uv.lock | $(UV)
-	@$(UV) sync --locked $(UV_PYTHON)
+	@$(UV) sync --locked $(UV_PYTHON) $(SYNC)
 	@touch $@
 
 # Reached only where the PATH has no uv.
