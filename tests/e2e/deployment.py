@@ -83,7 +83,7 @@ class Deployment:
 
     def end_of(self, run: str) -> dict[str, str]:
         """Wait for the end of a run, and return the state of every task."""
-        # half a second: an answer costs Airflow as much processor as a task needs that runs meanwhile
+        # half a second: every answer takes processor from the task that is waited for
         until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end", poll=0.5)
         return self.task_states(run)
 
