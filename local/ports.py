@@ -30,7 +30,8 @@ def free_ports(count: int, reserved: Iterable[int] = ()) -> list[int]:
     """Distinct free ports, none of them in `reserved`. Raises RuntimeError when there aren't enough."""
     excluded = set(reserved)
     found: list[int] = []
-    for port in random.sample(_FREE_RANGE, len(_FREE_RANGE)):
+    # the system's source: processes whose own was seeded alike, as some test runners do, would choose the same
+    for port in random.SystemRandom().sample(_FREE_RANGE, len(_FREE_RANGE)):
         if len(found) == count:
             return found
         if port not in excluded and is_free(port):

@@ -1,4 +1,5 @@
 import os
+import random
 import socket
 
 import pytest
@@ -20,6 +21,14 @@ def test_free_ports_are_distinct_free_and_not_reserved():
     assert len(set(ports)) == 50
     assert not set(ports) & set(reserved)
     assert all(is_free(port) for port in ports)
+
+
+def test_processes_that_are_seeded_alike_choose_other_ports():
+    chosen = []
+    for _ in range(2):
+        random.seed(1)
+        chosen.append(free_ports(5))
+    assert chosen[0] != chosen[1]
 
 
 def test_the_holder_of_a_port_is_named(listener):
