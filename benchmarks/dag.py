@@ -31,7 +31,7 @@ from local.pipeline import DAG
 from local.settings import REPO, Settings
 from local.stack import Stack
 from local.waiting import until
-from penguins.dataset import read_processed, split
+from penguins.data.dataset import read_processed, split
 from penguins.estimators import FOREST
 from penguins.grid import candidates
 from penguins.search import search

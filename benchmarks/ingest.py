@@ -35,12 +35,12 @@ from benchmarks import synthetic
 from local.postgres import BIN
 from local.settings import Settings
 from local.stack import Stack
-from penguins.ingest import load_raw
+from penguins.data.ingest import load_raw
 
 FEW, MANY = 10_000, 5_000_000
 TASKS = {
-    "load_raw": "from penguins.ingest import load_raw; load_raw(connection, {source!r}, 0)",
-    "preprocess": "from penguins.preprocessing import preprocess; preprocess(connection, 0)",
+    "load_raw": "from penguins.data.ingest import load_raw; load_raw(connection, {source!r}, 0)",
+    "preprocess": "from penguins.data.preprocessing import preprocess; preprocess(connection, 0)",
 }
 TASK = """
 import psycopg

@@ -26,10 +26,10 @@ from benchmarks import synthetic
 from benchmarks.ingest import seconds
 from local.settings import REPO, Settings
 from local.stack import Stack
-from penguins.dataset import Dataset, read_processed, split
+from penguins.data.dataset import Dataset, read_processed, split
+from penguins.data.ingest import load_raw
+from penguins.data.preprocessing import preprocess
 from penguins.estimators import Grid
-from penguins.ingest import load_raw
-from penguins.preprocessing import preprocess
 from penguins.training import grid_train, open_run
 
 ROWS = (1_000, 10_000, 100_000, 1_000_000, 5_000_000)

@@ -16,10 +16,10 @@ from mlflow.entities.model_registry import ModelVersion
 from local.settings import Settings
 from local.stack import Stack
 from penguins import promotion, registry
-from penguins.dataset import Dataset, read_processed, split
+from penguins.data.dataset import Dataset, read_processed, split
+from penguins.data.ingest import load_raw
+from penguins.data.preprocessing import preprocess
 from penguins.estimators import Grid
-from penguins.ingest import load_raw
-from penguins.preprocessing import preprocess
 from penguins.registration import register_best
 from penguins.training import grid_train, open_run
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 from palmerpenguins import load_penguins
 
-from penguins.contract import FEATURE_NAMES, SPECIES
+from penguins.data.contract import FEATURE_NAMES, SPECIES
 
 CHUNK = 100_000
 SCHEMA = pa.schema(

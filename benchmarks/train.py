@@ -35,10 +35,10 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from local.settings import Settings
 from local.stack import Stack
-from penguins.dataset import Dataset, read_processed, split
+from penguins.data.dataset import Dataset, read_processed, split
+from penguins.data.ingest import load_raw
+from penguins.data.preprocessing import preprocess
 from penguins.estimators import Grid
-from penguins.ingest import load_raw
-from penguins.preprocessing import preprocess
 from penguins.training import grid_train, open_run
 
 GRID: Grid = {"n_estimators": [50, 100, 200], "max_depth": [None, 4, 8, 12], "min_samples_split": [2, 5]}

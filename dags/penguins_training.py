@@ -121,7 +121,8 @@ def penguins_training() -> None:
     @plainly
     def load_raw(params: dict[str, Any]) -> dict[str, Any]:
         """Stream the data source into penguins_raw."""
-        from penguins import database, ingest
+        from penguins import database
+        from penguins.data import ingest
 
         with database.connect() as connection:
             return asdict(ingest.load_raw(connection, params["source"], settings().max_rejected_share))
@@ -130,7 +131,8 @@ def penguins_training() -> None:
     @plainly
     def preprocess(params: dict[str, Any]) -> list[int]:
         """Clean and encode penguins_raw into penguins_processed; returns the shards of the grid to train on it."""
-        from penguins import database, preprocessing
+        from penguins import database
+        from penguins.data import preprocessing
 
         with database.connect() as connection:
             report = preprocessing.preprocess(connection, settings().max_rejected_share)

@@ -12,7 +12,7 @@ from psycopg import Connection
 from penguins.settings import settings
 
 if TYPE_CHECKING:
-    from penguins.dataset import Dataset
+    from penguins.data.dataset import Dataset
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def connect() -> Iterator[Connection[Any]]:
 
 def read(params: Mapping[str, Any]) -> Dataset:
     """The processed rows, split as the parameters of a DAG run say."""
-    from penguins.dataset import read_processed, split  # pandas: tasks that don't read the rows do without
+    from penguins.data.dataset import read_processed, split  # pandas: tasks that don't read the rows do without
 
     with connect() as connection:
         return split(read_processed(connection), params["holdout_share"], params["seed"])

@@ -9,9 +9,10 @@ from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
-from penguins import dataset, registry
-from penguins.contract import SPECIES
-from penguins.dataset import Dataset
+from penguins import registry
+from penguins.data import dataset
+from penguins.data.contract import SPECIES
+from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.tracking import DATA_DIGEST, METRIC, SPLIT, parse, split_of, tags_of

@@ -10,7 +10,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import ClassifierMixin
 
-from penguins.dataset import Dataset
+from penguins.data.dataset import Dataset
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from penguins import tracking
-from penguins.contract import FEATURES, SPECIES
-from penguins.dataset import Dataset
+from penguins.data.contract import FEATURES, SPECIES
+from penguins.data.dataset import Dataset
 
 IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
 

@@ -15,8 +15,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from penguins.contract import FEATURES, SPECIES
-from penguins.dataset import Dataset
+from penguins.data.contract import FEATURES, SPECIES
+from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS, digests
 from penguins.grid import Candidate
 from penguins.search import Failed, Fitted

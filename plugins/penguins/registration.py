@@ -15,7 +15,7 @@ from psycopg import Connection
 from sklearn.base import ClassifierMixin
 
 from penguins import audit, gate, onnx_export, plots, production, promotion, recording, registry, tracking
-from penguins.dataset import Dataset
+from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS, digests
 from penguins.errors import UserError
 from penguins.locks import alone

@@ -22,11 +22,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
-from penguins.contract import SPECIES
+from penguins.data.contract import SPECIES
 from penguins.grid import Candidate
 
 if TYPE_CHECKING:  # the processes that fit import this module: spare them pandas, pyarrow and psycopg
-    from penguins.dataset import Dataset, Fold
+    from penguins.data.dataset import Dataset, Fold
 
 LABELS = range(len(SPECIES))
 

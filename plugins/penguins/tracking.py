@@ -15,8 +15,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
-from penguins.contract import SPECIES
-from penguins.dataset import Dataset
+from penguins.data.contract import SPECIES
+from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.settings import settings
 

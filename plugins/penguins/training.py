@@ -14,7 +14,7 @@ from typing import Final
 from mlflow.entities import Run
 
 from penguins import recording, tracking
-from penguins.dataset import Dataset, Fold
+from penguins.data.dataset import Dataset, Fold
 from penguins.errors import UserError
 from penguins.estimators import ESTIMATORS, FOREST, Grid
 from penguins.grid import Candidate, candidates

@@ -13,8 +13,9 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import ingest, preprocessing, registry, tracking
-from penguins.dataset import Dataset, read_processed, split
+from penguins import registry, tracking
+from penguins.data import ingest, preprocessing
+from penguins.data.dataset import Dataset, read_processed, split
 from penguins.digests import digests
 from penguins.settings import settings
 from penguins.tracking import client, experiment_id

@@ -7,7 +7,7 @@ import pytest
 from psycopg import Connection
 
 from penguins import onnx_export, registry, tracking
-from penguins.dataset import Dataset
+from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS
 from penguins.estimators import ESTIMATORS
 from penguins.grid import candidates

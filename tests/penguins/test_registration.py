@@ -20,8 +20,8 @@ from sklearn.metrics import recall_score
 from local.stack import Stack
 from penguins import audit, onnx_export, recording, registry
 from penguins.approval import question
-from penguins.contract import SPECIES
-from penguins.dataset import Dataset, split
+from penguins.data.contract import SPECIES
+from penguins.data.dataset import Dataset, split
 from penguins.digests import digests
 from penguins.errors import UserError
 from penguins.gate import judge, table

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 
 from local.stack import Stack
-from penguins.dataset import Dataset
+from penguins.data.dataset import Dataset
 from penguins.estimators import ESTIMATORS, Grid
 from penguins.grid import candidates
 from penguins.search import Failed, Fitted, score, search

@@ -17,7 +17,7 @@ from local.environment import BUCKET
 from local.stack import Stack
 from local.waiting import until
 from penguins import recording, registry, tracking
-from penguins.dataset import Dataset, read_processed, split
+from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 from penguins.estimators import Grid
 from penguins.registration import register_best
@@ -186,7 +186,7 @@ def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
 
 TRY = """
 import psycopg
-from penguins.dataset import read_processed, split
+from penguins.data.dataset import read_processed, split
 from penguins.training import grid_train, open_run
 with psycopg.connect({database!r}) as connection:
     data = split(read_processed(connection), 0.2, 42)

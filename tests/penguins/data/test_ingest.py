@@ -18,8 +18,8 @@ from psycopg import Connection
 
 from local.environment import BUCKET
 from local.stack import Stack
+from penguins.data.ingest import load_raw
 from penguins.errors import UserError
-from penguins.ingest import load_raw
 from penguins.outages import describe_outage
 
 HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from penguins.contract import SPECIES
+from penguins.data.contract import SPECIES
+from penguins.data.ingest import load_raw
+from penguins.data.preprocessing import preprocess
 from penguins.errors import UserError
-from penguins.ingest import load_raw
-from penguins.preprocessing import preprocess
 
 GOOD = ("Gentoo", "Biscoe", 46.1, 13.2, 211.0, 4500.0, "female", 2007)
 

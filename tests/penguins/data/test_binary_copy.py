@@ -3,7 +3,7 @@ from typing import Any
 import pyarrow as pa
 from psycopg import Connection
 
-from penguins import binary_copy
+from penguins.data import binary_copy
 
 NAMES = ["Adelie", None, "", 'Pygoscelis, "gentoo"\t\\N', "Königspinguin 🐧"]
 ROWS: list[dict[str, Any]] = [

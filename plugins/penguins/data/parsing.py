@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penguins.contract import FEATURE_NAMES, NULL_VALUES
+from penguins.data.contract import FEATURE_NAMES, NULL_VALUES
 from penguins.errors import UserError
 
 # The columns of the table penguins_raw beside source_row, in its order.

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from penguins.contract import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from penguins.data.contract import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from penguins.errors import UserError
 
 BATCH_BYTES: Final = 384 * 1024  # in memory several times over, as text, numbers and what goes to Postgres

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 from psycopg import Connection, Cursor, sql
 
-from penguins import binary_copy
+from penguins.data import binary_copy
+from penguins.data.parsing import RAW_TYPES, Rejected, parse
+from penguins.data.sources import Source, open_source
+from penguins.data.tables import judge_rejected, replacing
 from penguins.errors import UserError
-from penguins.parsing import RAW_TYPES, Rejected, parse
-from penguins.sources import Source, open_source
-from penguins.tables import judge_rejected, replacing
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.csv
 from psycopg import Connection, sql
 
-from penguins.contract import FEATURE_NAMES, SPECIES
+from penguins.data.contract import FEATURE_NAMES, SPECIES
 from penguins.errors import UserError
 
 Fold = tuple[np.ndarray, np.ndarray]

@@ -13,8 +13,8 @@ import pytest
 from psycopg import Connection
 
 from benchmarks import synthetic
+from penguins.data.ingest import load_raw
 from penguins.errors import UserError
-from penguins.ingest import load_raw
 from penguins.outages import describe_outage
 from tests import stacks
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from psycopg import Connection
 
-from penguins.contract import FEATURE_NAMES
-from penguins.dataset import Dataset, read_processed, split
+from penguins.data.contract import FEATURE_NAMES
+from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 
 

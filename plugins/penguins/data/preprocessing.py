@@ -6,9 +6,9 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from penguins.contract import FEATURE_NAMES, FEATURES, REQUIRED_COLUMNS, SPECIES
+from penguins.data.contract import FEATURE_NAMES, FEATURES, REQUIRED_COLUMNS, SPECIES
+from penguins.data.tables import judge_rejected, replacing
 from penguins.errors import UserError
-from penguins.tables import judge_rejected, replacing
 
 log = logging.getLogger(__name__)
 
