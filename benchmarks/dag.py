@@ -32,9 +32,9 @@ from local.settings import REPO, Settings
 from local.stack import Stack
 from local.waiting import until
 from penguins.data.dataset import read_processed, split
-from penguins.estimators import FOREST
-from penguins.grid import candidates
-from penguins.search import search
+from penguins.training.estimators import FOREST
+from penguins.training.grid import candidates
+from penguins.training.search import search
 
 EMPTY = "empty"
 PATIENCE = 4 * 3600.0  # seconds

@@ -29,8 +29,8 @@ from local.stack import Stack
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
-from penguins.estimators import Grid
-from penguins.training import grid_train, open_run
+from penguins.training.estimators import Grid
+from penguins.training.training import grid_train, open_run
 
 ROWS = (1_000, 10_000, 100_000, 1_000_000, 5_000_000)
 CANDIDATES = (24, 100, 320, 1_000)

@@ -22,7 +22,7 @@ from benchmarks.serve_stack import PENGUIN, promote, trained_stack
 from local.stack import Stack
 from local.waiting import until
 from penguins import registry
-from penguins.tracking import client
+from penguins.training.tracking import client
 
 OUTAGE_SECONDS = 5
 PATIENCE_SECONDS = 120

@@ -19,9 +19,9 @@ from penguins import promotion, registry
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
-from penguins.estimators import Grid
 from penguins.registration import register_best
-from penguins.training import grid_train, open_run
+from penguins.training.estimators import Grid
+from penguins.training.training import grid_train, open_run
 
 PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
 

@@ -38,8 +38,8 @@ from local.stack import Stack
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
-from penguins.estimators import Grid
-from penguins.training import grid_train, open_run
+from penguins.training.estimators import Grid
+from penguins.training.training import grid_train, open_run
 
 GRID: Grid = {"n_estimators": [50, 100, 200], "max_depth": [None, 4, 8, 12], "min_samples_split": [2, 5]}
 FOLDS = 5

@@ -143,7 +143,8 @@ def penguins_training() -> None:
     @plainly
     def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
         """Fit, judge and log every candidate of the grid, or of one shard of it."""
-        from penguins import database, locks, training
+        from penguins import database, locks
+        from penguins.training import training
 
         data, folds = database.read(params), params["cv_folds"]
         grid, estimator = params["grid"], params["estimator"]

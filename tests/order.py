@@ -11,7 +11,13 @@ GROUPS = {
     "ui": r"tests/penguins/ui/",  # an API server of Airflow
 }
 # What takes longest, so that no process has it left when the others have finished.
-FIRST = ("whole", "tests/penguins/test_training.py", "tests/notebooks/", "tests/penguins/test_registration.py", "ui")
+FIRST = (
+    "whole",
+    "tests/penguins/training/test_training.py",
+    "tests/notebooks/",
+    "tests/penguins/test_registration.py",
+    "ui",
+)
 
 
 class Scheduling(LoadScopeScheduling):

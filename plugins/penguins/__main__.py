@@ -17,11 +17,12 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from penguins import audit, promotion, registry, tracking
+from penguins import audit, promotion, registry
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.reasons import plain
 from penguins.settings import settings
+from penguins.training import tracking
 
 TRAIL = 10  # entries shown
 

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from penguins.reasons import plain
 from penguins.settings import settings
-from penguins.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, tags_of
+from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, tags_of
 
 Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
 # After these another version is in Production.

@@ -15,7 +15,7 @@ from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.settings import settings
-from penguins.tracking import DATA_DIGEST, METRIC, SPLIT, parse, split_of, tags_of
+from penguins.training.tracking import DATA_DIGEST, METRIC, SPLIT, parse, split_of, tags_of
 
 # With fewer rows than these that neither model learned from, both are judged on the whole hold-out.
 FEWEST_ROWS: Final = 30

@@ -16,7 +16,7 @@ class CandidatesLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """The address, for a browser; empty while there are none."""
-        from penguins import tracking
+        from penguins.training import tracking
 
         del operator
         parent = tracking.find_parent(ti_key.run_id)
@@ -32,7 +32,8 @@ class VersionLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """The address, for a browser; empty while there is none."""
-        from penguins import registry, tracking
+        from penguins import registry
+        from penguins.training import tracking
 
         del operator
         made = registry.versions(f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")

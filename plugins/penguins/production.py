@@ -9,7 +9,7 @@ from psycopg import Connection
 from penguins import audit, registry
 from penguins.errors import UserError
 from penguins.settings import settings
-from penguins.tracking import client
+from penguins.training.tracking import client
 
 CHALLENGER: Final = "challenger"
 # Written last on a version that was judged: once it is there, the decision is made and stays.

@@ -12,7 +12,7 @@ from penguins import audit, production, registry
 from penguins.errors import UserError
 from penguins.locks import alone
 from penguins.reasons import checked
-from penguins.tracking import client, parse
+from penguins.training.tracking import client, parse
 
 log = logging.getLogger(__name__)
 

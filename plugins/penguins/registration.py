@@ -14,13 +14,14 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from psycopg import Connection
 from sklearn.base import ClassifierMixin
 
-from penguins import audit, gate, onnx_export, plots, production, promotion, recording, registry, tracking
+from penguins import audit, gate, onnx_export, production, promotion, registry
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS, digests
 from penguins.errors import UserError
 from penguins.locks import alone
 from penguins.reasons import LONGEST, plain
-from penguins.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
+from penguins.training import candidate_runs, plots, tracking
+from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, 
     runs = tracking.find_candidates(dag_run_id)
     # by fingerprint: two tries at once (a worker that was thought dead) may have made the same candidate twice
     finished = list(
-        {run.data.tags[recording.FINGERPRINT]: run for run in runs if run.info.status == "FINISHED"}.values()
+        {run.data.tags[candidate_runs.FINGERPRINT]: run for run in runs if run.info.status == "FINISHED"}.values()
     )
     if not finished:
         raise UserError(f"{dag_run_id} has no finished candidate in MLflow. Run grid_train first.")
@@ -102,7 +103,7 @@ def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, 
     best = choose(finished)
     untried = tracking.left_out(dag_run_id)
     log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, untried)
-    model_id = recording.model_id(best)
+    model_id = candidate_runs.model_id(best)
     recorded = json.loads(client().get_logged_model(model_id).tags[DIGESTS])
     model = registry.load(model_id, recorded)
     plots.log_plots(dag_run_id, finished, model, data)
@@ -162,7 +163,7 @@ def _register(
         DAG_RUN: best.data.tags[DAG_RUN],
         DATA_DIGEST: data.digest,
         SPLIT: split_of(data),
-        recording.ESTIMATOR: best.data.tags[recording.ESTIMATOR],
+        candidate_runs.ESTIMATOR: best.data.tags[candidate_runs.ESTIMATOR],
         GIT_COMMIT: best.data.tags[MLFLOW_GIT_COMMIT],
         **{name: str(value) for name, value in best.data.metrics.items() if name != "fit_seconds"},
     }
@@ -186,7 +187,7 @@ def _contract(model: ClassifierMixin, data: Dataset) -> dict[str, Any]:
     rows = data.features.iloc[data.holdout[:: max(1, len(data.holdout) // EXAMPLES)]]
     probabilities = model.predict_proba(rows)
     drawn = data.train[:: -(-len(data.train) // DRAWN)]
-    return recording.contract_of(data) | {
+    return candidate_runs.contract_of(data) | {
         "example": {
             "inputs": rows.to_numpy().tolist(),
             "labels": probabilities.argmax(axis=1).tolist(),

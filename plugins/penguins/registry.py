@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from penguins.digests import DIGESTS
 from penguins.errors import UserError
 from penguins.settings import settings
-from penguins.tracking import client
+from penguins.training.tracking import client
 
 ALIAS: Final = "production"
 STAGE: Final = "Production"

@@ -13,12 +13,13 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import registry, tracking
+from penguins import registry
 from penguins.data import ingest, preprocessing
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.digests import digests
 from penguins.settings import settings
-from penguins.tracking import client, experiment_id
+from penguins.training import tracking
+from penguins.training.tracking import client, experiment_id
 
 # Five of the twenty are more trees than any memory has room for. For gradient boosting, which asks for it at once.
 TOO_MANY_TREES = {"n_estimators": [2, 5, 10, 2**60], "max_depth": [1, 2, 3, 4, None]}

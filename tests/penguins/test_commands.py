@@ -12,7 +12,7 @@ from local import environment
 from local.settings import REPO
 from local.stack import Stack
 from penguins.settings import settings
-from penguins.tracking import client
+from penguins.training.tracking import client
 from tests.penguins.conftest import made_up_version
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

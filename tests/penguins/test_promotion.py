@@ -20,7 +20,7 @@ from penguins import audit, locks, promotion, registry
 from penguins.errors import UserError
 from penguins.production import lock_name
 from penguins.settings import settings
-from penguins.tracking import client
+from penguins.training.tracking import client
 from penguins.ui.overview import overview
 from tests.penguins.conftest import made_up_version, pointed_at
 from tests.penguins.cutting import Cutting

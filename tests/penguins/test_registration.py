@@ -18,7 +18,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 from local.stack import Stack
-from penguins import audit, onnx_export, recording, registry
+from penguins import audit, onnx_export, registry
 from penguins.approval import question
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
@@ -28,8 +28,9 @@ from penguins.gate import judge, table
 from penguins.promotion import promote, rollback
 from penguins.registration import answer, choose, register_best
 from penguins.settings import settings
-from penguins.tracking import client, find_candidates, find_parent
-from penguins.training import grid_train, open_run
+from penguins.training import candidate_runs
+from penguins.training.tracking import client, find_candidates, find_parent
+from penguins.training.training import grid_train, open_run
 from tests.penguins.conftest import GRID, made_up_version, pointed_at, real_penguins
 from tests.penguins.cutting import Cutting
 
@@ -166,7 +167,7 @@ def test_discarding_a_run_keeps_the_model_of_its_version(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     run = client().get_run(first.run_id)
-    recording.discard([run])
+    candidate_runs.discard([run])
     assert first.run_id not in {run.info.run_id for run in find_candidates(RUN)}
     registry.load(registry.model_id(first), registry.recorded_digests(first))
     client().set_tag(first.run_id, "role", "candidate")  # the run is shared with the other tests here
@@ -354,7 +355,7 @@ def test_a_candidate_that_one_species_would_pay_for_is_refused(
 
 def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
     best = choose([run for run in find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
-    model_id = recording.model_id(best)
+    model_id = candidate_runs.model_id(best)
     model = registry.load(model_id, json.loads(client().get_logged_model(model_id).tags["digests"]))
     truth = data.labels[data.holdout]
     recalls = recall_score(truth, model.predict(data.features.iloc[data.holdout]), average=None)
@@ -435,7 +436,7 @@ def test_a_champion_registered_by_hand_is_judged_by_what_its_run_says(
     connection: Connection[Any], data: Dataset
 ) -> None:
     run = next(run for run in find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
-    registry.create_version(recording.model_id(run), run.info.run_id, {}, description="by hand")
+    registry.create_version(candidate_runs.model_id(run), run.info.run_id, {}, description="by hand")
     client().set_registered_model_alias(settings().model_name, "production", "1")
     reason = register_best(connection, data, NEXT_RUN).reason
     assert "version 1, accuracy on the same 69 rows" in reason

@@ -10,10 +10,11 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 
-from penguins import audit, production, promotion, registry, tracking
+from penguins import audit, production, promotion, registry
 from penguins.digests import DIGESTS
 from penguins.errors import UserError
 from penguins.settings import settings
+from penguins.training import tracking
 
 LATEST: Final = 100
 METRICS: Final = ("holdout_accuracy", "holdout_f1_macro", "holdout_log_loss", "cv_accuracy_mean", "cv_accuracy_std")

@@ -12,7 +12,7 @@ from local.stack import Stack
 from penguins import audit, promotion, registry
 from penguins.errors import UserError
 from penguins.settings import settings
-from penguins.tracking import client
+from penguins.training.tracking import client
 from penguins.ui.overview import LATEST, confusion_matrix, overview
 from tests.penguins.conftest import made_up_version
 

@@ -12,9 +12,9 @@ from sklearn.model_selection import cross_val_score
 
 from local.stack import Stack
 from penguins.data.dataset import Dataset
-from penguins.estimators import ESTIMATORS, Grid
-from penguins.grid import candidates
-from penguins.search import Failed, Fitted, score, search
+from penguins.training.estimators import ESTIMATORS, Grid
+from penguins.training.grid import candidates
+from penguins.training.search import Failed, Fitted, score, search
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, real_penguins
 
 GRIDS: dict[str, Grid] = {

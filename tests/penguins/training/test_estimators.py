@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from penguins import onnx_export, registry, tracking
+from penguins import onnx_export, registry
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS
-from penguins.estimators import ESTIMATORS
-from penguins.grid import candidates
 from penguins.registration import register_best
-from penguins.search import Fitted, search
-from penguins.training import grid_train, open_run
+from penguins.training import tracking
+from penguins.training.estimators import ESTIMATORS
+from penguins.training.grid import candidates
+from penguins.training.search import Fitted, search
+from penguins.training.training import grid_train, open_run
 
 RUN = "manual__2026-01-01T00:00:00+00:00"
 OTHERS = [name for name in ESTIMATORS if name != "random_forest"]

@@ -16,14 +16,15 @@ from psycopg import Connection
 from local.environment import BUCKET
 from local.stack import Stack
 from local.waiting import until
-from penguins import recording, registry, tracking
+from penguins import registry
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
-from penguins.estimators import Grid
 from penguins.registration import register_best
 from penguins.settings import settings
-from penguins.tracking import client, find_candidates, find_parent
-from penguins.training import RECORDERS, TrainReport, grid_train, open_run
+from penguins.training import candidate_runs, tracking
+from penguins.training.estimators import Grid
+from penguins.training.tracking import client, find_candidates, find_parent
+from penguins.training.training import RECORDERS, TrainReport, grid_train, open_run
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_penguins
 
 pytestmark = pytest.mark.usefixtures("mlflow")
@@ -94,7 +95,7 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
         assert run.data.tags["data_digest"] == data.digest
         (used,) = run.inputs.dataset_inputs
         assert (used.dataset.name, json.loads(used.dataset.profile)["num_rows"]) == ("penguins_processed", 342)
-        model = client().get_logged_model(recording.model_id(run))
+        model = client().get_logged_model(candidate_runs.model_id(run))
         assert model.status == "READY"
         prefix = model.artifact_location.removeprefix("mlflow-artifacts:/") + "/"
         assert {"MLmodel", "model.pkl", "requirements.txt"} <= objects(stack, prefix)
@@ -115,7 +116,7 @@ def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(
 ) -> None:
     _, data = looked_at
     run = find_candidates(RUN)[0]
-    model_id = recording.model_id(run)
+    model_id = candidate_runs.model_id(run)
     recorded = json.loads(client().get_logged_model(model_id).tags["digests"])
     model = registry.load(model_id, recorded)
     accuracy = (model.predict(data.features.iloc[data.holdout]) == data.labels[data.holdout]).mean()
@@ -164,7 +165,7 @@ def test_a_rerun_with_other_code_keeps_nothing(
 def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
     results = {}
     for shards in (1, 7):  # 7: more than there are fits to share
-        recording.discard(find_candidates(RUN))
+        candidate_runs.discard(find_candidates(RUN))
         reports = [train(data, GRID, shard, shards) for shard in range(shards)]
         assert sum(report.fitted for report in reports) == 20
         assert len({report.parent_run_id for report in reports}) == 1
@@ -187,7 +188,7 @@ def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
 TRY = """
 import psycopg
 from penguins.data.dataset import read_processed, split
-from penguins.training import grid_train, open_run
+from penguins.training.training import grid_train, open_run
 with psycopg.connect({database!r}) as connection:
     data = split(read_processed(connection), 0.2, 42)
 grid_train(data, {grid!r}, 3, open_run(data, {grid!r}, 3, {run!r}))
@@ -260,7 +261,7 @@ def is_completed(data: Dataset) -> None:
     runs = find_candidates(RUN)
     assert finished < {run.info.run_id for run in runs}
     models = client().search_logged_models([experiment])
-    assert {model.model_id for model in models} == {recording.model_id(run) for run in runs}
+    assert {model.model_id for model in models} == {candidate_runs.model_id(run) for run in runs}
     assert len(models) == 20
 
 
@@ -291,7 +292,7 @@ def test_a_time_budget_leaves_the_rest_out_and_a_rerun_does_it(connection: Conne
     with pytest.raises(UserError, match="time_budget: not one of 20 candidates was done within 0 s"):
         grid_train(data, GRID, 3, parent, time_budget=0)
     train(data)
-    recording.discard(find_candidates(RUN)[:5])
+    candidate_runs.discard(find_candidates(RUN)[:5])
     report = grid_train(data, GRID, 3, parent, time_budget=0)
     assert (report.fitted, report.kept, report.left_out) == (0, 15, 5)
     assert tracking.left_out(RUN) == " (5 candidates were left out for the time budget)"
@@ -326,7 +327,7 @@ def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     train(data)
     half_done = find_candidates(RUN)[:10]
-    recording.discard(half_done)
+    candidate_runs.discard(half_done)
     stack.stop("mlflow")
     with pytest.raises(Exception, match=f"API request to {settings().mlflow_tracking_uri}.*Connection refused"):
         train(data)

@@ -18,9 +18,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from penguins.data.contract import FEATURES, SPECIES
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS, digests
-from penguins.grid import Candidate
-from penguins.search import Failed, Fitted
-from penguins.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
+from penguins.training.grid import Candidate
+from penguins.training.search import Failed, Fitted
+from penguins.training.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
 
 # What a candidate's result depends on: a run with another one isn't this candidate's.
 FINGERPRINT: Final = "fingerprint"

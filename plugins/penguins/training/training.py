@@ -13,13 +13,13 @@ from typing import Final
 
 from mlflow.entities import Run
 
-from penguins import recording, tracking
 from penguins.data.dataset import Dataset, Fold
 from penguins.errors import UserError
-from penguins.estimators import ESTIMATORS, FOREST, Grid
-from penguins.grid import Candidate, candidates
-from penguins.search import Failed, Fitted, cells, search
 from penguins.settings import settings
+from penguins.training import candidate_runs, tracking
+from penguins.training.estimators import ESTIMATORS, FOREST, Grid
+from penguins.training.grid import Candidate, candidates
+from penguins.training.search import Failed, Fitted, cells, search
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def open_run(data: Dataset, grid: Grid | None, cv_folds: int, dag_run_id: str, e
         "holdout_share": data.holdout_share,
     }
     parent = tracking.open_parent(dag_run_id, params, data)
-    recording.discard([run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in wanted])
+    candidate_runs.discard([run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in wanted])
     return parent
 
 
@@ -135,7 +135,7 @@ def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
             kept.add(fingerprint)
         else:
             half_done.append(run)
-    recording.discard(half_done)
+    candidate_runs.discard(half_done)
     return kept
 
 
@@ -153,9 +153,9 @@ def _fit_and_record(
     def record(found: Fitted | Failed) -> str:
         fingerprint = fingerprints[found.candidate.name]
         if isinstance(found, Failed):
-            recording.record_failure(found, parent, data, fingerprint)
+            candidate_runs.record_failure(found, parent, data, fingerprint)
         else:
-            recording.record(found, parent, data, fingerprint)
+            candidate_runs.record(found, parent, data, fingerprint)
         _tell(found, next(done), len(missing), time.monotonic() - started)
         return found.reason if isinstance(found, Failed) else ""
 
@@ -187,7 +187,7 @@ def _tell(found: Fitted | Failed, done: int, total: int, seconds: float) -> None
 
 
 def _fingerprint_of(run: Run) -> str:
-    return str(run.data.tags.get(recording.FINGERPRINT, ""))
+    return str(run.data.tags.get(candidate_runs.FINGERPRINT, ""))
 
 
 def _fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from penguins.errors import UserError
-from penguins.estimators import ESTIMATORS, FOREST
-from penguins.grid import candidates
+from penguins.training.estimators import ESTIMATORS, FOREST
+from penguins.training.grid import candidates
 
 ENOUGH = {"n_estimators": [10, 20, 30, 40, 50], "max_depth": [None, 2, 4, 8]}
 

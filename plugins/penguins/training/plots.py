@@ -13,9 +13,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from penguins import tracking
 from penguins.data.contract import FEATURES, SPECIES
 from penguins.data.dataset import Dataset
+from penguins.training import tracking
 
 IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
 

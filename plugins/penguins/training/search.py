@@ -23,7 +23,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
 from penguins.data.contract import SPECIES
-from penguins.grid import Candidate
+from penguins.training.grid import Candidate
 
 if TYPE_CHECKING:  # the processes that fit import this module: spare them pandas, pyarrow and psycopg
     from penguins.data.dataset import Dataset, Fold

@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import ParameterGrid
 
 from penguins.errors import UserError
-from penguins.estimators import FOREST, Estimator, Grid, estimator
+from penguins.training.estimators import FOREST, Estimator, Grid, estimator
 
 MINIMUM_CANDIDATES: Final = 20
 
