@@ -21,7 +21,7 @@ from benchmarks.serve_load import Clients, Seen
 from benchmarks.serve_stack import PENGUIN, promote, trained_stack
 from local.stack import Stack
 from local.waiting import until
-from penguins import registry
+from penguins.registry import model_versions
 from penguins.training.tracking import client
 
 OUTAGE_SECONDS = 5
@@ -49,7 +49,7 @@ class Drill:
         for name in names:
             self._kill(name)
         if names == ("s3",):  # The registry names a version that can't be downloaded; promote() would refuse that.
-            client().set_registered_model_alias(version.name, registry.ALIAS, version.version)
+            client().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
         time.sleep(OUTAGE_SECONDS)
         self._note(f"without {' and '.join(names)}", self._clients.take(), self._says())
         for name in BACK:

@@ -15,11 +15,12 @@ from mlflow.entities.model_registry import ModelVersion
 
 from local.settings import Settings
 from local.stack import Stack
-from penguins import promotion, registry
+from penguins import promotion
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
 from penguins.registration import register_best
+from penguins.registry import model_versions
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
 
@@ -64,4 +65,4 @@ def _register(data: Dataset, number: int) -> ModelVersion:
     grid_train(data, grid, 2, open_run(data, grid, 2, name))
     with _connect() as connection:
         version = register_best(connection, data, name).version
-    return next(made for made in registry.versions() if made.version == version)
+    return next(made for made in model_versions.versions() if made.version == version)

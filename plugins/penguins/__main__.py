@@ -17,10 +17,11 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from penguins import audit, promotion, registry
+from penguins import audit, promotion
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.reasons import plain
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
 
@@ -50,10 +51,10 @@ def main() -> int:
 
 def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
     """Show the versions and the last decisions."""
-    champion = registry.production()
-    others = {version: alias for alias, version in registry.registered_model().aliases.items()}
+    champion = model_versions.production()
+    others = {version: alias for alias, version in model_versions.registered_model().aliases.items()}
     versions = Table("version", "", "accuracy", "macro F1", "CV", "model", "why", title=settings().model_name, box=None)
-    for version in registry.versions():
+    for version in model_versions.versions():
         tags = tracking.tags_of(version)
         here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
         metrics = [tags.get(name, "")[:6] for name in ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")]
@@ -71,7 +72,7 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
 
 def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put a version in Production."""
-    version = registry.version(arguments.version)
+    version = model_versions.version(arguments.version)
     promotion.promote_by_hand(connection, version, arguments.reason, arguments.by or _caller())
     out.print(f"Version {version.version} is in Production.")
 

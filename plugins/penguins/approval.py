@@ -81,9 +81,10 @@ class RegisterBest(HITLOperator):
 
 def question(number: str) -> tuple[str, str]:
     """What the person is asked and shown about a version: a headline, and a text in Markdown."""
-    from penguins import gate, promotion, registry
+    from penguins import gate, promotion
+    from penguins.registry import model_versions
 
-    version = registry.version(number)
+    version = model_versions.version(number)
     kept = json.loads(version.tags[promotion.GATE])
     verdict = gate.Verdict(kept["promote"], kept["reason"], kept["numbers"])
     advice = "promote" if verdict.promote else "keep the champion"

@@ -9,11 +9,11 @@ from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
-from penguins import registry
 from penguins.data import dataset
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import DATA_DIGEST, METRIC, SPLIT, parse, split_of, tags_of
 
@@ -85,7 +85,7 @@ def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) 
 
 def _against(champion: ModelVersion, answers: np.ndarray, data: Dataset, own: dict[str, Any]) -> Verdict:
     try:
-        model = registry.load(registry.model_id(champion), registry.recorded_digests(champion))
+        model = model_versions.load(model_versions.model_id(champion), model_versions.recorded_digests(champion))
         theirs = _answers(model, data)
     except UserError as error:
         return _without_champion(champion, error, own)

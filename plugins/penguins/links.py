@@ -32,11 +32,11 @@ class VersionLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """The address, for a browser; empty while there is none."""
-        from penguins import registry
+        from penguins.registry import model_versions
         from penguins.training import tracking
 
         del operator
-        made = registry.versions(f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")
+        made = model_versions.versions(f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")
         return f"{settings().mlflow_ui}/#/models/{settings().model_name}/versions/{made[0].version}" if made else ""
 
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
-from penguins import audit, registry
+from penguins import audit
 from penguins.errors import UserError
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client
 
@@ -39,7 +40,7 @@ def champion(connection: Connection[Any]) -> ModelVersion | None:
     What didn't follow the alias, for a promotion was interrupted or done in MLflow's UI, is brought along; and
     if the audit trail doesn't know how the version came there, that is said in it.
     """
-    found = registry.production()
+    found = model_versions.production()
     if found is None:
         return None
     last = audit.last_move(audit.trail(connection))
@@ -47,19 +48,19 @@ def champion(connection: Connection[Any]) -> ModelVersion | None:
         reason = "found in Production: it was put there otherwise, as in MLflow's UI, or a promotion was interrupted"
         audit.append(connection, "found", last.to_version if last else None, found, "unknown", reason, {})
     promoted = found.tags.get(VERDICT) == "promoted"
-    if not (promoted and found.current_stage == registry.STAGE and registry.ALIAS in found.aliases):
+    if not (promoted and found.current_stage == model_versions.STAGE and model_versions.ALIAS in found.aliases):
         move(found)
     return found
 
 
 def move(version: ModelVersion) -> None:
     """Put a version in Production: the alias, then what follows it, then the verdict that says that this is done."""
-    client().set_registered_model_alias(version.name, registry.ALIAS, version.version)
+    client().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
     with warnings.catch_warnings():
         # MLflow calls stages deprecated since 2.9; its UI and people still speak of "Production"
         warnings.simplefilter("ignore", FutureWarning)
         client().transition_model_version_stage(
-            version.name, version.version, registry.STAGE, archive_existing_versions=True
+            version.name, version.version, model_versions.STAGE, archive_existing_versions=True
         )
     client().delete_registered_model_alias(version.name, CHALLENGER)  # whoever it is challenged the champion before
     tag(version, **{VERDICT: "promoted"})

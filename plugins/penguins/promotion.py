@@ -8,10 +8,11 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from pydantic import Json, TypeAdapter
 
-from penguins import audit, production, registry
+from penguins import audit, production
 from penguins.errors import UserError
 from penguins.locks import alone
 from penguins.reasons import checked
+from penguins.registry import model_versions
 from penguins.training.tracking import client, parse
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def promote(
         before = production.champion(connection)
         if before is not None and before.version == version.version:
             return
-        registry.files(registry.model_id(version), registry.recorded_digests(version))
+        model_versions.files(model_versions.model_id(version), model_versions.recorded_digests(version))
         instead_of = before.version if before else None
         entry = audit.append(connection, action, instead_of, version, by, reason, numbers or {})
         production.tag(
@@ -115,7 +116,7 @@ def rollback(
     with alone(connection, production.lock_name(), PATIENCE):
         before = production.champion(connection)
         production.expect(before, instead_of)
-        target = rollback_target(audit.trail(connection), before, registry.versions())
+        target = rollback_target(audit.trail(connection), before, model_versions.versions())
         now = f"version {before.version}" if before else "nothing"
         if target is None:
             raise UserError(

@@ -14,12 +14,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from psycopg import Connection
 from sklearn.base import ClassifierMixin
 
-from penguins import audit, gate, onnx_export, production, promotion, registry
+from penguins import audit, gate, production, promotion
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS, digests
 from penguins.errors import UserError
 from penguins.locks import alone
 from penguins.reasons import LONGEST, plain
+from penguins.registry import model_versions, onnx_export
 from penguins.training import candidate_runs, plots, tracking
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
 
@@ -67,7 +68,7 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
         UserError: the version was deleted, or Production is to change and isn't what the person saw any more.
     """
     with alone(connection, production.lock_name()):
-        champion, version = production.champion(connection), registry.version(number)
+        champion, version = production.champion(connection), model_versions.version(number)
         verdict = json.loads(version.tags[promotion.GATE])
         comment = comment[:LONGEST] or "no comment"
 
@@ -105,10 +106,10 @@ def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, 
     log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, untried)
     model_id = candidate_runs.model_id(best)
     recorded = json.loads(client().get_logged_model(model_id).tags[DIGESTS])
-    model = registry.load(model_id, recorded)
+    model = model_versions.load(model_id, recorded)
     plots.log_plots(dag_run_id, finished, model, data)
     champion = production.champion(connection)  # first, for it completes what an earlier try began
-    made = registry.versions(f"run_id = '{best.info.run_id}' AND tags.{DAG_RUN} = '{dag_run_id}'")
+    made = model_versions.versions(f"run_id = '{best.info.run_id}' AND tags.{DAG_RUN} = '{dag_run_id}'")
     version = made[0] if made else _register(best, model_id, recorded, model, data)
     if production.VERDICT in version.tags:
         return _report(version)
@@ -179,7 +180,7 @@ def _register(
             (inference / "contract.json").write_text(json.dumps(_contract(model, data)))
             client().log_model_artifacts(model_id, folder)
         tags[DIGESTS] = json.dumps({**recorded, **digests(Path(folder))})
-    return registry.create_version(model_id, best.info.run_id, tags, description=best.info.run_name)
+    return model_versions.create_version(model_id, best.info.run_id, tags, description=best.info.run_name)
 
 
 def _contract(model: ClassifierMixin, data: Dataset) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import registry
 from penguins.data import ingest, preprocessing
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.digests import digests
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
 from penguins.training.tracking import client, experiment_id
@@ -75,8 +75,8 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
 
 def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
     """A version with the files that its digests vouch for, and what isn't said about them made up."""
-    (folder / registry.MODEL_FILE).write_bytes(model_file)
-    for name in registry.EXPORT:
+    (folder / model_versions.MODEL_FILE).write_bytes(model_file)
+    for name in model_versions.EXPORT:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"an export")
     run = client().create_run(experiment_id())
@@ -85,4 +85,4 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     client().finalize_logged_model(model.model_id, "READY")
     tags = {"digests": json.dumps(digests(folder)), "data_digest": "of the rows"}
     tags |= {"dag_run_id": "manual__1", "git_commit": "abc"}
-    return registry.create_version(model.model_id, run.info.run_id, tags, description="")
+    return model_versions.create_version(model.model_id, run.info.run_id, tags, description="")

@@ -16,9 +16,10 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import audit, locks, promotion, registry
+from penguins import audit, locks, promotion
 from penguins.errors import UserError
 from penguins.production import lock_name
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client
 from penguins.ui.overview import overview
@@ -44,12 +45,12 @@ def versions(tmp_path: Path) -> list[ModelVersion]:
 
 
 def production() -> str | None:
-    found = registry.production()
+    found = model_versions.production()
     return found.version if found else None
 
 
 def stages() -> list[str]:
-    return [found.current_stage for found in reversed(registry.versions())]
+    return [found.current_stage for found in reversed(model_versions.versions())]
 
 
 def offered(connection: Connection[Any]) -> str | None:
@@ -186,7 +187,7 @@ def test_what_was_moved_in_mlflows_ui_is_written_down_and_can_be_rolled_back(
 def test_a_version_registered_in_mlflows_ui_can_be_promoted(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
-    source = client().get_logged_model(registry.model_id(versions[0]))
+    source = client().get_logged_model(model_versions.model_id(versions[0]))
     client().set_logged_model_tags(source.model_id, {"digests": versions[0].tags["digests"]})
     by_hand = client().create_model_version(
         settings().model_name,
@@ -213,7 +214,7 @@ def test_what_the_service_would_refuse_is_not_promoted(
 ) -> None:
     promotion.promote(connection, versions[0], "the first", by="ada")
     (tmp_path / name).write_bytes(b"something else")
-    client().log_model_artifacts(registry.model_id(versions[1]), str(tmp_path))
+    client().log_model_artifacts(model_versions.model_id(versions[1]), str(tmp_path))
     with pytest.raises(UserError, match=f"{name} isn't the file that was recorded"):
         promotion.promote(connection, versions[1], "next", by="ada")
     assert (production(), len(audit.trail(connection))) == ("1", 1)
@@ -224,10 +225,10 @@ def test_a_loser_is_no_challenger_once_another_is_promoted(
 ) -> None:
     promotion.promote(connection, versions[0], "the first", by="ada")
     promotion.refuse(connection, versions[1], "worse", by="a run", numbers={"accuracy": 0.5})
-    assert registry.registered_model().aliases == {"production": "1", "challenger": "2"}
+    assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
     assert audit.trail(connection)[0].numbers == {"accuracy": 0.5}
     promotion.promote(connection, versions[2], "better", by="a run")
-    assert registry.registered_model().aliases == {"production": "3"}
+    assert model_versions.registered_model().aliases == {"production": "3"}
     assert decisions(connection)[1] == ("refuse", "1", "2")
 
 
@@ -280,7 +281,7 @@ def test_whoever_decides_next_brings_the_stage_along(
         promotion.promote(connection, versions[1], "next", by="ada")
     decide(connection, versions[2])
     assert stages() == stages_after.split()
-    assert registry.version("2").tags["verdict"] == "promoted"
+    assert model_versions.version("2").tags["verdict"] == "promoted"
 
 
 def test_promoting_the_champion_again_keeps_its_challenger(
@@ -291,7 +292,7 @@ def test_promoting_the_champion_again_keeps_its_challenger(
     promotion.promote(connection, versions[0], "again", by="ada")
     with pytest.raises(UserError, match="Version 1 is in Production already"):
         promotion.promote_by_hand(connection, versions[0], "again", by="ada")
-    assert registry.registered_model().aliases == {"production": "1", "challenger": "2"}
+    assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
 
 
 @pytest.mark.parametrize(
@@ -349,7 +350,7 @@ def test_a_reason_of_a_program_is_kept_as_far_as_it_can_be(
 ) -> None:
     promotion.promote(connection, versions[0], "it\ncan't be loaded: a\0b\ud800\x1b[2J", by="a run")
     assert audit.trail(connection)[0].reason == "it can't be loaded: a�b��[2J"
-    assert registry.version("1").tags["reason"] == audit.trail(connection)[0].reason
+    assert model_versions.version("1").tags["reason"] == audit.trail(connection)[0].reason
     promotion.promote_by_hand(connection, versions[1], "two\nlines, and ünï\u200dcode 🐧", by="ada")
     assert audit.trail(connection)[0].reason == "two lines, and ünï\u200dcode 🐧"
 
@@ -359,7 +360,7 @@ def test_what_people_made_of_the_gates_tag_does_not_stop_them(
     connection: Connection[Any], versions: list[ModelVersion], odd: str
 ) -> None:
     client().set_model_version_tag(versions[0].name, versions[0].version, promotion.GATE, odd)
-    promotion.promote_by_hand(connection, registry.version(versions[0].version), "it's right", by="ada")
+    promotion.promote_by_hand(connection, model_versions.version(versions[0].version), "it's right", by="ada")
     assert (production(), audit.trail(connection)[0].numbers) == ("1", {})
 
 
@@ -379,8 +380,8 @@ def test_a_model_made_again_has_a_line_of_its_own(connection: Connection[Any], t
 
 def test_looking_makes_no_model(mlflow: None) -> None:
     del mlflow
-    assert registry.production() is None
-    assert registry.registered_model().aliases == {}
+    assert model_versions.production() is None
+    assert model_versions.registered_model().aliases == {}
     assert client().search_registered_models(f"name = '{settings().model_name}'") == []
 
 

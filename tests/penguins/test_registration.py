@@ -18,7 +18,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 from local.stack import Stack
-from penguins import audit, onnx_export, registry
+from penguins import audit
 from penguins.approval import question
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
@@ -27,6 +27,7 @@ from penguins.errors import UserError
 from penguins.gate import judge, table
 from penguins.promotion import promote, rollback
 from penguins.registration import answer, choose, register_best
+from penguins.registry import model_versions, onnx_export
 from penguins.settings import settings
 from penguins.training import candidate_runs
 from penguins.training.tracking import client, find_candidates, find_parent
@@ -46,11 +47,11 @@ def aliases() -> dict[str, str]:
 
 
 def stages() -> dict[str, str]:
-    return {version.version: version.current_stage for version in registry.versions()}
+    return {version.version: version.current_stage for version in model_versions.versions()}
 
 
 def current() -> ModelVersion:
-    version = registry.production()
+    version = model_versions.production()
     assert version is not None
     return version
 
@@ -136,7 +137,7 @@ def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> N
 def test_a_rerun_makes_no_second_version(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
     report = register_best(connection, data, RUN)
     assert (report.version, report.promoted) == ("1", True)
-    assert len(registry.versions()) == 1
+    assert len(model_versions.versions()) == 1
     assert current().tags == first.tags
 
 
@@ -155,11 +156,11 @@ def test_a_rerun_of_an_older_run_stands_by_its_verdict(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, NEXT_RUN)
-    promote(connection, registry.versions()[0], "a person said so", by="ada")
-    before = {version.version: version.tags for version in registry.versions()}
+    promote(connection, model_versions.versions()[0], "a person said so", by="ada")
+    before = {version.version: version.tags for version in model_versions.versions()}
     report = register_best(connection, data, RUN)
     assert (report.version, report.promoted, report.reason) == ("1", True, first.tags["reason"])
-    assert {version.version: version.tags for version in registry.versions()} == before
+    assert {version.version: version.tags for version in model_versions.versions()} == before
     assert aliases() == {"production": "2"}
 
 
@@ -169,14 +170,14 @@ def test_discarding_a_run_keeps_the_model_of_its_version(
     run = client().get_run(first.run_id)
     candidate_runs.discard([run])
     assert first.run_id not in {run.info.run_id for run in find_candidates(RUN)}
-    registry.load(registry.model_id(first), registry.recorded_digests(first))
+    model_versions.load(model_versions.model_id(first), model_versions.recorded_digests(first))
     client().set_tag(first.run_id, "role", "candidate")  # the run is shared with the other tests here
     assert register_best(connection, data, NEXT_RUN).version == "2"
 
 
 def test_a_champion_that_was_deleted_is_named_with_the_remedy(data: Dataset) -> None:
     with pytest.raises(UserError, match="models:/m-0 was deleted from MLflow. Promote another version"):
-        registry.load("m-0", {"model.pkl": "0"})
+        model_versions.load("m-0", {"model.pkl": "0"})
     del data
 
 
@@ -201,7 +202,7 @@ def test_a_tie_keeps_the_champion_and_names_a_challenger(
     assert "not better than version 1, accuracy on the same 69 rows" in report.reason
     assert aliases() == {"production": "1", "challenger": "2"}
     assert stages() == {"1": "Production", "2": "None"}
-    assert registry.versions()[0].tags["reason"] == report.reason
+    assert model_versions.versions()[0].tags["reason"] == report.reason
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ def test_below_the_floor_even_the_first_is_refused(connection: Connection[Any], 
     assert (report.version, report.promoted) == ("1", False)
     assert re.match(r"below the floor: an accuracy of 0\.\d{4}, wanted is at least 0\.9", report.reason)
     assert aliases() == {"challenger": "1"}
-    assert registry.production() is None
+    assert model_versions.production() is None
 
 
 def test_a_person_is_asked_and_decides(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
@@ -244,7 +245,7 @@ def test_an_answer_about_a_champion_that_is_gone_is_no_answer(
 ) -> None:
     register_best(connection, data, NEXT_RUN, ask=True)
     register_best(connection, data, WEAK_RUN)
-    promote(connection, registry.versions()[0], "by hand, meanwhile", by="grace")
+    promote(connection, model_versions.versions()[0], "by hand, meanwhile", by="grace")
     with pytest.raises(UserError, match="Production has changed meanwhile: it is version 3, not version 1"):
         answer(connection, "2", approved=True, by="ada", comment="")
     assert aliases()["production"] == "3"
@@ -259,7 +260,7 @@ def test_an_answer_that_comes_too_late_is_written_down(
     connection: Connection[Any], first: ModelVersion, data: Dataset, approved: bool
 ) -> None:
     register_best(connection, data, NEXT_RUN, ask=True)
-    promote(connection, registry.version("2"), "on the page", by="grace")
+    promote(connection, model_versions.version("2"), "on the page", by="grace")
     report = answer(connection, "2", approved=approved, by="ada", comment="it misses Chinstraps")
     assert (report.promoted, aliases()) == (True, {"production": "2"})
     entry = audit.trail(connection)[0]
@@ -356,7 +357,7 @@ def test_a_candidate_that_one_species_would_pay_for_is_refused(
 def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
     best = choose([run for run in find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
     model_id = candidate_runs.model_id(best)
-    model = registry.load(model_id, json.loads(client().get_logged_model(model_id).tags["digests"]))
+    model = model_versions.load(model_id, json.loads(client().get_logged_model(model_id).tags["digests"]))
     truth = data.labels[data.holdout]
     recalls = recall_score(truth, model.predict(data.features.iloc[data.holdout]), average=None)
     return list(range(len(SPECIES))), recalls.tolist()
@@ -436,7 +437,7 @@ def test_a_champion_registered_by_hand_is_judged_by_what_its_run_says(
     connection: Connection[Any], data: Dataset
 ) -> None:
     run = next(run for run in find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
-    registry.create_version(candidate_runs.model_id(run), run.info.run_id, {}, description="by hand")
+    model_versions.create_version(candidate_runs.model_id(run), run.info.run_id, {}, description="by hand")
     client().set_registered_model_alias(settings().model_name, "production", "1")
     reason = register_best(connection, data, NEXT_RUN).reason
     assert "version 1, accuracy on the same 69 rows" in reason
@@ -460,13 +461,13 @@ def test_a_champion_whose_file_was_changed_gives_way(
 def test_a_champion_whose_file_is_gone_gives_way_but_not_to_a_worse_one(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
-    model = client().get_logged_model(registry.model_id(first))
+    model = client().get_logged_model(model_versions.model_id(first))
     copy = client().create_logged_model(model.experiment_id, name="without_a_file")
     client().finalize_logged_model(copy.model_id, "READY")
     tags = {**first.tags, "holdout_accuracy": "1.1"}
-    lost = registry.create_version(copy.model_id, first.run_id, tags, description="")
+    lost = model_versions.create_version(copy.model_id, first.run_id, tags, description="")
     client().set_registered_model_alias(lost.name, "production", lost.version)
-    verdict = judge(registry.load(model.model_id, registry.recorded_digests(first)), lost, data)
+    verdict = judge(model_versions.load(model.model_id, model_versions.recorded_digests(first)), lost, data)
     assert not verdict.promote
     assert "model.pkl is missing. Promote another version, or restore the file." in verdict.reason
     assert "is less than the 1.1000 recorded for it. Promote by hand." in verdict.reason
@@ -478,14 +479,14 @@ def test_a_champion_whose_file_is_gone_gives_way_but_not_to_a_worse_one(
 def test_a_champion_that_the_service_would_refuse_gives_way(
     connection: Connection[Any], first: ModelVersion, data: Dataset, tmp_path: Path
 ) -> None:
-    model = client().get_logged_model(registry.model_id(first))
+    model = client().get_logged_model(model_versions.model_id(first))
     mlflow.artifacts.download_artifacts(model.artifact_location, dst_path=str(tmp_path))
     (onnx,) = tmp_path.rglob("model.onnx")
     onnx.write_bytes(b"garbage")
     copy = client().create_logged_model(model.experiment_id, name="with_a_damaged_export")
     client().log_model_artifacts(copy.model_id, str(onnx.parent.parent))
     client().finalize_logged_model(copy.model_id, "READY")
-    damaged = registry.create_version(copy.model_id, first.run_id, first.tags, description="")
+    damaged = model_versions.create_version(copy.model_id, first.run_id, first.tags, description="")
     client().set_registered_model_alias(damaged.name, "production", damaged.version)
     report = register_best(connection, data, NEXT_RUN)
     assert report.promoted
@@ -506,7 +507,7 @@ def test_promote_by_hand_and_back_never_leaves_production_empty(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, NEXT_RUN)
-    second = registry.versions()[0]
+    second = model_versions.versions()[0]
     promote(connection, second, "a person said so", by="ada")
     assert aliases() == {"production": "2"}  # and is no challenger any more
     assert stages() == {"1": "Archived", "2": "Production"}
@@ -524,7 +525,7 @@ def test_promoting_heals_a_stage_that_did_not_follow(connection: Connection[Any]
 
 
 def test_an_export_that_answers_otherwise_is_not_registered(first: ModelVersion, data: Dataset) -> None:
-    trained = registry.load(registry.model_id(first), json.loads(first.tags["digests"]))
+    trained = model_versions.load(model_versions.model_id(first), json.loads(first.tags["digests"]))
     content = onnx_export.export(trained, data)
     rows = data.features.to_numpy(dtype=np.float32)
     onnx_export.compare(content, trained, rows)

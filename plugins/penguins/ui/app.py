@@ -15,8 +15,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from penguins import database, outages, promotion, registry
+from penguins import database, outages, promotion
 from penguins.errors import UserError
+from penguins.registry import model_versions
 from penguins.ui import overview
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def show(user: GetUserDep) -> overview.Overview:
 def promote(wish: Promotion, user: GetUserDep) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
-        version = registry.version(wish.version)
+        version = model_versions.version(wish.version)
         promotion.promote_by_hand(connection, version, wish.reason, user.get_name(), wish.instead_of or "")
     return {"production": version.version}
 

@@ -10,9 +10,10 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 
-from penguins import audit, production, promotion, registry
+from penguins import audit, production, promotion
 from penguins.digests import DIGESTS
 from penguins.errors import UserError
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
 
@@ -76,8 +77,8 @@ class Overview(BaseModel):
 
 def overview(connection: Connection[Any], may_change: bool) -> Overview:
     """Look everything up."""
-    versions, champion = registry.versions(), registry.production()
-    challenger = registry.registered_model().aliases.get(production.CHALLENGER)
+    versions, champion = model_versions.versions(), model_versions.production()
+    challenger = model_versions.registered_model().aliases.get(production.CHALLENGER)
     trail = audit.trail(connection)
     target = promotion.rollback_target(trail, champion, versions)
     now = champion.version if champion else None
@@ -104,7 +105,7 @@ def confusion_matrix(number: str) -> bytes:
     Raises:
         UserError: there is none, as for a version that was registered by hand.
     """
-    version = registry.version(number)
+    version = model_versions.version(number)
     parent = tracking.find_parent(tracking.tags_of(version).get(tracking.DAG_RUN, ""))
     if parent is None:
         raise UserError(f"There is no picture of version {number}: no DAG run made it.")

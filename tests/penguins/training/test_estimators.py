@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from penguins import onnx_export, registry
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS
 from penguins.registration import register_best
+from penguins.registry import model_versions, onnx_export
 from penguins.training import tracking
 from penguins.training.estimators import ESTIMATORS
 from penguins.training.grid import candidates
@@ -26,7 +26,7 @@ def test_goes_the_way_of_the_forest(connection: Connection[Any], data: Dataset, 
     report = grid_train(data, None, 2, open_run(data, None, 2, RUN, name), estimator=name)
     assert (report.fitted, report.failed, report.left_out) == (24, 0, 0)
     assert register_best(connection, data, RUN).promoted
-    version = registry.production()
+    version = model_versions.production()
     assert version is not None
     assert version.tags["estimator"] == name
     assert {"inference/model.onnx", "inference/contract.json"} <= set(json.loads(version.tags[DIGESTS]))

@@ -16,10 +16,10 @@ from psycopg import Connection
 from local.environment import BUCKET
 from local.stack import Stack
 from local.waiting import until
-from penguins import registry
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 from penguins.registration import register_best
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import candidate_runs, tracking
 from penguins.training.estimators import Grid
@@ -118,13 +118,13 @@ def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(
     run = find_candidates(RUN)[0]
     model_id = candidate_runs.model_id(run)
     recorded = json.loads(client().get_logged_model(model_id).tags["digests"])
-    model = registry.load(model_id, recorded)
+    model = model_versions.load(model_id, recorded)
     accuracy = (model.predict(data.features.iloc[data.holdout]) == data.labels[data.holdout]).mean()
     assert accuracy == run.data.metrics["holdout_accuracy"]
     with pytest.raises(UserError, match=r"model.pkl isn't the file that was recorded \(sha256 "):
-        registry.load(model_id, {**recorded, "model.pkl": "0" * 64})
+        model_versions.load(model_id, {**recorded, "model.pkl": "0" * 64})
     with pytest.raises(UserError, match="no digest was recorded for model.pkl, so it isn't loaded"):
-        registry.load(model_id, {})
+        model_versions.load(model_id, {})
 
 
 def statuses(runs: list[Run]) -> set[str]:

@@ -9,8 +9,9 @@ import pytest
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import audit, promotion, registry
+from penguins import audit, promotion
 from penguins.errors import UserError
+from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client
 from penguins.ui.overview import LATEST, confusion_matrix, overview
@@ -35,7 +36,7 @@ def test_who_moved_production_in_mlflow_is_not_taken_for_who_promoted_it_once(
     decision = overview(connection, may_change=True).decision
     assert decision is not None
     assert (decision.who, decision.reason) == ("ada", "better")
-    client().set_registered_model_alias(settings().model_name, registry.ALIAS, first.version)
+    client().set_registered_model_alias(settings().model_name, model_versions.ALIAS, first.version)
     shown = overview(connection, may_change=True)
     assert (shown.production, shown.decision) == (first.version, None)
 
@@ -46,8 +47,8 @@ def test_the_champion_and_why_it_is_there_stay_however_much_came_after_it(
     champion, challenger = (made_up_version(tmp_path) for _ in range(2))
     promotion.promote(connection, champion, "the first", by="ada")
     for _ in range(LATEST):
-        registry.create_version(
-            registry.model_id(champion), champion.run_id or "", {"data_digest": "x"}, description=""
+        model_versions.create_version(
+            model_versions.model_id(champion), champion.run_id or "", {"data_digest": "x"}, description=""
         )
         audit.append(connection, "refuse", champion.version, challenger, "ada", "worse", {})
     shown = overview(connection, may_change=True)
