@@ -15,11 +15,11 @@ from mlflow.entities.model_registry import ModelVersion
 
 from local.settings import Settings
 from local.stack import Stack
-from penguins import promotion
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
-from penguins.registration import register_best
+from penguins.promotion import decisions
+from penguins.promotion.registration import register_best
 from penguins.registry import model_versions
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
@@ -51,7 +51,7 @@ def trained_stack(versions: int) -> Iterator[tuple[Stack, list[ModelVersion]]]:
 def promote(version: ModelVersion) -> None:
     """Put a version in Production."""
     with _connect() as connection:
-        promotion.promote(connection, version, "the drill wants it", by="drill")
+        decisions.promote(connection, version, "the drill wants it", by="drill")
 
 
 def _connect() -> psycopg.Connection[Any]:

@@ -15,7 +15,7 @@ FIRST = (
     "whole",
     "tests/penguins/training/test_training.py",
     "tests/notebooks/",
-    "tests/penguins/test_registration.py",
+    "tests/penguins/promotion/test_registration.py",
     "ui",
 )
 

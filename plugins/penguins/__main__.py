@@ -17,10 +17,10 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from penguins import audit, promotion
 from penguins.errors import UserError
 from penguins.outages import describe_outage
-from penguins.reasons import plain
+from penguins.promotion import audit, decisions
+from penguins.promotion.reasons import plain
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
@@ -73,13 +73,13 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
 def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put a version in Production."""
     version = model_versions.version(arguments.version)
-    promotion.promote_by_hand(connection, version, arguments.reason, arguments.by or _caller())
+    decisions.promote_by_hand(connection, version, arguments.reason, arguments.by or _caller())
     out.print(f"Version {version.version} is in Production.")
 
 
 def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put the version before in Production again."""
-    version = promotion.rollback(connection, arguments.reason, arguments.by or _caller())
+    version = decisions.rollback(connection, arguments.reason, arguments.by or _caller())
     out.print(f"Version {version.version} is in Production again.")
 
 

@@ -12,7 +12,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 
 from penguins.links import CandidatesLink, VersionLink
-from penguins.reasons import LONGEST
+from penguins.promotion.reasons import LONGEST
 from penguins.task_errors import plainly
 
 PROMOTE: Final = "Promote"
@@ -48,7 +48,8 @@ class RegisterBest(HITLOperator):
     @plainly
     def execute(self, context: Context) -> dict[str, Any]:
         """Register and judge; then decide, or ask."""
-        from penguins import database, registration
+        from penguins import database
+        from penguins.promotion import registration
 
         params, run = context["params"], context["dag_run"].run_id
         data = database.read(params)
@@ -64,7 +65,8 @@ class RegisterBest(HITLOperator):
     @plainly
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Do as the person said, or nobody did."""
-        from penguins import database, registration
+        from penguins import database
+        from penguins.promotion import registration
 
         answer = super().execute_complete(context, event)
         person = answer["responded_by_user"]
@@ -81,11 +83,11 @@ class RegisterBest(HITLOperator):
 
 def question(number: str) -> tuple[str, str]:
     """What the person is asked and shown about a version: a headline, and a text in Markdown."""
-    from penguins import gate, promotion
+    from penguins.promotion import decisions, gate
     from penguins.registry import model_versions
 
     version = model_versions.version(number)
-    kept = json.loads(version.tags[promotion.GATE])
+    kept = json.loads(version.tags[decisions.GATE])
     verdict = gate.Verdict(kept["promote"], kept["reason"], kept["numbers"])
     advice = "promote" if verdict.promote else "keep the champion"
     both = [shown for shown in (kept["champion"], number) if shown]

@@ -1,4 +1,4 @@
-"""What a person may fill in. tests/penguins/test_registration.py has what comes of the answer, tests/e2e the UI."""
+"""What a person may fill in. promotion/test_registration.py has what comes of the answer, tests/e2e the UI."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from penguins.approval import FORM, RegisterBest
-from penguins.reasons import LONGEST
+from penguins.promotion.reasons import LONGEST
 
 
 @pytest.mark.parametrize("given", [{"comment": "x" * (LONGEST + 1)}, {"comment": 7}, {"remark": "x"}])

@@ -15,8 +15,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from penguins import database, outages, promotion
+from penguins import database, outages
 from penguins.errors import UserError
+from penguins.promotion import decisions
 from penguins.registry import model_versions
 from penguins.ui import overview
 
@@ -78,7 +79,7 @@ def promote(wish: Promotion, user: GetUserDep) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
         version = model_versions.version(wish.version)
-        promotion.promote_by_hand(connection, version, wish.reason, user.get_name(), wish.instead_of or "")
+        decisions.promote_by_hand(connection, version, wish.reason, user.get_name(), wish.instead_of or "")
     return {"production": version.version}
 
 
@@ -86,7 +87,7 @@ def promote(wish: Promotion, user: GetUserDep) -> dict[str, str]:
 def rollback(wish: Rollback, user: GetUserDep) -> dict[str, str]:
     """Put the version before in Production again."""
     with database.connect() as connection:
-        version = promotion.rollback(
+        version = decisions.rollback(
             connection, wish.reason, user.get_name(), instead_of=wish.instead_of or "", expected=wish.to
         )
     return {"production": version.version}

@@ -10,9 +10,9 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 
-from penguins import audit, production, promotion
 from penguins.digests import DIGESTS
 from penguins.errors import UserError
+from penguins.promotion import audit, decisions, production
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
@@ -80,7 +80,7 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
     versions, champion = model_versions.versions(), model_versions.production()
     challenger = model_versions.registered_model().aliases.get(production.CHALLENGER)
     trail = audit.trail(connection)
-    target = promotion.rollback_target(trail, champion, versions)
+    target = decisions.rollback_target(trail, champion, versions)
     now = champion.version if champion else None
     last = audit.last_move(trail)
     return Overview(
@@ -128,8 +128,8 @@ def _shown(version: ModelVersion, challenger: str | None) -> ShownVersion:
         version=version.version,
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         challenger=version.version == challenger,
-        gate=tracking.parse(JUDGED, tags.get(promotion.GATE)),
-        tags={name: value for name, value in tags.items() if name not in (DIGESTS, promotion.GATE)},
+        gate=tracking.parse(JUDGED, tags.get(decisions.GATE)),
+        tags={name: value for name, value in tags.items() if name not in (DIGESTS, decisions.GATE)},
     )
 
 

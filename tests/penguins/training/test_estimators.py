@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS
-from penguins.registration import register_best
+from penguins.promotion.registration import register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.training import tracking
 from penguins.training.estimators import ESTIMATORS

@@ -18,7 +18,7 @@ from local.stack import Stack
 from local.waiting import until
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
-from penguins.registration import register_best
+from penguins.promotion.registration import register_best
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import candidate_runs, tracking

@@ -9,8 +9,8 @@ import pytest
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import audit, promotion
 from penguins.errors import UserError
+from penguins.promotion import audit, decisions
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client
@@ -30,9 +30,9 @@ def test_who_moved_production_in_mlflow_is_not_taken_for_who_promoted_it_once(
     connection: Connection[Any], tmp_path: Path
 ) -> None:
     first, second = (made_up_version(tmp_path) for _ in range(2))
-    promotion.promote(connection, first, "the first", by="ada")
-    promotion.promote(connection, second, "better", by="ada")
-    promotion.refuse(connection, first, "worse", "ada", {})
+    decisions.promote(connection, first, "the first", by="ada")
+    decisions.promote(connection, second, "better", by="ada")
+    decisions.refuse(connection, first, "worse", "ada", {})
     decision = overview(connection, may_change=True).decision
     assert decision is not None
     assert (decision.who, decision.reason) == ("ada", "better")
@@ -45,7 +45,7 @@ def test_the_champion_and_why_it_is_there_stay_however_much_came_after_it(
     connection: Connection[Any], tmp_path: Path
 ) -> None:
     champion, challenger = (made_up_version(tmp_path) for _ in range(2))
-    promotion.promote(connection, champion, "the first", by="ada")
+    decisions.promote(connection, champion, "the first", by="ada")
     for _ in range(LATEST):
         model_versions.create_version(
             model_versions.model_id(champion), champion.run_id or "", {"data_digest": "x"}, description=""

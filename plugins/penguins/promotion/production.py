@@ -6,8 +6,8 @@ from typing import Any, Final
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
-from penguins import audit
 from penguins.errors import UserError
+from penguins.promotion import audit
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client

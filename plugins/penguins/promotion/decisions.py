@@ -8,10 +8,10 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from pydantic import Json, TypeAdapter
 
-from penguins import audit, production
 from penguins.errors import UserError
 from penguins.locks import alone
-from penguins.reasons import checked
+from penguins.promotion import audit, production
+from penguins.promotion.reasons import checked
 from penguins.registry import model_versions
 from penguins.training.tracking import client, parse
 

@@ -14,12 +14,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from psycopg import Connection
 from sklearn.base import ClassifierMixin
 
-from penguins import audit, gate, production, promotion
 from penguins.data.dataset import Dataset
 from penguins.digests import DIGESTS, digests
 from penguins.errors import UserError
 from penguins.locks import alone
-from penguins.reasons import LONGEST, plain
+from penguins.promotion import audit, decisions, gate, production
+from penguins.promotion.reasons import LONGEST, plain
 from penguins.registry import model_versions, onnx_export
 from penguins.training import candidate_runs, plots, tracking
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
@@ -69,7 +69,7 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
     """
     with alone(connection, production.lock_name()):
         champion, version = production.champion(connection), model_versions.version(number)
-        verdict = json.loads(version.tags[promotion.GATE])
+        verdict = json.loads(version.tags[decisions.GATE])
         comment = comment[:LONGEST] or "no comment"
 
         def overtaken(why: str) -> None:
@@ -86,7 +86,7 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
         except UserError as error:
             overtaken(str(error))
             raise
-        decide = promotion.promote if approved else promotion.refuse
+        decide = decisions.promote if approved else decisions.refuse
         decide(connection, version, f"{comment} (the gate: {verdict['reason']})", by, verdict["numbers"])
         return _report(version)
 
@@ -116,7 +116,7 @@ def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, 
     verdict = _judge(version, champion, model, data, untried)
     if ask:
         return RegisterReport(version.version, None, verdict.reason)
-    decide = promotion.promote if verdict.promote else promotion.refuse
+    decide = decisions.promote if verdict.promote else decisions.refuse
     decide(connection, version, verdict.reason, f"register_best of {dag_run_id}", verdict.numbers)
     return _report(version)
 
@@ -152,7 +152,7 @@ def _judge(
     verdict = replace(verdict, reason=plain(verdict.reason + untried))
     log.info("The gate\n%s", gate.table(verdict, version.version))
     kept = asdict(verdict) | {"champion": champion.version if champion else None}
-    client().set_model_version_tag(version.name, version.version, promotion.GATE, json.dumps(kept))
+    client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(kept))
     return verdict
 
 

@@ -16,9 +16,10 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import audit, locks, promotion
+from penguins import locks
 from penguins.errors import UserError
-from penguins.production import lock_name
+from penguins.promotion import audit, decisions
+from penguins.promotion.production import lock_name
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client
@@ -67,14 +68,14 @@ def cut_at(where: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterato
             yield
 
 
-def decisions(connection: Connection[Any]) -> list[tuple[str, str | None, str]]:
+def recorded_decisions(connection: Connection[Any]) -> list[tuple[str, str | None, str]]:
     entries = reversed(audit.trail(connection))
     return [(entry.action, entry.from_version, entry.to_version) for entry in entries]
 
 
 def test_a_promotion_says_who_what_and_why(connection: Connection[Any], versions: list[ModelVersion]) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
-    promotion.promote(connection, versions[1], "it is better", by="grace", numbers={"accuracy": 0.99})
+    decisions.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[1], "it is better", by="grace", numbers={"accuracy": 0.99})
     entry, _ = audit.trail(connection)
     assert (entry.who, entry.action, entry.from_version, entry.to_version) == ("grace", "promote", "1", "2")
     assert (entry.reason, entry.numbers) == ("it is better", {"accuracy": 0.99})
@@ -87,7 +88,7 @@ def test_a_promotion_says_who_what_and_why(connection: Connection[Any], versions
 def test_the_trail_is_kept_apart_by_model(
     connection: Connection[Any], versions: list[ModelVersion], stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
     with pointed_at(stack, monkeypatch, "another", "another_model"):
         assert audit.trail(connection) == []
 
@@ -96,32 +97,32 @@ def test_rollback_goes_back_and_further_back_and_then_says_so(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions:
-        promotion.promote(connection, each, "next", by="ada")
-    assert promotion.rollback(connection, "it misses Chinstraps", by="grace").version == "2"
+        decisions.promote(connection, each, "next", by="ada")
+    assert decisions.rollback(connection, "it misses Chinstraps", by="grace").version == "2"
     assert (production(), stages()) == ("2", ["Archived", "Production", "Archived"])
     assert audit.trail(connection)[0].reason == "rolled back from version 3: it misses Chinstraps"
-    assert promotion.rollback(connection, "so does this", by="grace").version == "1"
+    assert decisions.rollback(connection, "so does this", by="grace").version == "1"
     with pytest.raises(UserError, match="Nothing to go back to: version 1 is in Production, .* Promote another one."):
-        promotion.rollback(connection, "and this", by="grace")
+        decisions.rollback(connection, "and this", by="grace")
     assert production() == "1"
-    promotion.promote(connection, versions[2], "mended", by="ada")
-    assert promotion.rollback(connection, "not quite", by="ada").version == "1"
+    decisions.promote(connection, versions[2], "mended", by="ada")
+    assert decisions.rollback(connection, "not quite", by="ada").version == "1"
 
 
 def test_with_nothing_in_production_there_is_nothing_to_roll_back(connection: Connection[Any]) -> None:
     with pytest.raises(UserError, match="Nothing to go back to: nothing is in Production"):
-        promotion.rollback(connection, "why not", by="ada")
+        decisions.rollback(connection, "why not", by="ada")
 
 
 def test_a_champion_that_was_deleted_can_be_rolled_back_from(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions[:2]:
-        promotion.promote(connection, each, "next", by="ada")
+        decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     assert production() is None
-    assert promotion.rollback(connection, "it is gone", by="ada", instead_of="", expected="1").version == "1"
-    assert (production(), decisions(connection)[-1]) == ("1", ("rollback", None, "1"))
+    assert decisions.rollback(connection, "it is gone", by="ada", instead_of="", expected="1").version == "1"
+    assert (production(), recorded_decisions(connection)[-1]) == ("1", ("rollback", None, "1"))
 
 
 @pytest.mark.parametrize(("promoted", "deleted", "target"), [("123", "2", "1"), ("3121", "2", "3"), ("121", "2", None)])
@@ -129,27 +130,27 @@ def test_rollback_passes_over_what_was_deleted(
     connection: Connection[Any], versions: list[ModelVersion], promoted: str, deleted: str, target: str | None
 ) -> None:
     for number in promoted:
-        promotion.promote(connection, versions[int(number) - 1], "next", by="ada")
+        decisions.promote(connection, versions[int(number) - 1], "next", by="ada")
     client().delete_model_version(settings().model_name, deleted)
-    before = decisions(connection)
+    before = recorded_decisions(connection)
     assert offered(connection) == target
     if target is None:
         with pytest.raises(UserError, match="Nothing to go back to"):
-            promotion.rollback(connection, "again", by="ada")
-        assert decisions(connection) == before
+            decisions.rollback(connection, "again", by="ada")
+        assert recorded_decisions(connection) == before
     else:
-        assert promotion.rollback(connection, "again", by="ada").version == target
-        assert (production(), decisions(connection)[-1]) == (target, ("rollback", promoted[-1], target))
+        assert decisions.rollback(connection, "again", by="ada").version == target
+        assert (production(), recorded_decisions(connection)[-1]) == (target, ("rollback", promoted[-1], target))
 
 
 def test_a_rollback_to_another_version_than_the_one_offered_is_refused(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions:
-        promotion.promote(connection, each, "next", by="ada")
+        decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     with pytest.raises(UserError, match="This would go back to version 1, not to version 2"):
-        promotion.rollback(connection, "again", by="ada", instead_of="3", expected="2")
+        decisions.rollback(connection, "again", by="ada", instead_of="3", expected="2")
     assert production() == "3"
 
 
@@ -157,31 +158,31 @@ def test_what_was_moved_in_mlflows_ui_is_offered_as_it_is_rolled_back(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions:
-        promotion.promote(connection, each, "next", by="ada")
+        decisions.promote(connection, each, "next", by="ada")
     client().set_registered_model_alias(settings().model_name, "production", "2")
     assert offered(connection) == "1"
-    assert promotion.rollback(connection, "further", by="ada", expected="1").version == "1"
+    assert decisions.rollback(connection, "further", by="ada", expected="1").version == "1"
 
 
 def test_a_rollback_of_another_version_than_the_one_seen_is_refused(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions[:2]:
-        promotion.promote(connection, each, "next", by="ada")
-    promotion.rollback(connection, "once", by="ada", instead_of="2")
+        decisions.promote(connection, each, "next", by="ada")
+    decisions.rollback(connection, "once", by="ada", instead_of="2")
     with pytest.raises(UserError, match="Production has changed meanwhile: it is version 1, not version 2"):
-        promotion.rollback(connection, "a second click", by="ada", instead_of="2")
+        decisions.rollback(connection, "a second click", by="ada", instead_of="2")
 
 
 def test_what_was_moved_in_mlflows_ui_is_written_down_and_can_be_rolled_back(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
     client().set_registered_model_alias(settings().model_name, "production", "3")
-    promotion.promote(connection, versions[1], "next", by="ada")
-    assert decisions(connection) == [("promote", None, "1"), ("found", "1", "3"), ("promote", "3", "2")]
-    assert promotion.rollback(connection, "again", by="ada").version == "3"
-    assert promotion.rollback(connection, "again", by="ada").version == "1"
+    decisions.promote(connection, versions[1], "next", by="ada")
+    assert recorded_decisions(connection) == [("promote", None, "1"), ("found", "1", "3"), ("promote", "3", "2")]
+    assert decisions.rollback(connection, "again", by="ada").version == "3"
+    assert decisions.rollback(connection, "again", by="ada").version == "1"
 
 
 def test_a_version_registered_in_mlflows_ui_can_be_promoted(
@@ -195,16 +196,16 @@ def test_a_version_registered_in_mlflows_ui_can_be_promoted(
         run_id=source.source_run_id,
         model_id=source.model_id,
     )
-    promotion.promote(connection, by_hand, "by hand", by="ada")
+    decisions.promote(connection, by_hand, "by hand", by="ada")
     assert production() == by_hand.version
 
 
 def test_what_cannot_be_loaded_is_not_promoted(connection: Connection[Any], versions: list[ModelVersion]) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
     client().set_model_version_tag(versions[1].name, "2", "digests", '{"model.pkl": "0"}')
     changed = client().get_model_version(versions[1].name, "2")
     with pytest.raises(UserError, match="isn't the file that was recorded"):
-        promotion.promote(connection, changed, "next", by="ada")
+        decisions.promote(connection, changed, "next", by="ada")
     assert (production(), len(audit.trail(connection))) == ("1", 1)
 
 
@@ -212,24 +213,24 @@ def test_what_cannot_be_loaded_is_not_promoted(connection: Connection[Any], vers
 def test_what_the_service_would_refuse_is_not_promoted(
     connection: Connection[Any], versions: list[ModelVersion], name: str, tmp_path: Path
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
     (tmp_path / name).write_bytes(b"something else")
     client().log_model_artifacts(model_versions.model_id(versions[1]), str(tmp_path))
     with pytest.raises(UserError, match=f"{name} isn't the file that was recorded"):
-        promotion.promote(connection, versions[1], "next", by="ada")
+        decisions.promote(connection, versions[1], "next", by="ada")
     assert (production(), len(audit.trail(connection))) == ("1", 1)
 
 
 def test_a_loser_is_no_challenger_once_another_is_promoted(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
-    promotion.refuse(connection, versions[1], "worse", by="a run", numbers={"accuracy": 0.5})
+    decisions.promote(connection, versions[0], "the first", by="ada")
+    decisions.refuse(connection, versions[1], "worse", by="a run", numbers={"accuracy": 0.5})
     assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
     assert audit.trail(connection)[0].numbers == {"accuracy": 0.5}
-    promotion.promote(connection, versions[2], "better", by="a run")
+    decisions.promote(connection, versions[2], "better", by="a run")
     assert model_versions.registered_model().aliases == {"production": "3"}
-    assert decisions(connection)[1] == ("refuse", "1", "2")
+    assert recorded_decisions(connection)[1] == ("refuse", "1", "2")
 
 
 @pytest.mark.parametrize(
@@ -246,25 +247,25 @@ def test_the_next_call_heals_what_an_outage_interrupted(
     stack: Stack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
     with cut_at(where, stack, monkeypatch):
-        promotion.promote(connection, versions[1], "next", by="ada")
+        decisions.promote(connection, versions[1], "next", by="ada")
     assert production() == standing
     assert offered(connection) == back_to
     assert stages()[:2] == ["Production", "None"]
-    promotion.promote(connection, versions[1], "once more", by="ada")
+    decisions.promote(connection, versions[1], "once more", by="ada")
     assert (production(), stages()[:2]) == ("2", ["Archived", "Production"])
-    assert promotion.rollback(connection, "back", by="ada").version == "1"
+    assert decisions.rollback(connection, "back", by="ada").version == "1"
     with pytest.raises(UserError, match="Nothing to go back to"):
-        promotion.rollback(connection, "back", by="ada")
+        decisions.rollback(connection, "back", by="ada")
 
 
 @pytest.mark.parametrize(
     ("decide", "stages_after"),
     [
-        (lambda connection, third: promotion.refuse(connection, third, "worse", "ada", {}), "Archived Production None"),
-        (lambda connection, third: promotion.promote(connection, third, "next", "ada"), "Archived Archived Production"),
-        (lambda connection, _: promotion.rollback(connection, "back", "ada"), "Production Archived None"),
+        (lambda connection, third: decisions.refuse(connection, third, "worse", "ada", {}), "Archived Production None"),
+        (lambda connection, third: decisions.promote(connection, third, "next", "ada"), "Archived Archived Production"),
+        (lambda connection, _: decisions.rollback(connection, "back", "ada"), "Production Archived None"),
     ],
     ids=["refuse", "promote", "rollback"],
 )
@@ -276,9 +277,9 @@ def test_whoever_decides_next_brings_the_stage_along(
     stack: Stack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
     with cut_at("transition-stage", stack, monkeypatch):
-        promotion.promote(connection, versions[1], "next", by="ada")
+        decisions.promote(connection, versions[1], "next", by="ada")
     decide(connection, versions[2])
     assert stages() == stages_after.split()
     assert model_versions.version("2").tags["verdict"] == "promoted"
@@ -287,19 +288,19 @@ def test_whoever_decides_next_brings_the_stage_along(
 def test_promoting_the_champion_again_keeps_its_challenger(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
-    promotion.refuse(connection, versions[1], "worse", by="a run", numbers={})
-    promotion.promote(connection, versions[0], "again", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
+    decisions.refuse(connection, versions[1], "worse", by="a run", numbers={})
+    decisions.promote(connection, versions[0], "again", by="ada")
     with pytest.raises(UserError, match="Version 1 is in Production already"):
-        promotion.promote_by_hand(connection, versions[0], "again", by="ada")
+        decisions.promote_by_hand(connection, versions[0], "again", by="ada")
     assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
 
 
 @pytest.mark.parametrize(
     "decide",
     [
-        lambda connection, version: promotion.promote_by_hand(connection, version, "next", "ada"),
-        lambda connection, _: promotion.rollback(connection, "back", "ada"),
+        lambda connection, version: decisions.promote_by_hand(connection, version, "next", "ada"),
+        lambda connection, _: decisions.rollback(connection, "back", "ada"),
     ],
     ids=["promote", "rollback"],
 )
@@ -310,7 +311,7 @@ def test_a_person_does_not_wait_for_ever_for_another_decision(
     decide: Callable[[Connection[Any], ModelVersion], object],
 ) -> None:
     for each in versions[:2]:
-        promotion.promote(connection, each, "next", by="ada")
+        decisions.promote(connection, each, "next", by="ada")
     with connect(stack) as person:
         with (
             locks.alone(connection, lock_name()),
@@ -336,22 +337,22 @@ def test_a_person_does_not_wait_for_ever_for_another_decision(
 def test_a_reason_that_cannot_be_kept_is_refused_before_anything_is_written(
     connection: Connection[Any], versions: list[ModelVersion], reason: str, message: str
 ) -> None:
-    promotion.promote(connection, versions[0], "the first", by="ada")
-    promotion.promote(connection, versions[1], "next", by="ada")
+    decisions.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, versions[1], "next", by="ada")
     with pytest.raises(UserError, match=message):
-        promotion.promote_by_hand(connection, versions[2], reason, by="ada")
+        decisions.promote_by_hand(connection, versions[2], reason, by="ada")
     with pytest.raises(UserError, match=message):
-        promotion.rollback(connection, reason, by="ada")
+        decisions.rollback(connection, reason, by="ada")
     assert (production(), len(audit.trail(connection))) == ("2", 2)
 
 
 def test_a_reason_of_a_program_is_kept_as_far_as_it_can_be(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
-    promotion.promote(connection, versions[0], "it\ncan't be loaded: a\0b\ud800\x1b[2J", by="a run")
+    decisions.promote(connection, versions[0], "it\ncan't be loaded: a\0b\ud800\x1b[2J", by="a run")
     assert audit.trail(connection)[0].reason == "it can't be loaded: a�b��[2J"
     assert model_versions.version("1").tags["reason"] == audit.trail(connection)[0].reason
-    promotion.promote_by_hand(connection, versions[1], "two\nlines, and ünï\u200dcode 🐧", by="ada")
+    decisions.promote_by_hand(connection, versions[1], "two\nlines, and ünï\u200dcode 🐧", by="ada")
     assert audit.trail(connection)[0].reason == "two lines, and ünï\u200dcode 🐧"
 
 
@@ -359,22 +360,22 @@ def test_a_reason_of_a_program_is_kept_as_far_as_it_can_be(
 def test_what_people_made_of_the_gates_tag_does_not_stop_them(
     connection: Connection[Any], versions: list[ModelVersion], odd: str
 ) -> None:
-    client().set_model_version_tag(versions[0].name, versions[0].version, promotion.GATE, odd)
-    promotion.promote_by_hand(connection, model_versions.version(versions[0].version), "it's right", by="ada")
+    client().set_model_version_tag(versions[0].name, versions[0].version, decisions.GATE, odd)
+    decisions.promote_by_hand(connection, model_versions.version(versions[0].version), "it's right", by="ada")
     assert (production(), audit.trail(connection)[0].numbers) == ("1", {})
 
 
 def test_a_model_made_again_has_a_line_of_its_own(connection: Connection[Any], tmp_path: Path) -> None:
     for number in range(4):
-        promotion.promote(connection, made_up_version(tmp_path), f"number {number}", by="ada")
+        decisions.promote(connection, made_up_version(tmp_path), f"number {number}", by="ada")
     client().delete_registered_model(settings().model_name)
     again = [made_up_version(tmp_path) for _ in range(2)]
     assert offered(connection) is None
     client().set_registered_model_alias(settings().model_name, "production", "2")
     assert offered(connection) is None
-    promotion.promote(connection, again[0], "made again", by="ada")
-    assert decisions(connection)[-2][0] == "found"
-    assert promotion.rollback(connection, "back", by="ada").version == "2"
+    decisions.promote(connection, again[0], "made again", by="ada")
+    assert recorded_decisions(connection)[-2][0] == "found"
+    assert decisions.rollback(connection, "back", by="ada").version == "2"
     assert offered(connection) is None
 
 
@@ -395,11 +396,11 @@ def test_twenty_decisions_at_once_end_in_one_state(stack: Stack, versions: list[
             try:
                 match number % 4:
                     case 0:
-                        promotion.rollback(connection, "back", who)
+                        decisions.rollback(connection, "back", who)
                     case 1:
-                        promotion.promote_by_hand(connection, version, "by hand", who)
+                        decisions.promote_by_hand(connection, version, "by hand", who)
                     case _:
-                        promotion.promote(connection, version, "next", who)
+                        decisions.promote(connection, version, "next", who)
             except UserError as error:
                 assert re.search("Nothing to go back to|in Production already|being decided on", str(error))  # noqa: PT017
                 return False

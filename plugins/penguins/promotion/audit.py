@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from penguins.reasons import plain
+from penguins.promotion.reasons import plain
 from penguins.settings import settings
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, tags_of
 

@@ -1,11 +1,11 @@
-"""The rule, on answers made up for it. tests/penguins/test_registration.py judges real versions."""
+"""The rule, on answers made up for it. tests/penguins/promotion/test_registration.py judges real versions."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from penguins import gate
+from penguins.promotion import gate
 from penguins.settings import settings
 
 TRUTH = np.repeat([0, 1, 2], [30, 14, 25])  # as many as are held out of the 342 penguins

@@ -18,15 +18,15 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 from local.stack import Stack
-from penguins import audit
 from penguins.approval import question
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
 from penguins.digests import digests
 from penguins.errors import UserError
-from penguins.gate import judge, table
-from penguins.promotion import promote, rollback
-from penguins.registration import answer, choose, register_best
+from penguins.promotion import audit
+from penguins.promotion.decisions import promote, rollback
+from penguins.promotion.gate import judge, table
+from penguins.promotion.registration import answer, choose, register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.settings import settings
 from penguins.training import candidate_runs
