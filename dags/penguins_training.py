@@ -27,10 +27,10 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from penguins.approval import FORM, RegisterBest
-from penguins.links import training_task
+from penguins.airflow.links import training_task
+from penguins.airflow.operators import FORM, RegisterBest
+from penguins.airflow.task_errors import RETRIES, plainly
 from penguins.settings import settings
-from penguins.task_errors import RETRIES, plainly
 
 PARAMS = {
     "source": Param(
@@ -121,7 +121,7 @@ def penguins_training() -> None:
     @plainly
     def load_raw(params: dict[str, Any]) -> dict[str, Any]:
         """Stream the data source into penguins_raw."""
-        from penguins import database
+        from penguins.airflow import database
         from penguins.data import ingest
 
         with database.connect() as connection:
@@ -131,7 +131,7 @@ def penguins_training() -> None:
     @plainly
     def preprocess(params: dict[str, Any]) -> list[int]:
         """Clean and encode penguins_raw into penguins_processed; returns the shards of the grid to train on it."""
-        from penguins import database
+        from penguins.airflow import database
         from penguins.data import preprocessing
 
         with database.connect() as connection:
@@ -143,7 +143,8 @@ def penguins_training() -> None:
     @plainly
     def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
         """Fit, judge and log every candidate of the grid, or of one shard of it."""
-        from penguins import database, locks
+        from penguins import locks
+        from penguins.airflow import database
         from penguins.training import training
 
         data, folds = database.read(params), params["cv_folds"]

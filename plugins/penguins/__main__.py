@@ -103,7 +103,7 @@ def _connect() -> AbstractContextManager[Connection[Any]]:
     plain_address = address.startswith("postgresql://") and "?" not in address  # others Airflow reads its own way
     if plain_address and "AIRFLOW__SECRETS__BACKEND" not in os.environ:
         return psycopg.connect(address, autocommit=True)
-    from penguins import database  # imports Airflow, which takes two seconds
+    from penguins.airflow import database  # imports Airflow, which takes two seconds
 
     return database.connect()
 

@@ -15,7 +15,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from penguins import database, outages
+from penguins import outages
+from penguins.airflow import database
 from penguins.errors import UserError
 from penguins.promotion import decisions
 from penguins.registry import model_versions

@@ -18,7 +18,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 from local.stack import Stack
-from penguins.approval import question
+from penguins.airflow.operators import question
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
 from penguins.digests import digests

@@ -11,9 +11,9 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 
-from penguins.links import CandidatesLink, VersionLink
+from penguins.airflow.links import CandidatesLink, VersionLink
+from penguins.airflow.task_errors import plainly
 from penguins.promotion.reasons import LONGEST
-from penguins.task_errors import plainly
 
 PROMOTE: Final = "Promote"
 KEEP: Final = "Keep the champion"
@@ -48,7 +48,7 @@ class RegisterBest(HITLOperator):
     @plainly
     def execute(self, context: Context) -> dict[str, Any]:
         """Register and judge; then decide, or ask."""
-        from penguins import database
+        from penguins.airflow import database
         from penguins.promotion import registration
 
         params, run = context["params"], context["dag_run"].run_id
@@ -65,7 +65,7 @@ class RegisterBest(HITLOperator):
     @plainly
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Do as the person said, or nobody did."""
-        from penguins import database
+        from penguins.airflow import database
         from penguins.promotion import registration
 
         answer = super().execute_complete(context, event)

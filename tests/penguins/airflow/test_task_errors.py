@@ -2,8 +2,8 @@ import psycopg
 import pytest
 import requests
 
+from penguins.airflow.task_errors import RETRIES, Refused, Unavailable, plainly
 from penguins.errors import UserError
-from penguins.task_errors import RETRIES, Refused, Unavailable, plainly
 
 
 def failing_with(error: Exception) -> None:

@@ -35,7 +35,7 @@ RETRIES: Final[dict[str, Any]] = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception="penguins.task_errors.Refused",
+                exception="penguins.airflow.task_errors.Refused",
                 action=RetryAction.FAIL,
                 reason="trying again would not help: see the error above",
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
-from penguins.approval import FORM, RegisterBest
+from penguins.airflow.operators import FORM, RegisterBest
 from penguins.promotion.reasons import LONGEST
 
 
@@ -21,7 +21,7 @@ def test_the_form_takes_no_longer_comment_than_is_kept() -> None:
 
 
 def test_a_question_ends_within_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "dags"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "dags"))
     from penguins_training import PARAMS
 
     PARAMS["approval_hours"].resolve(8760)
