@@ -14,7 +14,7 @@ from serving.http import State
 from serving.keys import Keys
 from serving.logs import configure
 from serving.openapi import describe
-from serving.registry import Registry
+from serving.registry.client import Registry
 from serving.settings import Settings
 from serving.watcher import Watcher
 

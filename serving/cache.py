@@ -24,10 +24,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from serving.answers import ModelVersion
-from serving.digests import verify
 from serving.model import Release
-from serving.refusals import Code, RefusedError
+from serving.registry.digests import verify
+from serving.registry.refusals import Code, RefusedError
+from serving.registry.responses import ModelVersion
 from serving.settings import Settings
 
 TEMPORARY = ".new-"

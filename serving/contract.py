@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from serving.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError
 
 FEATURES = {"bill_length_mm": "mm", "bill_depth_mm": "mm", "flipper_length_mm": "mm", "body_mass_g": "g"}
 """Name and unit of the features, in the order of the model's columns."""

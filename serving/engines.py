@@ -7,7 +7,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from serving.contract import FEATURES, SPECIES
-from serving.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from serving.answers import ModelVersion
 from serving.model import Origin, Release
-from serving.refusals import RefusedError
+from serving.registry.refusals import RefusedError
+from serving.registry.responses import ModelVersion
 
 
 class Outcome(StrEnum):

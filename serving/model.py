@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from serving.answers import ModelVersion
 from serving.contract import SPECIES, Contract, Example, Points, parse_contract, parse_mlmodel
-from serving.digests import Digests, require, verify
 from serving.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
-from serving.refusals import Code, RefusedError
+from serving.registry.digests import Digests, require, verify
+from serving.registry.refusals import Code, RefusedError
+from serving.registry.responses import ModelVersion
 
 ONNX_FILES = ("inference/contract.json", "inference/model.onnx")
 SKLEARN_FILES = ("MLmodel", "model.pkl")

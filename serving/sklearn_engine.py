@@ -9,7 +9,7 @@ import sklearn
 
 from serving.contract import FEATURES, SPECIES, SklearnFlavor
 from serving.engines import Labels, Probabilities, Rows
-from serving.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError
 
 # Models fitted with a DataFrame know its column names, and would warn at each array without them.
 # `_check_model` has compared them with ours.

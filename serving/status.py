@@ -13,7 +13,7 @@ from serving.contract import Feature
 from serving.events import Outcome
 from serving.http import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.model import LoadedModel, Origin
-from serving.refusals import Code
+from serving.registry.refusals import Code
 from serving.watcher import MAX_HISTORY, Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")

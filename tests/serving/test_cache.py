@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from serving.answers import ModelVersion
 from serving.cache import Cache
 from serving.model import Release
-from serving.refusals import RefusedError
+from serving.registry.refusals import RefusedError
+from serving.registry.responses import ModelVersion
 from serving.settings import Settings
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, digests, forest

@@ -7,7 +7,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from serving.contract import SPECIES, parse_contract, parse_mlmodel
-from serving.refusals import RefusedError
+from serving.registry.refusals import RefusedError
 from tests.serving.publisher import contract, features, forest
 
 SOUND = contract(forest())

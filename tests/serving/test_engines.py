@@ -6,7 +6,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression
 
 from serving.engines import OnnxEngine
-from serving.refusals import RefusedError
+from serving.registry.refusals import RefusedError
 from tests.serving.publisher import forest, onnx, penguins
 
 

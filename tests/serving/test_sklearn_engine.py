@@ -12,7 +12,7 @@ import sklearn
 from sklearn.linear_model import RidgeClassifier
 
 from serving.contract import FEATURES, SklearnFlavor
-from serving.refusals import RefusedError
+from serving.registry.refusals import RefusedError
 from serving.sklearn_engine import SklearnEngine
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, forest, penguins

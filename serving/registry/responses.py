@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from serving.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _LOGGED_MODEL = re.compile(r"models:?/(m-[0-9a-f]+)(/artifacts)?/?$")

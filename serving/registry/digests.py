@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
-from serving.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError
 
 Digests = Mapping[str, str]
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from serving.digests import parse, require, verify
-from serving.refusals import RefusedError
+from serving.registry.digests import parse, require, verify
+from serving.registry.refusals import RefusedError
 from tests.serving.publisher import digests
 
 SHA256 = "0" * 64

@@ -13,7 +13,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from serving.answers import (
+from serving.registry.digests import Digests, parse
+from serving.registry.refusals import Code, RefusedError
+from serving.registry.responses import (
     ARTIFACTS,
     ByAlias,
     DownloadUri,
@@ -24,8 +26,6 @@ from serving.answers import (
     error_code,
     proxied,
 )
-from serving.digests import Digests, parse
-from serving.refusals import Code, RefusedError
 from serving.settings import Settings
 
 RETRY_AFTER_SECONDS = 0.2

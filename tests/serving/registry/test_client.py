@@ -10,9 +10,9 @@ from typing import TypeVar
 import pytest
 
 from local.ports import free_ports
-from serving.answers import ModelVersion, proxied
-from serving.refusals import RefusedError
-from serving.registry import Registry, UnavailableError
+from serving.registry.client import Registry, UnavailableError
+from serving.registry.refusals import RefusedError
+from serving.registry.responses import ModelVersion, proxied
 from serving.settings import Settings
 from tests.serving.publisher import Publisher, forest, inference_files
 
