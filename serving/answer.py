@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from serving import metrics
+from serving.codecs.measurements import Penguin, Values
 from serving.contract import SPECIES
 from serving.engines import Labels, Rows
-from serving.measurements import Penguin, Values
 from serving.model import LoadedModel
 
 PROBABILITY_DIGITS = 6

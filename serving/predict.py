@@ -7,8 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from serving.answer import Prediction, to_json
 from serving.body import receive
+from serving.codecs.csv import COLUMNS
+from serving.codecs.errors import Invalid, InvalidError
+from serving.codecs.measurements import EXAMPLE, Measurements, decode
 from serving.contract import FEATURES
-from serving.csv_table import COLUMNS
 from serving.http import (
     NO_KEY,
     RETRY_AFTER,
@@ -21,8 +23,6 @@ from serving.http import (
     settings_of,
     watcher_of,
 )
-from serving.invalid import Invalid, InvalidError
-from serving.measurements import EXAMPLE, Measurements, decode
 from serving.model import LoadedModel
 from serving.settings import Settings
 from serving.tables import ARROW, CSV, MEDIA_TYPES, PARQUET, predict_table

@@ -17,10 +17,10 @@ from starlette.responses import StreamingResponse
 
 from serving.answer import Answer, answer
 from serving.body import receive
+from serving.codecs.errors import MAX_PROBLEMS, Invalid, InvalidError, Problem, problem, wrong_value
+from serving.codecs.measurements import FLOAT32_OVERFLOW, Values, usable
 from serving.contract import FEATURES
 from serving.http import RequestError, not_ready, settings_of, unavailable, watcher_of
-from serving.invalid import MAX_PROBLEMS, Invalid, InvalidError, Problem, problem, wrong_value
-from serving.measurements import FLOAT32_OVERFLOW, Values, usable
 from serving.model import LoadedModel
 
 CSV = "text/csv"
@@ -51,16 +51,16 @@ def format_of(media_type: str) -> Format:
         RequestError: what it takes isn't installed.
     """
     if media_type == CSV:
-        from serving import csv_table
+        from serving.codecs import csv
 
-        return Format(csv_table.read, csv_table.write)
+        return Format(csv.read, csv.write)
     try:
-        from serving import arrow_table  # pyarrow is large: who doesn't need it doesn't load it
+        from serving.codecs import arrow  # pyarrow is large: who doesn't need it doesn't load it
     except ImportError:
         raise RequestError(415, f"{media_type} needs pyarrow, which isn't installed here: send {CSV}") from None
     if media_type == ARROW:
-        return Format(arrow_table.read_stream, arrow_table.write_stream)
-    return Format(arrow_table.read_parquet, arrow_table.write_parquet)
+        return Format(arrow.read_stream, arrow.write_stream)
+    return Format(arrow.read_parquet, arrow.write_parquet)
 
 
 async def predict_table(request: Request, media_type: str) -> Response:

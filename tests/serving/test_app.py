@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 
 from serving.answer import Prediction
 from serving.app import create_app
+from serving.codecs.measurements import Measurements
 from serving.contract import FEATURES
-from serving.measurements import Measurements
 from serving.settings import Settings
 from serving.tables import MEDIA_TYPES
 from tests.serving.service import Service

@@ -13,8 +13,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from serving.tables import ARROW, CSV, PARQUET
+from tests.serving.codecs.test_tables import encoded, table
 from tests.serving.service import Service
-from tests.serving.test_tables import encoded, table
 
 CHECKS = [
     not_a_server_error,

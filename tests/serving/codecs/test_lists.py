@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.ensemble import RandomForestClassifier
 
+from serving.codecs.errors import InvalidError
+from serving.codecs.measurements import Measurements, decode
 from serving.contract import FEATURES, SPECIES
-from serving.invalid import InvalidError
-from serving.measurements import Measurements, decode
 from serving.settings import Settings
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from serving.codecs.errors import InvalidError, explain, problem
 from serving.contract import FEATURES
-from serving.invalid import InvalidError, explain, problem
 
 Validated = TypeVar("Validated")
 

@@ -19,8 +19,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from local.waiting import until
+from serving.codecs.csv import COLUMNS
 from serving.contract import FEATURES, SPECIES
-from serving.csv_table import COLUMNS
 from serving.tables import ARROW, CSV, PARQUET
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service, with_largest_file

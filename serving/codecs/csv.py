@@ -9,9 +9,9 @@ from typing import IO
 import numpy as np
 
 from serving.answer import Answer
+from serving.codecs.errors import Invalid, InvalidError, listed, problem, shown
+from serving.codecs.measurements import Values
 from serving.contract import FEATURES, SPECIES
-from serving.invalid import Invalid, InvalidError, listed, problem, shown
-from serving.measurements import Values
 
 CHUNK_ROWS = 8192
 MAX_LINE = 512

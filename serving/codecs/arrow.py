@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serving.answer import Answer
+from serving.codecs.csv import COLUMNS, outside_names
+from serving.codecs.errors import InvalidError, listed, problem
+from serving.codecs.measurements import Values
 from serving.contract import FEATURES, SPECIES
-from serving.csv_table import COLUMNS, outside_names
-from serving.invalid import InvalidError, listed, problem
-from serving.measurements import Values
 
 CHUNK_ROWS = 16_384
 BUFFER_BYTES = 256 * 1024
