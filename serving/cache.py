@@ -24,7 +24,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from serving.model import Release
+from serving.inference.model import Release
 from serving.registry.digests import verify
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion

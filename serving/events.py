@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from serving.model import Origin, Release
+from serving.inference.model import Origin, Release
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 from prometheus_client import Counter, Histogram
 
-from serving.contract import SPECIES
-from serving.engines import Labels
+from serving.inference.contract import SPECIES
+from serving.inference.engines import Labels
 
 # From a quarter of a millisecond, which a single penguin takes, to a large table.
 BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

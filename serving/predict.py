@@ -5,12 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from serving.answer import Prediction, to_json
 from serving.body import receive
 from serving.codecs.csv import COLUMNS
 from serving.codecs.errors import Invalid, InvalidError
 from serving.codecs.measurements import EXAMPLE, Measurements, decode
-from serving.contract import FEATURES
 from serving.http import (
     NO_KEY,
     RETRY_AFTER,
@@ -23,7 +21,9 @@ from serving.http import (
     settings_of,
     watcher_of,
 )
-from serving.model import LoadedModel
+from serving.inference.contract import FEATURES
+from serving.inference.model import LoadedModel
+from serving.inference.prediction import Prediction, to_json
 from serving.settings import Settings
 from serving.tables import ARROW, CSV, MEDIA_TYPES, PARQUET, predict_table
 

@@ -15,13 +15,13 @@ from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from serving.answer import Answer, answer
 from serving.body import receive
 from serving.codecs.errors import MAX_PROBLEMS, Invalid, InvalidError, Problem, problem, wrong_value
 from serving.codecs.measurements import FLOAT32_OVERFLOW, Values, usable
-from serving.contract import FEATURES
 from serving.http import RequestError, not_ready, settings_of, unavailable, watcher_of
-from serving.model import LoadedModel
+from serving.inference.contract import FEATURES
+from serving.inference.model import LoadedModel
+from serving.inference.prediction import Answer, answer
 
 CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"

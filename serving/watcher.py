@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from serving import metrics
 from serving.cache import Cache
 from serving.events import TROUBLE, Outcome, Poll, Refusal, Stint
-from serving.model import LoadedModel, Release, load
+from serving.inference.model import LoadedModel, Release, load
 from serving.registry.client import Registry, UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion

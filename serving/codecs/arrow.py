@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.answer import Answer
 from serving.codecs.csv import COLUMNS, outside_names
 from serving.codecs.errors import InvalidError, listed, problem
 from serving.codecs.measurements import Values
-from serving.contract import FEATURES, SPECIES
+from serving.inference.contract import FEATURES, SPECIES
+from serving.inference.prediction import Answer
 
 CHUNK_ROWS = 16_384
 BUFFER_BYTES = 256 * 1024

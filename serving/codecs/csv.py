@@ -8,10 +8,10 @@ from typing import IO
 
 import numpy as np
 
-from serving.answer import Answer
 from serving.codecs.errors import Invalid, InvalidError, listed, problem, shown
 from serving.codecs.measurements import Values
-from serving.contract import FEATURES, SPECIES
+from serving.inference.contract import FEATURES, SPECIES
+from serving.inference.prediction import Answer
 
 CHUNK_ROWS = 8192
 MAX_LINE = 512

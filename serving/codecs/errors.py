@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from serving.contract import FEATURES
+from serving.inference.contract import FEATURES
 
 MAX_PROBLEMS = 20
 MAX_VALUE_LENGTH = 60

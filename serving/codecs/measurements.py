@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from serving.codecs.errors import InvalidError, explain, problem
-from serving.contract import FEATURES
+from serving.inference.contract import FEATURES
 
 Validated = TypeVar("Validated")
 

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
-from serving.contract import FEATURES, SPECIES
+from serving.inference.contract import FEATURES, SPECIES
 
 Edit = Callable[[dict[str, bytes]], object]
 

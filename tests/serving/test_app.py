@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from serving.answer import Prediction
 from serving.app import create_app
 from serving.codecs.measurements import Measurements
-from serving.contract import FEATURES
+from serving.inference.contract import FEATURES
+from serving.inference.prediction import Prediction
 from serving.settings import Settings
 from serving.tables import MEDIA_TYPES
 from tests.serving.service import Service

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving.cache import Cache
-from serving.model import Release
+from serving.inference.model import Release
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 from serving.settings import Settings

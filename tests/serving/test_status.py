@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from serving.contract import SPECIES
+from serving.inference.contract import SPECIES
 from tests.serving.publisher import Publisher, features, forest
 from tests.serving.service import Service
 

@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from serving.codecs.errors import InvalidError
 from serving.codecs.measurements import Measurements, decode
-from serving.contract import FEATURES, SPECIES
+from serving.inference.contract import FEATURES, SPECIES
 from serving.settings import Settings
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service

@@ -20,7 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from local.waiting import until
 from serving.codecs.csv import COLUMNS
-from serving.contract import FEATURES, SPECIES
+from serving.inference.contract import FEATURES, SPECIES
 from serving.tables import ARROW, CSV, PARQUET
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service, with_largest_file

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 
 from serving import metrics
 from serving.codecs.measurements import Penguin, Values
-from serving.contract import SPECIES
-from serving.engines import Labels, Rows
-from serving.model import LoadedModel
+from serving.inference.contract import SPECIES
+from serving.inference.engines import Labels, Rows
+from serving.inference.model import LoadedModel
 
 PROBABILITY_DIGITS = 6
 MAX_WARNINGS = 100

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from serving.contract import SPECIES, parse_contract, parse_mlmodel
+from serving.inference.contract import SPECIES, parse_contract, parse_mlmodel
 from serving.registry.refusals import RefusedError
 from tests.serving.publisher import contract, features, forest
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from serving.contract import FEATURES, SPECIES
+from serving.inference.contract import FEATURES, SPECIES
 from serving.registry.refusals import Code, RefusedError
 
 Rows = NDArray[np.float32]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import sklearn
 
-from serving.contract import FEATURES, SPECIES, SklearnFlavor
-from serving.engines import Labels, Probabilities, Rows
+from serving.inference.contract import FEATURES, SPECIES, SklearnFlavor
+from serving.inference.engines import Labels, Probabilities, Rows
 from serving.registry.refusals import Code, RefusedError
 
 # Models fitted with a DataFrame know its column names, and would warn at each array without them.

@@ -11,9 +11,9 @@ import pytest
 import sklearn
 from sklearn.linear_model import RidgeClassifier
 
-from serving.contract import FEATURES, SklearnFlavor
+from serving.inference.contract import FEATURES, SklearnFlavor
+from serving.inference.sklearn_engine import SklearnEngine
 from serving.registry.refusals import RefusedError
-from serving.sklearn_engine import SklearnEngine
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from serving.contract import SPECIES, Contract, Example, Points, parse_contract, parse_mlmodel
-from serving.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
+from serving.inference.contract import SPECIES, Contract, Example, Points, parse_contract, parse_mlmodel
+from serving.inference.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
 from serving.registry.digests import Digests, require, verify
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
@@ -87,7 +87,7 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
     mlmodel = parse_mlmodel(files["MLmodel"])
     contract = mlmodel.metadata.contract
     try:
-        from serving.sklearn_engine import SklearnEngine
+        from serving.inference.sklearn_engine import SklearnEngine
     except ImportError as error:
         raise RefusedError(
             Code.SKLEARN_MISSING,

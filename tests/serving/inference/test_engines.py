@@ -5,7 +5,7 @@ import pytest
 from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression
 
-from serving.engines import OnnxEngine
+from serving.inference.engines import OnnxEngine
 from serving.registry.refusals import RefusedError
 from tests.serving.publisher import forest, onnx, penguins
 
