@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from serving import exposition, health, page, predict, status
-from serving.cache import Cache
 from serving.front import Front
 from serving.http import State
 from serving.keys import Keys
 from serving.logs import configure
 from serving.openapi import describe
 from serving.registry.client import Registry
+from serving.reload.cache import Cache
+from serving.reload.watcher import Watcher
 from serving.settings import Settings
-from serving.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
 from serving.http import watcher_of
-from serving.watcher import Watcher
+from serving.reload.watcher import Watcher
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Variable with the folder in which several workers keep their counts."""

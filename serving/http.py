@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.types import Scope
 
+from serving.reload.watcher import Watcher
 from serving.settings import Settings
-from serving.watcher import Watcher
 
 
 class Failure(BaseModel):

@@ -9,12 +9,12 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.events import Outcome
 from serving.http import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.inference.contract import Feature
 from serving.inference.model import LoadedModel, Origin
 from serving.registry.refusals import Code
-from serving.watcher import MAX_HISTORY, Watcher
+from serving.reload.events import Outcome
+from serving.reload.watcher import MAX_HISTORY, Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")
 

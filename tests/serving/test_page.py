@@ -13,8 +13,8 @@ from selenium.webdriver.support.ui import Select
 from local.waiting import until
 from serving.inference.contract import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, contract, forest
+from tests.serving.reload.test_watcher import edit_contract
 from tests.serving.service import PENGUIN, Service
-from tests.serving.test_watcher import edit_contract
 
 Start = Callable[..., Service]
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from serving import metrics
-from serving.cache import Cache
-from serving.events import TROUBLE, Outcome, Poll, Refusal, Stint
 from serving.inference.model import LoadedModel, Release, load
 from serving.registry.client import Registry, UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
+from serving.reload.cache import Cache
+from serving.reload.events import TROUBLE, Outcome, Poll, Refusal, Stint
 from serving.settings import Settings
 
 JITTER = 0.1

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from serving.cache import Cache
 from serving.inference.model import Release
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
+from serving.reload.cache import Cache
 from serving.settings import Settings
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, digests, forest
@@ -71,7 +71,7 @@ def test_what_a_killed_process_left_is_removed(cache: Cache) -> None:
 @pytest.mark.programs
 def test_workers_that_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom tests.serving.test_cache import *\ncache = Cache(Settings(cache_dir=sys.argv[1]))\n"
+        "import sys\nfrom tests.serving.reload.test_cache import *\ncache = Cache(Settings(cache_dir=sys.argv[1]))\n"
         "for version in range(1, 51):\n    cache.store(release(version % 3), FILES)"
     )
     workers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
