@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from serving.keys import Keys
+from serving.api.keys import Keys
 from serving.logs import configure
 from serving.settings import Settings, explain
 
@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     uvicorn.run(
-        "serving.app:from_environment",  # By name, so that workers can import it, and a wrong setting is told at once.
+        "serving.api.app:from_environment",  # by name, so that workers can import it
         factory=True,
         workers=settings.workers,
         host=settings.host,

@@ -19,9 +19,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from local.waiting import until
+from serving.api.tables import ARROW, CSV, PARQUET
 from serving.codecs.csv import COLUMNS
 from serving.inference.contract import FEATURES, SPECIES
-from serving.tables import ARROW, CSV, PARQUET
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service, with_largest_file
 

@@ -9,7 +9,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.http import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
+from serving.api.responses import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.inference.contract import Feature
 from serving.inference.model import LoadedModel, Origin
 from serving.registry.refusals import Code

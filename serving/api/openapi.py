@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serving.front import PROTECTED
+from serving.api.middleware import PROTECTED
 
 REQUEST_ID = {
     "name": "X-Request-Id",

@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from serving.http import NOT_READY, json_response, not_ready, watcher_of
+from serving.api.responses import NOT_READY, json_response, not_ready, watcher_of
 
 router = APIRouter(tags=["status"])
 

@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
-from serving.http import watcher_of
+from serving.api.responses import watcher_of
 from serving.reload.watcher import Watcher
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from serving.app import create_app
+from serving.api.app import create_app
+from serving.api.tables import MEDIA_TYPES
 from serving.codecs.measurements import Measurements
 from serving.inference.contract import FEATURES
 from serving.inference.prediction import Prediction
 from serving.settings import Settings
-from serving.tables import MEDIA_TYPES
 from tests.serving.service import Service
 
 

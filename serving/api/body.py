@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from fastapi import Request
 
-from serving.http import RequestError
+from serving.api.responses import RequestError
 
 
 async def receive(

@@ -17,11 +17,11 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics
-from serving.http import Failure, NotReady, json_response, media_type_of
-from serving.keys import Keys
+from serving.api.keys import Keys
+from serving.api.responses import Failure, NotReady, json_response, media_type_of
+from serving.api.tables import MEDIA_TYPES
 from serving.logs import REQUEST_ID
 from serving.settings import Settings
-from serving.tables import MEDIA_TYPES
 
 OVERLOADED_RETRY_SECONDS = 1
 PROTECTED = ("/predict", "/model")

@@ -5,11 +5,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from serving.body import receive
-from serving.codecs.csv import COLUMNS
-from serving.codecs.errors import Invalid, InvalidError
-from serving.codecs.measurements import EXAMPLE, Measurements, decode
-from serving.http import (
+from serving.api.body import receive
+from serving.api.responses import (
     NO_KEY,
     RETRY_AFTER,
     Failure,
@@ -21,11 +18,14 @@ from serving.http import (
     settings_of,
     watcher_of,
 )
+from serving.api.tables import ARROW, CSV, MEDIA_TYPES, PARQUET, predict_table
+from serving.codecs.csv import COLUMNS
+from serving.codecs.errors import Invalid, InvalidError
+from serving.codecs.measurements import EXAMPLE, Measurements, decode
 from serving.inference.contract import FEATURES
 from serving.inference.model import LoadedModel
 from serving.inference.prediction import Prediction, to_json
 from serving.settings import Settings
-from serving.tables import ARROW, CSV, MEDIA_TYPES, PARQUET, predict_table
 
 IN_THREAD_BYTES = 16 * 1024
 """Longer bodies are answered in a thread: they would keep the others waiting for a millisecond and more."""

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from serving import exposition, health, page, predict, status
-from serving.front import Front
-from serving.http import State
-from serving.keys import Keys
+from serving.api import health, metrics, model, page, predict
+from serving.api.keys import Keys
+from serving.api.middleware import Front
+from serving.api.openapi import describe
+from serving.api.responses import State
 from serving.logs import configure
-from serving.openapi import describe
 from serving.registry.client import Registry
 from serving.reload.cache import Cache
 from serving.reload.watcher import Watcher
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # The address in a redirect would be what the client says it is.
     )
-    for router in (predict.router, health.router, status.router, exposition.router, page.router):
+    for router in (predict.router, health.router, model.router, metrics.router, page.router):
         app.include_router(router)
     page.mount_files(app)
     describe(app)

@@ -15,10 +15,10 @@ from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from serving.body import receive
+from serving.api.body import receive
+from serving.api.responses import RequestError, not_ready, settings_of, unavailable, watcher_of
 from serving.codecs.errors import MAX_PROBLEMS, Invalid, InvalidError, Problem, problem, wrong_value
 from serving.codecs.measurements import FLOAT32_OVERFLOW, Values, usable
-from serving.http import RequestError, not_ready, settings_of, unavailable, watcher_of
 from serving.inference.contract import FEATURES
 from serving.inference.model import LoadedModel
 from serving.inference.prediction import Answer, answer
