@@ -33,7 +33,7 @@ from sqlalchemy import create_engine
 
 from benchmarks import synthetic
 from local.postgres import BIN
-from local.settings import Settings
+from local.settings import REPO, Settings
 from local.stack import Stack
 from penguins.data.ingest import load_raw
 
@@ -105,7 +105,7 @@ def measure(url: str, source: Path, rounds: int) -> dict[str, list[float]]:
 def peak_megabytes(url: str, task: str, source: Path) -> float:
     """Peak resident memory of a process that does one task."""
     code = TASK.format(database=url, task=TASKS[task].format(source=str(source)))
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent / "plugins")}
+    environment = os.environ | {"PYTHONPATH": f"{REPO / 'plugins'}:{REPO}"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     return int(done.stdout) / 1024
 

@@ -56,7 +56,7 @@ def tasks(config: Config) -> dict[str, str]:
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "PENGUINS_GIT_COMMIT": _git_commit(),
-        "PYTHONPATH": str(REPO / "plugins"),
+        "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}",
     }
 
 

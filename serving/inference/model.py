@@ -7,15 +7,22 @@ from typing import Literal
 
 import numpy as np
 
-from serving.inference.contract import SPECIES, Contract, Example, Points, parse_contract, parse_mlmodel
+from contract.digests import (
+    MANIFEST_FILE,
+    MLMODEL_FILE,
+    MODEL_FILE,
+    ONNX_FILE,
+    DigestError,
+    Digests,
+    missing_digests,
+    serving_files,
+    verify,
+)
+from contract.manifest import PROBABILITY_TOLERANCE, Contract, Example, Points
+from serving.inference.contract import SPECIES, parse_manifest, parse_mlmodel
 from serving.inference.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
-from serving.registry.digests import Digests, require, verify
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
-
-ONNX_FILES = ("inference/contract.json", "inference/model.onnx")
-SKLEARN_FILES = ("MLmodel", "model.pkl")
-PROBABILITY_TOLERANCE = 1e-4
 
 Origin = Literal["registry", "cache"]
 
@@ -34,9 +41,9 @@ class Release:
         Raises:
             RefusedError: nothing vouches for one of them.
         """
-        has_inference = any(name.startswith("inference/") for name in self.digests)
-        files = ONNX_FILES if has_inference else SKLEARN_FILES
-        require(files, self.digests)
+        files = serving_files(self.digests)
+        if missing := missing_digests(files, self.digests):
+            raise RefusedError(Code.NOT_VOUCHED_FOR, f"the tag `digests` has no entry for {' and '.join(missing)}")
         return files
 
 
@@ -69,22 +76,25 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
         RefusedError: a file isn't the one that was registered, or the model doesn't follow the contract.
     """
     for name in release.files:
-        verify(name, files[name], release.digests)
-    contract, engine, points = _load_onnx(files) if release.files == ONNX_FILES else _load_sklearn(files)
+        try:
+            verify(name, files[name], release.digests)
+        except DigestError as error:
+            raise RefusedError(Code.DIGEST_MISMATCH, str(error)) from error
+    contract, engine, points = _load_onnx(files) if ONNX_FILE in release.files else _load_sklearn(files)
     ranges = tuple((float(np.float32(f.min)), float(np.float32(f.max))) for f in contract.features)
     return LoadedModel(release, contract, engine, ranges, points, origin, datetime.now(UTC))
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:
-    contract = parse_contract(files["inference/contract.json"])
-    engine = OnnxEngine(files["inference/model.onnx"])
+    contract = parse_manifest(files[MANIFEST_FILE])
+    engine = OnnxEngine(files[ONNX_FILE])
     _check_example(engine, contract.example)
     example = Points(inputs=contract.example.inputs, labels=contract.example.labels)
     return contract, engine, contract.scatter or example
 
 
 def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
-    mlmodel = parse_mlmodel(files["MLmodel"])
+    mlmodel = parse_mlmodel(files[MLMODEL_FILE])
     contract = mlmodel.metadata.contract
     try:
         from serving.inference.sklearn_engine import SklearnEngine
@@ -93,7 +103,7 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
             Code.SKLEARN_MISSING,
             f"it has no inference/model.onnx, and scikit-learn isn't installed to serve it without ({error})",
         ) from error
-    engine = SklearnEngine(files["model.pkl"], mlmodel.flavors.sklearn)
+    engine = SklearnEngine(files[MODEL_FILE], mlmodel.flavors.sklearn)
     middle = [[(feature.min + feature.max) / 2 for feature in contract.features]]
     _try(engine, np.array(middle, dtype=np.float32))
     return contract, engine, None

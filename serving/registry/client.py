@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from serving.registry.digests import Digests, parse
+from contract.digests import DIGESTS, Digests, parse_digests
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import (
     ARTIFACTS,
@@ -77,11 +77,11 @@ class Registry:
         Raises:
             RefusedError: neither has a tag `digests`, or it can't be read.
         """
-        tag = version.tags.get("digests")
+        tag = version.tags.get(DIGESTS)
         model_id = version.logged_model_id
         if tag is None and model_id is not None:
             logged = await self._ask(LoggedModel, f"/api/2.0/mlflow/logged-models/{model_id}")
-            tag = logged.model.info.tags.get("digests") if logged else None
+            tag = logged.model.info.tags.get(DIGESTS) if logged else None
         if tag is None:
             raise RefusedError(
                 Code.DIGESTS_MISSING,
@@ -89,7 +89,10 @@ class Registry:
                 " tag `digests`, so nothing vouches for its files. Register a model that the pipeline logged,"
                 ' or set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}',
             )
-        return parse(tag)
+        try:
+            return parse_digests(tag)
+        except ValueError as error:
+            raise RefusedError(Code.DIGESTS_INVALID, str(error)) from error
 
     async def download(self, version: ModelVersion, names: Iterable[str]) -> dict[str, bytes]:
         """Download files of the version through MLflow's artifact proxy. They are not verified yet.

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contract.digests import DigestError, verify
 from serving.inference.model import Release
-from serving.registry.digests import verify
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
 from serving.settings import Settings
@@ -96,7 +96,7 @@ class Cache:
             files = {name: (entry / name).read_bytes() for name in release.files}
             for name, content in files.items():
                 verify(name, content, release.digests)
-        except (OSError, RefusedError) as error:
+        except (OSError, DigestError, RefusedError) as error:
             raise RefusedError(
                 Code.CACHE_CORRUPT, f"the copy of version {release.version.version} is damaged: {error}"
             ) from error

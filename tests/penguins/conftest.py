@@ -12,10 +12,10 @@ import pytest
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
+from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
 from local.stack import Stack
 from penguins.data import ingest, preprocessing
 from penguins.data.dataset import Dataset, read_processed, split
-from penguins.digests import digests
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
@@ -75,14 +75,14 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
 
 def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
     """A version with the files that its digests vouch for, and what isn't said about them made up."""
-    (folder / model_versions.MODEL_FILE).write_bytes(model_file)
-    for name in model_versions.EXPORT:
+    (folder / MODEL_FILE).write_bytes(model_file)
+    for name in (MANIFEST_FILE, ONNX_FILE):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"an export")
     run = client().create_run(experiment_id())
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))
     client().finalize_logged_model(model.model_id, "READY")
-    tags = {"digests": json.dumps(digests(folder)), "data_digest": "of the rows"}
+    tags = {"digests": json.dumps(digest_files(folder)), "data_digest": "of the rows"}
     tags |= {"dag_run_id": "manual__1", "git_commit": "abc"}
     return model_versions.create_version(model.model_id, run.info.run_id, tags, description="")

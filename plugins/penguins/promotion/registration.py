@@ -14,8 +14,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from psycopg import Connection
 from sklearn.base import ClassifierMixin
 
+from contract.digests import DIGESTS, MANIFEST_FILE, ONNX_FILE, digest_files
+from contract.manifest import Example, Manifest, Points
 from penguins.data.dataset import Dataset
-from penguins.digests import DIGESTS, digests
 from penguins.errors import UserError
 from penguins.locks import alone
 from penguins.promotion import audit, decisions, gate, production
@@ -26,7 +27,6 @@ from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, 
 
 log = logging.getLogger(__name__)
 
-INFERENCE: Final = "inference"
 EXAMPLES: Final = 10
 DRAWN: Final = 500
 
@@ -169,33 +169,34 @@ def _register(
         **{name: str(value) for name, value in best.data.metrics.items() if name != "fit_seconds"},
     }
     with tempfile.TemporaryDirectory() as folder:
-        inference = Path(folder, INFERENCE)
-        inference.mkdir()
+        onnx, manifest = Path(folder, ONNX_FILE), Path(folder, MANIFEST_FILE)
+        onnx.parent.mkdir()
         try:
-            (inference / "model.onnx").write_bytes(onnx_export.export(model, data))
+            onnx.write_bytes(onnx_export.export(model, data))
         except onnx_export.NotEqualError as error:
             log.warning("registered without an ONNX export, so the service will run scikit-learn: %s", error)
             tags["onnx"] = str(error)
         else:
-            (inference / "contract.json").write_text(json.dumps(_contract(model, data)))
+            manifest.write_text(_manifest(model, data).model_dump_json())
             client().log_model_artifacts(model_id, folder)
-        tags[DIGESTS] = json.dumps({**recorded, **digests(Path(folder))})
+        tags[DIGESTS] = json.dumps({**recorded, **digest_files(Path(folder))})
     return model_versions.create_version(model_id, best.info.run_id, tags, description=best.info.run_name)
 
 
-def _contract(model: ClassifierMixin, data: Dataset) -> dict[str, Any]:
-    """contract.json: the data contract, an example of what the model answers, and training data to draw."""
+def _manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
+    """Describe the model for the service: its contract, recorded answers, and training data to draw."""
     rows = data.features.iloc[data.holdout[:: max(1, len(data.holdout) // EXAMPLES)]]
     probabilities = model.predict_proba(rows)
     drawn = data.train[:: -(-len(data.train) // DRAWN)]
-    return candidate_runs.contract_of(data) | {
-        "example": {
-            "inputs": rows.to_numpy().tolist(),
-            "labels": probabilities.argmax(axis=1).tolist(),
-            "probabilities": probabilities.tolist(),
-        },
-        "scatter": {
-            "inputs": data.features.iloc[drawn].to_numpy().tolist(),
-            "labels": data.labels[drawn].tolist(),
-        },
-    }
+    contract = candidate_runs.contract_of(data)
+    return Manifest(
+        contract_version=1,
+        features=contract.features,
+        species=contract.species,
+        example=Example(
+            inputs=rows.to_numpy().tolist(),
+            labels=probabilities.argmax(axis=1).tolist(),
+            probabilities=probabilities.tolist(),
+        ),
+        scatter=Points(inputs=data.features.iloc[drawn].to_numpy().tolist(), labels=data.labels[drawn].tolist()),
+    )

@@ -1,6 +1,5 @@
 """Versions of the registered model: find them, create one, load one that its digest vouches for."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -13,16 +12,13 @@ from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from penguins.digests import DIGESTS
+from contract.digests import DIGESTS, MODEL_FILE, DigestError, serving_files, verify
 from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.training.tracking import client
 
 ALIAS: Final = "production"
 STAGE: Final = "Production"
-MODEL_FILE: Final = "model.pkl"
-# What the service opens (docs/architecture.md): the export or, in a version without, MLmodel beside MODEL_FILE.
-EXPORT: Final = ("inference/model.onnx", "inference/contract.json")
 
 
 def registered_model() -> RegisteredModel:
@@ -111,18 +107,18 @@ def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]
         UserError: it was deleted, or a file has no recorded digest, is missing or isn't the one that was recorded.
     """
     location = _logged_model(logged_model_id).artifact_location
-    exported = any(name.startswith("inference/") for name in recorded)
     found = {}
-    for name in (MODEL_FILE, *(EXPORT if exported else ("MLmodel",))):
+    for name in sorted({MODEL_FILE, *serving_files(recorded)}):
         if name not in recorded:
             raise UserError(f"models:/{logged_model_id}: no digest was recorded for {name}, so it isn't loaded.")
         found[name] = _download(location, name)
-        digest = hashlib.sha256(found[name]).hexdigest()
-        if digest != recorded[name]:
+        try:
+            verify(name, found[name], recorded)
+        except DigestError as error:
             raise UserError(
-                f"models:/{logged_model_id}: {name} isn't the file that was recorded (sha256 {digest[:12]}…, "
-                f"recorded {recorded[name][:12]}…). Promote another version, or delete this one."
-            )
+                f"models:/{logged_model_id}: {name} isn't the file that was recorded: {error}. "
+                "Promote another version, or delete this one."
+            ) from error
     return found
 
 

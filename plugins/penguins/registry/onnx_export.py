@@ -10,13 +10,12 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import ClassifierMixin
 
+from contract.manifest import PROBABILITY_TOLERANCE
 from penguins.data.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
 RANDOM_ROWS: Final = 100_000
-# Probabilities are averages or sums of float32 values, taken in another order.
-TOLERANCE: Final = 1e-4
 
 
 class NotEqualError(Exception):
@@ -52,7 +51,7 @@ def compare(content: bytes, model: ClassifierMixin, rows: np.ndarray) -> None:
     expected = model.predict_proba(pd.DataFrame(rows, columns=model.feature_names_in_))
     wrong = int((labels != expected.argmax(axis=1)).sum())
     off = float(np.abs(probabilities - expected).max())
-    if wrong or off > TOLERANCE:
+    if wrong or off > PROBABILITY_TOLERANCE:
         raise NotEqualError(
             f"the ONNX export differs from scikit-learn: {wrong} of {len(rows)} labels, probabilities by {off:.2g}"
         )

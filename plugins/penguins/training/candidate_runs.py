@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import mlflow.sklearn
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run
@@ -15,9 +15,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from contract import manifest
+from contract.digests import DIGESTS, digest_files
 from penguins.data.contract import FEATURES, SPECIES
 from penguins.data.dataset import Dataset
-from penguins.digests import DIGESTS, digests
 from penguins.training.grid import Candidate
 from penguins.training.search import Failed, Fitted
 from penguins.training.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
@@ -62,14 +63,14 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
                 run_id=run_id,
                 model_uuid=model.model_id,
                 model_id=model.model_id,
-                metadata={"contract": contract_of(data)},
+                metadata={"contract": contract_of(data).model_dump()},
             ),
             signature=_SIGNATURE,
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             pip_requirements=_requirements(),
         )
         client().log_model_artifacts(model.model_id, str(path))
-        client().set_logged_model_tags(model.model_id, {DIGESTS: json.dumps(digests(path))})
+        client().set_logged_model_tags(model.model_id, {DIGESTS: json.dumps(digest_files(path))})
     client().finalize_logged_model(model.model_id, "READY")
     client().set_terminated(run_id)
 
@@ -121,22 +122,19 @@ def discard(runs: Sequence[Run]) -> None:
         client().delete_run(run.info.run_id)
 
 
-def contract_of(data: Dataset) -> dict[str, Any]:
-    """What a reader of the model must know about its input and output; see docs/architecture.md."""
+def contract_of(data: Dataset) -> manifest.Contract:
+    """Describe the model's input and output; see docs/architecture.md."""
     seen = data.features.iloc[data.train]
-    return {
-        "contract_version": 1,
-        "features": [
-            {
-                "name": feature.name,
-                "unit": feature.unit,
-                "min": float(seen[feature.name].min()),
-                "max": float(seen[feature.name].max()),
-            }
-            for feature in FEATURES
-        ],
-        "species": list(SPECIES),
-    }
+    features = [
+        manifest.Feature(
+            name=feature.name,
+            unit=feature.unit,
+            min=float(seen[feature.name].min()),
+            max=float(seen[feature.name].max()),
+        )
+        for feature in FEATURES
+    ]
+    return manifest.Contract(contract_version=1, features=features, species=list(SPECIES))
 
 
 @cache

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 
-from penguins.digests import DIGESTS
+from contract.digests import DIGESTS
 from penguins.errors import UserError
 from penguins.promotion import audit, decisions, production
 from penguins.registry import model_versions

@@ -17,11 +17,11 @@ from psycopg import Connection
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
+from contract.digests import digest_files
 from local.stack import Stack
 from penguins.airflow.operators import question
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
-from penguins.digests import digests
 from penguins.errors import UserError
 from penguins.promotion import audit
 from penguins.promotion.decisions import promote, rollback
@@ -108,7 +108,7 @@ def test_the_first_version_is_the_best_candidate_and_in_production(first: ModelV
 def test_the_version_carries_what_the_service_needs(first: ModelVersion, data: Dataset) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{first.name}/{first.version}"))
     recorded = json.loads(first.tags["digests"])
-    found = digests(folder)
+    found = digest_files(folder)
     found.pop("registered_model_meta", None)  # MLflow's client adds it to what it downloads
     assert found == recorded
     contract = json.loads((folder / "inference/contract.json").read_text())

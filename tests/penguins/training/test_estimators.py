@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
+from contract.digests import DIGESTS
 from penguins.data.dataset import Dataset
-from penguins.digests import DIGESTS
 from penguins.promotion.registration import register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.training import tracking

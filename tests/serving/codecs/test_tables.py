@@ -252,23 +252,27 @@ def test_too_large_and_too_many(publisher: Publisher, start: Start) -> None:
     service.serves(version)
     response = post(service, encoded(table(np.tile(ROWS, (10, 1))), CSV), CSV)
     assert (response.status_code, response.json()["detail"]) == (413, "the body is larger than 10000 bytes")
-    go_on, outcome = threading.Event(), []
+    go_on, outcome = threading.Event(), list[httpx.Response]()
 
     def slow() -> Iterator[bytes]:
         yield header()
         go_on.wait(60)
         yield b"\n39,18,181,3750"
 
-    uploading = threading.Thread(target=lambda: outcome.append(httpx.post(
-        f"{service.http.base_url}/predict", content=slow(), headers={"content-type": CSV}, timeout=60
-    )))  # fmt: skip
+    def upload() -> None:
+        url, headers = f"{service.http.base_url}/predict", {"content-type": CSV}
+        # The requests that ask for a refusal below may have the only place.
+        while not outcome or outcome[-1].status_code == 503:
+            outcome.append(httpx.post(url, content=slow(), headers=headers, timeout=60))
+
+    uploading = threading.Thread(target=upload)
     uploading.start()
     refused = until(lambda: (r := post(service, header("39,18,181,3750"), CSV)).status_code == 503 and r, "a refusal")
     assert (refused.json()["reason"], refused.headers["retry-after"]) == ("overloaded", "1")
     assert service.predict(PENGUIN).is_success
     go_on.set()
     uploading.join()
-    assert outcome[0].status_code == 200
+    assert outcome[-1].status_code == 200
     until(lambda: post(service, header("39,18,181,3750"), CSV).status_code == 200, "the place to be free again")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from serving.inference.contract import SPECIES, parse_contract, parse_mlmodel
+from serving.inference.contract import SPECIES, parse_manifest, parse_mlmodel
 from serving.registry.refusals import RefusedError
 from tests.serving.publisher import contract, features, forest
 
@@ -23,7 +23,7 @@ MLMODEL = {
 
 
 def test_sound_contract() -> None:
-    parsed = parse_contract(json.dumps(SOUND).encode())
+    parsed = parse_manifest(json.dumps(SOUND).encode())
     assert parsed.model_dump(exclude_unset=True) == SOUND
 
 
@@ -33,23 +33,29 @@ def test_sound_contract() -> None:
         ({"contract_version": 2}, "contract_version: Input should be 1"),
         ({"contract_version": None}, "contract_version: Input should be 1"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
-        ({"features": FEATURES[:3]}, "features are"),
+        ({"features": FEATURES[:3]}, "example.inputs.0 has 4 values instead of 3"),
         ({"features": FEATURES[::-1]}, "features are [('body_mass_g', 'g')"),
         ({"features": [{**FEATURES[0], "unit": "cm"}, *FEATURES[1:]]}, "features are [('bill_length_mm', 'cm')"),
         ({"features": [{**FEATURES[0], "min": 99.0}, *FEATURES[1:]]}, "features.0: Value error, min 99.0 is more than"),
         ({"features": [{**FEATURES[0], "min": "32"}, *FEATURES[1:]]}, "features.0.min: Input should be a valid number"),
         ({"features": [{**FEATURES[0], "max": float("nan")}, *FEATURES[1:]]}, "features.0.max: Input should be a fin"),
         ({"species": SPECIES[::-1]}, "species are ['Gentoo'"),
-        ({"species": ["Adelie"]}, "species are ['Adelie']"),
+        ({"species": ["Adelie"]}, "example.labels.7 is 1, and there are 1 species"),
         ({"example": {"inputs": [], "labels": [], "probabilities": []}}, "example.inputs: List should have at least 1"),
         ({"example": EXAMPLE | {"labels": [0]}}, "there is not one label"),
-        ({"example": EXAMPLE | {"labels": [3] * len(EXAMPLE["labels"])}}, "example.labels.0: Input should be less"),
-        ({"example": EXAMPLE | {"inputs": [[1.0]]}}, "example.inputs.0: List should have at least 4"),
+        (
+            {"example": EXAMPLE | {"labels": [3] * len(EXAMPLE["labels"])}},
+            "example.labels.0 is 3, and there are 3 species",
+        ),
+        (
+            {"example": EXAMPLE | {"inputs": [[1.0]] * len(EXAMPLE["labels"])}},
+            "example.inputs.0 has 1 values instead of 4",
+        ),
     ],
 )
 def test_other_contract_is_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(RefusedError) as refused:
-        parse_contract(json.dumps(SOUND | changes).encode())
+        parse_manifest(json.dumps(SOUND | changes).encode())
     assert refused.value.code == "contract_invalid"
     assert text in refused.value.message
 
@@ -57,7 +63,7 @@ def test_other_contract_is_refused(changes: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
 def test_what_is_no_contract_is_refused(content: bytes) -> None:
     with pytest.raises(RefusedError, match=r"inference/contract\.json"):
-        parse_contract(content)
+        parse_manifest(content)
 
 
 def test_sound_mlmodel() -> None:

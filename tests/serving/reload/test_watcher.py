@@ -123,7 +123,7 @@ UNSOUND = {
     "truncated": (None, truncate(MODEL), "digest_mismatch", "inference/model.onnx has sha256"),
     "changed": (None, edit_contract(species=["A", "B", "C"]), "digest_mismatch", "inference/contract.json has sha256"),
     "not uploaded": (None, remove(MODEL), "file_missing", "inference/model.onnx isn't among"),
-    "without onnx": (remove(MODEL), None, "not_vouched_for", "doesn't vouch for inference/model.onnx"),
+    "without onnx": (remove(MODEL), None, "not_vouched_for", "has no entry for inference/model.onnx"),
     "path traversal": (replace("../evil", b""), remove("../evil"), "digests_invalid", "'../evil'"),
     "not onnx": (replace(MODEL, b"no model"), None, "model_unreadable", "ONNX Runtime can't load it"),
     "zipmap": (replace(MODEL, onnx(forest(), zipmap=True)), None, "signature_mismatch", "its outputs are"),
