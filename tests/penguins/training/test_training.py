@@ -121,7 +121,7 @@ def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(
     model = model_versions.load(model_id, recorded)
     accuracy = (model.predict(data.features.iloc[data.holdout]) == data.labels[data.holdout]).mean()
     assert accuracy == run.data.metrics["holdout_accuracy"]
-    with pytest.raises(UserError, match=r"model.pkl isn't the file that was recorded: model.pkl has sha256 "):
+    with pytest.raises(UserError, match=r"model.pkl isn't the file that was recorded \(model.pkl has sha256 "):
         model_versions.load(model_id, {**recorded, "model.pkl": "0" * 64})
     with pytest.raises(UserError, match="no digest was recorded for model.pkl, so it isn't loaded"):
         model_versions.load(model_id, {})
