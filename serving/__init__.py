@@ -1,1 +1,1 @@
-"""The service: answers predictions with the model version that is in Production in MLflow's registry."""
+"""The prediction service. It follows the model version in Production in MLflow's registry."""

@@ -1,4 +1,4 @@
-"""`python -m serving` starts the service."""
+"""Start the service: `python -m serving`."""
 
 import argparse
 import os
@@ -42,8 +42,8 @@ def main() -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve, and exit with 0 when told to stop."""
-    # After a clean shutdown uvicorn raises the signal again, for the handler that was there before it.
+    """Serve until a signal to stop; exit with 0 then."""
+    # After a clean shutdown uvicorn raises the signal again, for the handlers that it replaced.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     uvicorn.run(
@@ -54,7 +54,7 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         loop="uvloop",
         http="httptools",
-        proxy_headers=False,  # Nothing here asks who the client is.
+        proxy_headers=False,  # the address of the client isn't used
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the id of the request that it is about."""
+"""Logs: one JSON object a line, with the ID of the request."""
 
 import logging
 import logging.config
@@ -13,7 +13,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as JSON; what its caller gave as `extra={"fields": {…}}` becomes keys."""
+    """Format a record as JSON; the fields in `extra={"fields": {…}}` become keys."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -32,8 +32,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Log to stderr from `level` on, uvicorn too."""
+    """Log to stderr from `level` on, for uvicorn too."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # It would log every poll.
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # httpx logs every poll

@@ -1,4 +1,4 @@
-"""What can be configured, and the text that explains it."""
+"""The service's settings, and their descriptions for `--help`."""
 
 from pathlib import Path
 from textwrap import fill
@@ -27,10 +27,10 @@ class Settings(BaseSettings):
     )
     model_name: str = Field(default="penguins_rf", pattern=NAME, description="Registered model to serve.")
     alias: str = Field(default="production", pattern=NAME, description="Alias of the version to serve.")
-    stage: str = Field(default="Production", description="Stage that decides where the alias isn't set.")
-    poll_seconds: float = Field(default=5.0, gt=0, description="Seconds between two looks at the registry.")
+    stage: str = Field(default="Production", description="Stage of the version to serve while the alias isn't set.")
+    poll_seconds: float = Field(default=5.0, gt=0, description="Seconds between two polls of the registry.")
     max_backoff_seconds: float = Field(
-        default=15.0, gt=0, description="Longest pause between two looks while MLflow doesn't answer."
+        default=15.0, gt=0, description="Longest pause between two polls while MLflow doesn't answer."
     )
     retry_refused_seconds: float = Field(
         default=300.0,

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from serving.api import health, metrics, model, page, predict
 from serving.api.keys import Keys
-from serving.api.middleware import Front
+from serving.api.middleware import Middleware
 from serving.api.openapi import describe
 from serving.api.responses import State
 from serving.logs import configure
@@ -31,11 +31,11 @@ def create_app(settings: Settings) -> FastAPI:
         registry = Registry(settings)
         watcher = Watcher(settings, registry, Cache(settings))
         await watcher.start_from_cache()
-        following = asyncio.create_task(watcher.run())
+        polling = asyncio.create_task(watcher.run())
         yield {"settings": settings, "watcher": watcher}
-        following.cancel()
+        polling.cancel()
         with suppress(asyncio.CancelledError):
-            await following
+            await polling
         await registry.close()
 
     app = FastAPI(
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # The address in a redirect would be what the client says it is.
+        redirect_slashes=False,  # a redirect would repeat the host that the client claims
     )
     for router in (predict.router, health.router, model.router, metrics.router, page.router):
         app.include_router(router)
@@ -54,10 +54,10 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def from_environment() -> Front:
-    """Build the application of a worker, with what every request goes through."""
+def from_environment() -> Middleware:
+    """Build the application of a worker, with its middleware."""
     settings = Settings()
     configure(settings.log_level)
     keys = Keys(settings)
-    logger.info("keys.%s", "wanted" if keys.wanted else "not_wanted: everybody may ask")
-    return Front(create_app(settings), settings, keys, predict.predict)
+    logger.info("keys.%s", "required" if keys.required else "not_required: everybody may ask")
+    return Middleware(create_app(settings), settings, keys, predict.predict)

@@ -1,4 +1,4 @@
-"""Receives the body of a request, within its limits."""
+"""Receive the body of a request, within limits of size and time."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,17 +11,21 @@ from serving.api.responses import RequestError
 async def receive(
     request: Request, limit: int, keep: Callable[[bytes], object], seconds: float, *, each_piece: bool = False
 ) -> None:
-    """Hand the body to `keep`, piece by piece; it may take `seconds`, or each piece may.
+    """Pass the body to `keep`, piece by piece.
+
+    Args:
+        limit: most bytes of the body.
+        seconds: timeout for the whole body or, with `each_piece`, for each piece.
 
     Raises:
-        RequestError: it is larger than `limit` bytes, or the client took too long or went away.
+        RequestError: the body is larger than `limit`, or the client was too slow or went away.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
     received, more = 0, True
     try:
-        async with asyncio.timeout(seconds) as patience:
+        async with asyncio.timeout(seconds) as timeout:
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -32,7 +36,7 @@ async def receive(
                     raise _too_large(limit)
                 keep(piece)
                 if each_piece:
-                    patience.reschedule(asyncio.get_running_loop().time() + seconds)
+                    timeout.reschedule(asyncio.get_running_loop().time() + seconds)
     except TimeoutError:
         raise RequestError(408, f"the body wasn't whole after {seconds:g} s of waiting") from None
 

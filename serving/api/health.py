@@ -1,11 +1,11 @@
-"""`/health/…`: does it run, and can it predict."""
+"""`/health/…`: liveness and readiness."""
 
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from serving.api.responses import NOT_READY, json_response, not_ready, watcher_of
+from serving.api.responses import NOT_READY, json_response, not_ready, settings_of, watcher_of
 
 router = APIRouter(tags=["status"])
 
@@ -24,15 +24,17 @@ class Ready(BaseModel):
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", summary="Does it run?")
+@router.get("/health/live", summary="Liveness")
 async def live() -> Live:
-    """Answer as long as the process can; says nothing about the model."""
+    """Answer 200 as long as the process runs, whether or not there is a model."""
     return Live()
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", summary="Can it predict?", responses={200: {"model": Ready}, **NOT_READY})
+@router.get("/health/ready", summary="Readiness", responses={200: {"model": Ready}, **NOT_READY})
 async def ready(request: Request) -> Response:
     """Answer 200 with the version once there is a model to serve, else 503 with the reason."""
-    model = watcher_of(request).model
-    return not_ready(request) if model is None else json_response(Ready(model_version=model.version))
+    watcher = watcher_of(request)
+    if watcher.model is None:
+        return not_ready(watcher, settings_of(request))
+    return json_response(Ready(model_version=watcher.model.version))

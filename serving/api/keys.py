@@ -1,4 +1,4 @@
-"""API keys: who may ask, where keys are wanted at all."""
+"""API keys, for a service that requires them."""
 
 import hashlib
 import hmac
@@ -12,20 +12,20 @@ logger = logging.getLogger(__name__)
 
 
 class Keys:
-    """The keys that are accepted; several of them, so that they can be rotated."""
+    """The accepted keys. There may be several, so that they can be rotated."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read them.
+        """Read the keys.
 
         Raises:
-            OSError, ValueError: the file can't be read, or there is no key where there should be one.
+            OSError, ValueError: the file can't be read, or holds no key.
         """
         self._fixed = _digests(settings.api_keys.get_secret_value()) if settings.api_keys else []
         self._file = _KeyFile(settings.api_keys_file) if settings.api_keys_file else None
-        self.wanted = bool(self._fixed or self._file)
+        self.required = bool(self._fixed or self._file)
 
     def accept(self, key: bytes) -> bool:
-        """Tell whether this is one of the keys, in a time that doesn't tell how much of it is right."""
+        """Return whether `key` is accepted, in constant time."""
         digest, found = hashlib.sha256(key).digest(), False
         for known in (*self._fixed, *(self._file.current() if self._file else ())):
             found |= hmac.compare_digest(digest, known)
@@ -35,7 +35,7 @@ class Keys:
 class _KeyFile:
     """A file with a key a line, read again whenever it has changed.
 
-    When it can't be read or has no key, the old ones stay in force: a slip neither opens the door nor
+    While the file can't be read or has no key, the old keys stay valid: a mistake neither opens the service nor
     locks everybody out.
     """
 
@@ -59,12 +59,12 @@ class _KeyFile:
         try:
             found = self._path.stat()
         except OSError:
-            return None  # Reading it will tell why.
+            return None  # reading the file reports the error
         return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _digests(keys: str) -> list[bytes]:
     found = [hashlib.sha256(key.encode()).digest() for key in keys.replace(",", " ").split()]
     if not found:
-        raise ValueError("there is no API key where keys should be")
+        raise ValueError("there is no API key in the setting or the file")
     return found

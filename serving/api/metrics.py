@@ -16,7 +16,7 @@ from serving.api.responses import watcher_of
 from serving.reload.watcher import Watcher
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""Variable with the folder in which several workers keep their counts."""
+"""Variable with the folder of the counts of several workers."""
 
 router = APIRouter(tags=["status"])
 
@@ -24,7 +24,7 @@ EXAMPLE = 'penguins_predictions_total{species="Adelie",version="3"} 42.0'
 
 
 class _State(Collector):
-    """What the worker that is asked knows at this moment."""
+    """The current state of the worker that answers."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -49,12 +49,12 @@ class _State(Collector):
 
 @router.get(
     "/metrics",
-    summary="What has it done?",
+    summary="Metrics",
     response_class=Response,
     responses={200: {"description": "In Prometheus' text format.", "content": {"text/plain": {"example": EXAMPLE}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Tell Prometheus the counts of all workers, and the state of the one that is asked."""
+    """Return the counts of all workers, and the state of the one that answers."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     # Reading the files of the workers, and those of /proc, blocks.
     body = await run_in_threadpool(lambda: encode(_registry(watcher_of(request))))
@@ -62,7 +62,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _registry(watcher: Watcher) -> CollectorRegistry:
-    """Return what is to be told: the counts and the state, in a registry of this one answer."""
+    """Return a registry for this one answer, with the counts and the state."""
     registry = CollectorRegistry()
     registry.register(_State(watcher))
     if MULTIPROCESS in os.environ:

@@ -1,7 +1,7 @@
-"""What every request goes through: its id, the API key, the limits, the counts and the log.
+"""Middleware for every request: request ID, API key, limits, counters and access log.
 
-Written as plain ASGI: one `@app.middleware("http")` would take two thirds of the requests a second. For
-the same reason it hands predictions to their endpoint itself, past FastAPI's middleware and routing.
+Plain ASGI: one `@app.middleware("http")` would cost two thirds of the requests a second. For the same reason
+predictions go to their endpoint directly, past FastAPI's own middleware and routing.
 """
 
 import asyncio
@@ -13,22 +13,19 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
-from fastapi import Request, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from serving import metrics
 from serving.api.keys import Keys
 from serving.api.responses import Failure, NotReady, json_response, media_type_of
-from serving.api.tables import MEDIA_TYPES
+from serving.codecs.media_types import TABLES
 from serving.logs import REQUEST_ID
 from serving.settings import Settings
 
 OVERLOADED_RETRY_SECONDS = 1
-PROTECTED = ("/predict", "/model")
-"""The routes that need a key, with all that are below them."""
-
-ROUTES = {"/", "/docs", "/openapi.json", "/predict", "/model", "/model/history", "/model/points", "/metrics"}
-ROUTES |= {"/health/live", "/health/ready"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 _ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -43,30 +40,38 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Limit:
-    """How much may be under way at once."""
+    """The number of requests of a kind under way, and the most that may be."""
 
-    def __init__(self, most: int, what: str) -> None:
-        self.most, self.what, self.under_way = most, what, 0
+    def __init__(self, most: int, kind: str) -> None:
+        self.most, self.kind, self.under_way = most, kind, 0
 
 
 class UnreadError(Exception):
     """The client doesn't read its answer."""
 
 
-class Front:
+class Middleware:
     """The outermost application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys, predict: Endpoint) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, keys: Keys, predict: Endpoint) -> None:
+        """Wrap `app`.
+
+        The routes are those of `app`. A route is protected, with all paths below it, if its `responses` have a 401.
+        """
         self._app = app
         self._predict = predict
+        self._routes = {route.path for route in app.routes if isinstance(route, Route)}
+        self._protected = tuple(
+            route.path for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses
+        )
         self._keys = keys
         self._requests = Limit(settings.max_requests, "predictions")
         self._tables = Limit(settings.max_tables, "tables")
-        self._patience = settings.body_seconds
+        self._timeout = settings.body_seconds
         self._access_log = settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; pass on what isn't one."""
+        """Answer an HTTP request; pass other events on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,7 +80,7 @@ class Front:
         request_id = _request_id(headers)
         REQUEST_ID.set(request_id.decode())
 
-        async def answer(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -83,60 +88,61 @@ class Front:
             await send(message)
 
         try:
-            await self._handle(scope, receive, answer, headers)
-        except UnreadError:  # The server closes the connection of an answer that isn't whole.
+            await self._handle(scope, receive, send_with_id, headers)
+        except UnreadError:  # the server closes the connection of an incomplete answer
             logger.warning("request.given_up path=%r: the client doesn't read its answer", scope["path"])
         except Exception:
             logger.exception("request.failed method=%s path=%r", scope["method"], scope["path"])
-            if status:  # The answer has begun: breaking it off is what is left to say that it isn't whole.
+            if status:  # the answer has begun: only breaking it off shows that it is incomplete
                 raise
-            await json_response(Failure(detail="the service failed; its log says why"), 500)(scope, receive, answer)
+            failure = json_response(Failure(detail="the service failed; its log says why"), 500)
+            await failure(scope, receive, send_with_id)
         finally:
-            self._note(scope, status, perf_counter() - started)
+            self._record(scope, status, perf_counter() - started)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        path = scope["path"]
-        if self._keys.wanted and path.startswith(PROTECTED) and not self._keys.accept(headers.get(b"x-api-key", b"")):
+        path, key = scope["path"], headers.get(b"x-api-key", b"")
+        if self._keys.required and path.startswith(self._protected) and not self._keys.accept(key):
             await _no_key()(scope, receive, send)
         elif path == "/predict" and scope["method"] == "POST":
-            limit = self._tables if media_type_of(scope) in MEDIA_TYPES else self._requests
+            limit = self._tables if media_type_of(scope) in TABLES else self._requests
             if limit.under_way >= limit.most:
                 await _overloaded(limit)(scope, receive, send)
                 return
             limit.under_way += 1
             try:
                 response = await self._predict(Request(scope, receive))
-                await response(scope, receive, self._patient(send) if limit is self._tables else send)
+                await response(scope, receive, self._with_timeout(send) if limit is self._tables else send)
             finally:
                 limit.under_way -= 1
         else:
             await self._app(scope, receive, send)
 
-    def _patient(self, send: Send) -> Send:
-        """Give up on a client that doesn't read its answer: it would hold its place for ever."""
+    def _with_timeout(self, send: Send) -> Send:
+        """Give up on a client that doesn't read its answer: it would occupy its place forever."""
 
-        async def wait(message: Message) -> None:
+        async def send_in_time(message: Message) -> None:
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._timeout):
                     await send(message)
             except TimeoutError:
                 raise UnreadError from None
 
-        return wait
+        return send_in_time
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        # Or else everybody could make up labels.
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # Unknown paths and methods share a label: clients could make up any number of them.
         path, method = scope["path"], scope["method"]
-        route, known = (path if path in ROUTES else "other"), (method if method in METHODS else "other")
-        metrics.answered(known, route, status).inc()
-        metrics.seconds(route).observe(seconds)
+        route = path if path in self._routes else "other"
+        metrics.requests(method if method in METHODS else "other", route, status).inc()
+        metrics.request_seconds(route).observe(seconds)
         if self._access_log:
             fields: dict[str, Any] = {"method": method, "path": path, "status": status}
             logger.info("request.answered", extra={"fields": fields | {"milliseconds": round(seconds * 1000, 3)}})
 
 
 def _request_id(headers: dict[bytes, bytes]) -> bytes:
-    """Return the client's id of the request if it is one, else a new one."""
+    """Return the request ID that the client sent if it is valid, else a new one."""
     given = headers.get(b"x-request-id", b"")
     return given if _ID.fullmatch(given) else b"%s-%x" % (_PROCESS, next(_numbers))
 
@@ -147,5 +153,5 @@ def _no_key() -> Response:
 
 
 def _overloaded(limit: Limit) -> Response:
-    body = NotReady(detail=f"{limit.most} {limit.what} are under way, which is the limit", reason="overloaded")
+    body = NotReady(detail=f"{limit.most} {limit.kind} are under way, which is the limit", reason="overloaded")
     return json_response(body, 503, {"Retry-After": str(OVERLOADED_RETRY_SECONDS)})

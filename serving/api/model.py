@@ -1,4 +1,4 @@
-"""`/model…`: what does it serve, where does that come from, and what was before."""
+"""`/model…`: the version that serves, its origin, and the versions before it."""
 
 import os
 import time
@@ -26,10 +26,10 @@ class Served(BaseModel):
     """The version that serves."""
 
     version: str = Field(examples=["3"])
-    engine: str = Field(description="What computes the predictions.", examples=["onnxruntime"])
-    origin: Origin = Field(description="Where it was loaded from.")
+    engine: str = Field(description="Runtime that computes the predictions.", examples=["onnxruntime"])
+    origin: Origin = Field(description="Place that the version was loaded from.")
     loaded_at: datetime
-    run_id: str = Field(description="MLflow run that made it.")
+    run_id: str = Field(description="MLflow run that trained the version.")
     features: list[Feature] = Field(description="Input, with the ranges seen in training.")
     species: list[str] = Field(description="Output, in the order of the labels.")
     metrics: dict[str, float] = Field(
@@ -48,7 +48,7 @@ class RefusedVersion(BaseModel):
 
 
 class LastPoll(BaseModel):
-    """The last look at the registry."""
+    """The last poll of the registry."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -57,57 +57,57 @@ class LastPoll(BaseModel):
     at: datetime
 
 
-class Stint(BaseModel):
-    """A version that served, and for how long."""
+class ServingPeriod(BaseModel):
+    """A version, and the time for which it served."""
 
     model_config = ConfigDict(from_attributes=True)
 
     version: str = Field(examples=["3"])
-    engine: str = Field(description="What computed the predictions.", examples=["onnxruntime"])
-    origin: Origin = Field(description="Where it was loaded from.")
+    engine: str = Field(description="Runtime that computed the predictions.", examples=["onnxruntime"])
+    origin: Origin = Field(description="Place that the version was loaded from.")
     since: datetime
     until: datetime | None = Field(description="Null for the one that serves.")
 
 
 class History(BaseModel):
-    """What one process has served since it started."""
+    """The versions that one process has served since its start."""
 
-    process: int = Field(description="Id of the process that answers; several workers answer for themselves.")
-    served: list[Stint] = Field(description=f"The latest {MAX_HISTORY}, the latest one first.")
+    process: int = Field(description="ID of the process that answers; each worker answers for itself.")
+    served: list[ServingPeriod] = Field(description=f"The latest {MAX_HISTORY}, the latest one first.")
 
 
-class Drawn(BaseModel):
+class DrawnPoints(BaseModel):
     """Penguins of known species, to draw."""
 
     model_version: str = Field(examples=["3"])
     features: list[str] = Field(description="Columns of `inputs`.")
-    species: list[str] = Field(description="What the labels mean.")
+    species: list[str] = Field(description="Name of each label.")
     inputs: list[list[float]] = Field(description="Measurements, a row for each penguin.")
     labels: list[int] = Field(description="Index into `species`, one for each penguin.")
 
 
 class Status(BaseModel):
-    """What the service serves, and what it knows about the registry."""
+    """The version that serves, and the state of the registry."""
 
     status: Literal["serving", "waiting"]
-    reason: str | None = Field(description="Why there is no model to serve.")
+    reason: str | None = Field(description="Reason why there is no model to serve.")
     registered_model: str
     alias: str
     stage: str
     model: Served | None
     refused: RefusedVersion | None
     last_poll: LastPoll | None
-    registry_answered_at: datetime | None = Field(description="When the registry last answered.")
-    cache_error: str | None = Field(description="What is wrong with the copies on disk.")
+    registry_answered_at: datetime | None = Field(description="Time of the registry's last answer.")
+    cache_error: str | None = Field(description="Error of the copies on disk.")
 
 
-@router.get("/model", summary="What does it serve?", responses=NO_KEY)
+@router.get("/model", summary="Model", responses=NO_KEY)
 async def model(request: Request) -> Status:
-    """Tell version, contract and lineage of the model, and how the last look at the registry went."""
+    """Return version, contract and lineage of the model, and the outcome of the last poll of the registry."""
     watcher, settings = watcher_of(request), settings_of(request)
     return Status(
         status="serving" if watcher.model else "waiting",
-        reason=None if watcher.model else watcher.why_empty[1],
+        reason=None if watcher.model else watcher.unready_reason[1],
         registered_model=settings.model_name,
         alias=settings.alias,
         stage=settings.stage,
@@ -119,23 +119,24 @@ async def model(request: Request) -> Status:
     )
 
 
-@router.get("/model/history", summary="What has it served?", responses=NO_KEY)
+@router.get("/model/history", summary="Serving history", responses=NO_KEY)
 async def history(request: Request) -> History:
-    """List the versions that have served since the start, and from when to when."""
-    return History(process=os.getpid(), served=[Stint.model_validate(one) for one in watcher_of(request).history][::-1])
+    """List the versions that have served since the start, with the times from and to."""
+    return History(
+        process=os.getpid(),
+        served=[ServingPeriod.model_validate(period) for period in watcher_of(request).history][::-1],
+    )
 
 
-@router.get(
-    "/model/points", summary="What was it trained on?", responses={200: {"model": Drawn}, **NO_KEY, **NOT_READY}
-)
+@router.get("/model/points", summary="Training data", responses={200: {"model": DrawnPoints}, **NO_KEY, **NOT_READY})
 async def points(request: Request) -> Response:
-    """Return penguins of known species, as the version brought them along: training data, or recorded examples."""
-    model = watcher_of(request).model
-    if model is None:
-        return not_ready(request)
+    """Return penguins of known species from the version's artifacts: training data, or recorded examples."""
+    watcher = watcher_of(request)
+    if (model := watcher.model) is None:
+        return not_ready(watcher, settings_of(request))
     inputs, labels = (model.points.inputs, model.points.labels) if model.points else ([], [])
     return json_response(
-        Drawn(
+        DrawnPoints(
             model_version=model.version,
             features=[feature.name for feature in model.contract.features],
             species=model.contract.species,
@@ -148,7 +149,7 @@ async def points(request: Request) -> Response:
 def _answered_at(watcher: Watcher) -> datetime | None:
     if watcher.answered_at is None:
         return None
-    # By its age: the clock may have been set since then.
+    # from its age: the system's clock may have been set since then
     return datetime.now(UTC) - timedelta(seconds=time.monotonic() - watcher.answered_at)
 
 

@@ -1,10 +1,8 @@
-"""What the OpenAPI document has beside what FastAPI finds out by itself."""
+"""Additions to the OpenAPI document that FastAPI makes."""
 
 from typing import Any
 
 from fastapi import FastAPI
-
-from serving.api.middleware import PROTECTED
 
 REQUEST_ID = {
     "name": "X-Request-Id",
@@ -19,24 +17,24 @@ API_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description":
 
 
 def describe(app: FastAPI) -> None:
-    """Add what `Front` does for every request: ids and API keys."""
+    """Add the request IDs and API keys, which the middleware handles."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         known, document = app.openapi_schema is not None, generate()
         if not known:
             document["components"]["securitySchemes"] = {"ApiKey": API_KEY}
-            for path, operations in document["paths"].items():
+            for operations in document["paths"].values():
                 for operation in operations.values():
-                    _describe(operation, protected=path.startswith(PROTECTED))
+                    _describe(operation)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _describe(operation: dict[str, Any], protected: bool) -> None:
+def _describe(operation: dict[str, Any]) -> None:
     operation.setdefault("parameters", []).append(REQUEST_ID)
-    if protected:
+    if "401" in operation["responses"]:
         operation["security"] = [{"ApiKey": []}, {}]
     for response in operation["responses"].values():
         response.setdefault("headers", {})["X-Request-Id"] = ANSWERED_ID

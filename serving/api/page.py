@@ -1,4 +1,4 @@
-"""The page at `/`, and the documentation at `/docs`; neither needs anything from elsewhere."""
+"""The page at `/` and the documentation at `/docs`; neither loads anything from another host."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +29,7 @@ async def index() -> FileResponse:
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """Return Swagger UI, with its files from here."""
+    """Return Swagger UI, with its files from this service."""
     return get_swagger_ui_html(
         openapi_url="openapi.json",
         title="Penguins: API",

@@ -1,4 +1,4 @@
-"""What the endpoints share: JSON answers, and the errors."""
+"""Responses that the endpoints share: JSON, and the errors."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -14,7 +14,7 @@ from serving.settings import Settings
 
 
 class Failure(BaseModel):
-    """Why a request wasn't answered."""
+    """The reason why a request wasn't answered."""
 
     detail: str = Field(description="The reason, for people to read.")
 
@@ -52,10 +52,10 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
     return Response(to_json(content), status, headers, "application/json")
 
 
-def not_ready(request: Request) -> Response:
-    """Return 503 with the reason why there is no model, and when to try again."""
-    reason, detail = watcher_of(request).why_empty
-    return unavailable(reason, f"no model to serve yet: {detail}", ceil(settings_of(request).poll_seconds))
+def not_ready(watcher: Watcher, settings: Settings) -> Response:
+    """Return 503 with the reason why there is no model, and the seconds until the next try."""
+    reason, detail = watcher.unready_reason
+    return unavailable(reason, f"no model to serve yet: {detail}", ceil(settings.poll_seconds))
 
 
 def unavailable(reason: str, detail: str, retry_after: int) -> Response:
@@ -64,13 +64,13 @@ def unavailable(reason: str, detail: str, retry_after: int) -> Response:
 
 
 def media_type_of(scope: Scope) -> str:
-    """Return what the request's body is declared as: the first `Content-Type`, without parameters."""
+    """Return the media type of the request's body: the first `Content-Type`, without parameters."""
     declared = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     return str(declared.partition(b";")[0].strip().lower(), "latin-1")
 
 
 class State(TypedDict):
-    """What the server puts beside every request, from the start of the app on."""
+    """State of the application, which the server adds to every request."""
 
     settings: Settings
     watcher: Watcher

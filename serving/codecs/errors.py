@@ -1,13 +1,11 @@
-"""Says what is wrong with a request: the field, its value, and what is allowed instead."""
+"""Errors in the body of a request: the field, its value, and the allowed values."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
-
-from serving.inference.contract import FEATURES
 
 MAX_PROBLEMS = 20
 MAX_VALUE_LENGTH = 60
@@ -18,38 +16,41 @@ WRONG = {
     "greater_than": "is too small",
     "less_than": "is too large for float32",
 }
-"""Kind of problem → what is wrong with the value."""
+"""Kind of problem → its description."""
+
+Units = Mapping[str, str]
+"""Name of each feature → its unit, in the order of the model's columns."""
 
 
 class Problem(BaseModel):
-    """One thing that is wrong with a request."""
+    """One error in a request."""
 
-    loc: list[str | int] = Field(description="Where it is: `body`, then the penguin's index in a list, and the field.")
-    msg: str = Field(description="The field, its value, and what is allowed.")
-    type: str = Field(description="What kind of problem it is, for programs to read.")
+    loc: list[str | int] = Field(description="Place: `body`, then the penguin's index in a list, and the field.")
+    msg: str = Field(description="The field, its value, and the allowed values.")
+    type: str = Field(description="Kind of problem, for programs to read.")
 
 
 class Invalid(BaseModel):
-    """What is wrong with a request."""
+    """The errors in a request."""
 
-    detail: list[Problem] = Field(description=f"What is wrong with the first wrong penguin; at most {MAX_PROBLEMS}.")
+    detail: list[Problem] = Field(description=f"Errors in the first wrong penguin; at most {MAX_PROBLEMS}.")
 
 
 class InvalidError(Exception):
-    """A request can't be answered, and its sender must change it."""
+    """The body of a request is wrong, and its sender must change it."""
 
     def __init__(self, invalid: Invalid) -> None:
         super().__init__(invalid.detail[0].msg)
         self.invalid = invalid
 
 
-def explain(error: ValidationError, *place: int) -> Invalid:
-    """Turn pydantic's findings about a JSON body, or about the penguin at a place in its list, into sentences."""
+def explain(error: ValidationError, units: Units, *place: int) -> Invalid:
+    """Turn pydantic's errors in a JSON body, or in the penguin at a place in its list, into sentences."""
     found = error.errors(include_url=False)[:MAX_PROBLEMS]
     places = [[*place, *each["loc"]] for each in found]
     return Invalid(
         detail=[
-            Problem(loc=["body", *where], msg=_sentence(each, where), type=each["type"])
+            Problem(loc=["body", *where], msg=_sentence(each, where, units), type=each["type"])
             for each, where in zip(found, places, strict=True)
         ]
     )
@@ -60,48 +61,47 @@ def problem(kind: str, message: str, *place: str | int) -> Invalid:
     return Invalid(detail=[Problem(loc=["body", *place], msg=message, type=kind)])
 
 
-def wrong_value(field: str, value: Any, kind: str) -> str:
+def wrong_value(field: str, value: Any, kind: str, units: Units) -> str:
     """Return the sentence about a field's value; `kind` is one of `WRONG`."""
-    return f"{field}={shown(value)} {WRONG.get(kind, 'is wrong')}: {allowed(field)}"
-
-
-def allowed(field: str) -> str:
-    """Return what a field may be."""
-    return f"allowed is a JSON number greater than 0 and less than 3.4e38, in {FEATURES[field]}"
+    return f"{field}={shown(value)} {WRONG.get(kind, 'is wrong')}: {_allowed(field, units)}"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the names as a sentence has them."""
+    """Join the names as in a sentence."""
     *first, last = names
-    return f"{', '.join(first)} and {last}"
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def shown(value: Any) -> str:
-    """Return a value as JSON, not too long."""
+    """Return a value as JSON, shortened if it is long."""
     text = json.dumps(value)
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
 
 
-def _sentence(error: ErrorDetails, place: list[int | str]) -> str:
+def _allowed(field: str, units: Units) -> str:
+    return f"allowed is a JSON number greater than 0 and less than 3.4e38, in {units[field]}"
+
+
+def _sentence(error: ErrorDetails, place: list[int | str], units: Units) -> str:
     kind, value, place = error["type"], error["input"], list(place)
     if kind == "json_invalid":
-        return f"the body isn't JSON: {error['ctx']['error']}" if value else f"the body is empty: {_wanted()}"
+        return f"the body isn't JSON: {error['ctx']['error']}" if value else f"the body is empty: {_expected(units)}"
     if kind == "too_short":
-        return f"the list is empty: {_wanted()}"
+        return f"the list is empty: {_expected(units)}"
     penguin = f"[{place.pop(0)}]" if place and isinstance(place[0], int) else ""
     if kind == "model_type":
-        return f"{penguin or 'the body'} is {shown(value)}: {_wanted()}"
-    field = str(place[0])
-    return f"{penguin}: {_about(field, kind, value)}" if penguin else _about(field, kind, value)
+        return f"{penguin or 'the body'} is {shown(value)}: {_expected(units)}"
+    sentence = _field_sentence(str(place[0]), kind, value, units)
+    return f"{penguin}: {sentence}" if penguin else sentence
 
 
-def _about(field: str, kind: str, value: Any) -> str:
+def _field_sentence(field: str, kind: str, value: Any, units: Units) -> str:
     if kind == "missing":
-        return f"{field} is missing: {allowed(field)}"
+        return f"{field} is missing: {_allowed(field, units)}"
     if kind == "extra_forbidden":
-        return f"{shown(field)} isn't a known field: allowed are {listed(FEATURES)}"
-    return wrong_value(field, value, kind)
+        return f"{shown(field)} isn't a known field: allowed are {listed(units)}"
+    return wrong_value(field, value, kind, units)
 
 
-def _wanted() -> str:
-    return f"send one JSON object with {listed(FEATURES)}, or a list of such objects"
+def _expected(units: Units) -> str:
+    return f"send one JSON object with {listed(units)}, or a list of such objects"

@@ -1,5 +1,7 @@
 """Read the contract of a model version, and check that the service knows its features and species."""
 
+from typing import Any, Final
+
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
@@ -7,11 +9,14 @@ from contract.digests import MANIFEST_FILE
 from contract.manifest import Contract, Manifest
 from serving.registry.refusals import Code, RefusedError
 
-FEATURES = {"bill_length_mm": "mm", "bill_depth_mm": "mm", "flipper_length_mm": "mm", "body_mass_g": "g"}
+FEATURES: Final = {"bill_length_mm": "mm", "bill_depth_mm": "mm", "flipper_length_mm": "mm", "body_mass_g": "g"}
 """Name and unit of the features, in the order of the model's columns."""
 
-SPECIES = ["Adelie", "Chinstrap", "Gentoo"]
+SPECIES: Final = ["Adelie", "Chinstrap", "Gentoo"]
 """The species, in the order of the model's labels."""
+
+EXAMPLE: Final[dict[str, Any]] = dict(zip(FEATURES, (39.1, 18.7, 181, 3750), strict=True))
+"""A penguin, for the documentation."""
 
 
 class _Metadata(BaseModel):

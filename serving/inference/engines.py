@@ -1,4 +1,4 @@
-"""Engines: what computes a prediction. The usual one is ONNX Runtime."""
+"""Runtimes of a model. The usual one is ONNX Runtime."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from serving.inference.contract import FEATURES, SPECIES
+from contract.manifest import Contract
 from serving.registry.refusals import Code, RefusedError
 
 Rows = NDArray[np.float32]
@@ -22,7 +22,7 @@ class Engine(Protocol):
     name: str
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
-        """Predict float32 rows [n, 4], columns as in `FEATURES`: labels int64 [n], probabilities [n, 3]."""
+        """Return labels int64 [n] and probabilities [n, classes] for float32 rows [n, features]."""
         ...
 
 
@@ -35,11 +35,11 @@ class OnnxEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, contract: Contract) -> None:
         """Load the bytes of an ONNX file.
 
         Raises:
-            RefusedError: ONNX Runtime can't load it, or it hasn't the inputs and outputs of the contract.
+            RefusedError: ONNX Runtime can't load the file, or it hasn't the inputs and outputs of the contract.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
@@ -49,7 +49,7 @@ class OnnxEngine:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own.
             raise RefusedError(Code.MODEL_UNREADABLE, f"ONNX Runtime can't load it: {error}") from error
-        self._check_signature()
+        self._check_signature(len(contract.features), len(contract.species))
         self._input = self._session.get_inputs()[0].name
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
@@ -57,13 +57,11 @@ class OnnxEngine:
         labels, probabilities = self._session.run(["label", "probabilities"], {self._input: rows})
         return labels, probabilities
 
-    def _check_signature(self) -> None:
+    def _check_signature(self, features: int, classes: int) -> None:
         inputs = [(node.type, node.shape[1:]) for node in self._session.get_inputs()]
-        if inputs != [("tensor(float)", [len(FEATURES)])]:
-            raise RefusedError(
-                Code.SIGNATURE_MISMATCH, f"its input is {inputs}, expected one float32 [n, {len(FEATURES)}]"
-            )
+        if inputs != [("tensor(float)", [features])]:
+            raise RefusedError(Code.SIGNATURE_MISMATCH, f"its input is {inputs}, expected one float32 [n, {features}]")
         outputs = {node.name: (node.type, node.shape[1:]) for node in self._session.get_outputs()}
-        expected = {"label": ("tensor(int64)", []), "probabilities": ("tensor(float)", [len(SPECIES)])}
+        expected = {"label": ("tensor(int64)", []), "probabilities": ("tensor(float)", [classes])}
         if outputs != expected:
             raise RefusedError(Code.SIGNATURE_MISMATCH, f"its outputs are {outputs}, expected {expected}")

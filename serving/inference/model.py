@@ -1,4 +1,4 @@
-"""From the verified files of a version to a model that may serve."""
+"""Load a model from the verified files of a version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from contract.digests import (
     serving_files,
     verify,
 )
-from contract.manifest import PROBABILITY_TOLERANCE, Contract, Example, Points
-from serving.inference.contract import SPECIES, parse_manifest, parse_mlmodel
+from contract.manifest import PROBABILITY_TOLERANCE, Contract, Manifest, Points
+from serving.codecs.json import JsonCodec
+from serving.inference.contract import parse_manifest, parse_mlmodel
 from serving.inference.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
@@ -29,17 +30,17 @@ Origin = Literal["registry", "cache"]
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version, and what vouches for its files."""
+    """A version, and the digests of its files."""
 
     version: ModelVersion
     digests: Digests
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files to serve it from; scikit-learn's where it was registered by hand.
+        """The files to load; scikit-learn's for a version that was registered by hand.
 
         Raises:
-            RefusedError: nothing vouches for one of them.
+            RefusedError: one of the files has no recorded digest.
         """
         files = serving_files(self.digests)
         if missing := missing_digests(files, self.digests):
@@ -49,15 +50,16 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """The version that serves. It is replaced as a whole, so that a request sees one version only."""
+    """The version that serves. A swap replaces the whole object, so that a request sees one version only."""
 
     release: Release
     contract: Contract
     engine: Engine
+    json: JsonCodec
     ranges: tuple[tuple[float, float], ...]
     """Least and greatest value of each feature in training, in float32 as the model sees them."""
     points: Points | None
-    """Penguins with known species, to draw: of the training data, or of the recorded example."""
+    """Penguins of known species for the page: training data, or the recorded example."""
     origin: Origin
     loaded_at: datetime
 
@@ -70,7 +72,7 @@ class LoadedModel:
 def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> LoadedModel:
     """Verify the files, load the model and compare its answers with the recorded ones.
 
-    Takes milliseconds (with scikit-learn, seconds): call it in a thread.
+    Loading takes milliseconds, with scikit-learn seconds: call this in a thread.
 
     Raises:
         RefusedError: a file isn't the one that was registered, or the model doesn't follow the contract.
@@ -82,13 +84,14 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
             raise RefusedError(Code.DIGEST_MISMATCH, str(error)) from error
     contract, engine, points = _load_onnx(files) if ONNX_FILE in release.files else _load_sklearn(files)
     ranges = tuple((float(np.float32(f.min)), float(np.float32(f.max))) for f in contract.features)
-    return LoadedModel(release, contract, engine, ranges, points, origin, datetime.now(UTC))
+    codec = JsonCodec(contract, release.version.version)
+    return LoadedModel(release, contract, engine, codec, ranges, points, origin, datetime.now(UTC))
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:
     contract = parse_manifest(files[MANIFEST_FILE])
-    engine = OnnxEngine(files[ONNX_FILE])
-    _check_example(engine, contract.example)
+    engine = OnnxEngine(files[ONNX_FILE], contract)
+    _check_example(engine, contract)
     example = Points(inputs=contract.example.inputs, labels=contract.example.labels)
     return contract, engine, contract.scatter or example
 
@@ -103,14 +106,15 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
             Code.SKLEARN_MISSING,
             f"it has no inference/model.onnx, and scikit-learn isn't installed to serve it without ({error})",
         ) from error
-    engine = SklearnEngine(files[MODEL_FILE], mlmodel.flavors.sklearn)
+    engine = SklearnEngine(files[MODEL_FILE], mlmodel.flavors.sklearn, contract)
     middle = [[(feature.min + feature.max) / 2 for feature in contract.features]]
-    _try(engine, np.array(middle, dtype=np.float32))
+    _predict(engine, contract, np.array(middle, dtype=np.float32))
     return contract, engine, None
 
 
-def _check_example(engine: Engine, example: Example) -> None:
-    labels, probabilities = _try(engine, np.array(example.inputs, dtype=np.float32))
+def _check_example(engine: Engine, manifest: Manifest) -> None:
+    example = manifest.example
+    labels, probabilities = _predict(engine, manifest, np.array(example.inputs, dtype=np.float32))
     if labels.tolist() != example.labels:
         raise RefusedError(
             Code.EXAMPLE_MISMATCH, f"it labels its example {labels.tolist()}, recorded was {example.labels}"
@@ -123,11 +127,11 @@ def _check_example(engine: Engine, example: Example) -> None:
         )
 
 
-def _try(engine: Engine, rows: Rows) -> tuple[Labels, Probabilities]:
+def _predict(engine: Engine, contract: Contract, rows: Rows) -> tuple[Labels, Probabilities]:
     try:
         labels, probabilities = engine.predict(rows)
-    except Exception as error:  # Each engine raises its own.
+    except Exception as error:  # each engine raises its own errors
         raise RefusedError(Code.MODEL_UNREADABLE, f"it can't predict: {type(error).__name__}: {error}") from error
-    if labels.shape != (len(rows),) or probabilities.shape != (len(rows), len(SPECIES)):
+    if labels.shape != (len(rows),) or probabilities.shape != (len(rows), len(contract.species)):
         raise RefusedError(Code.SIGNATURE_MISMATCH, f"it answers shapes {labels.shape} and {probabilities.shape}")
     return labels, probabilities

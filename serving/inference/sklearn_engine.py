@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import sklearn
 
-from serving.inference.contract import FEATURES, SPECIES, SklearnFlavor
+from contract.manifest import Contract
+from serving.inference.contract import SklearnFlavor
 from serving.inference.engines import Labels, Probabilities, Rows
 from serving.registry.refusals import Code, RefusedError
 
@@ -21,11 +22,12 @@ class SklearnEngine:
 
     name = "scikit-learn"
 
-    def __init__(self, content: bytes, flavor: SklearnFlavor) -> None:
-        """Unpickle verified bytes: whoever wrote them runs code here.
+    def __init__(self, content: bytes, flavor: SklearnFlavor, contract: Contract) -> None:
+        """Unpickle verified bytes. Unpickling runs code of their author.
 
         Raises:
-            RefusedError: it isn't a pickle of this scikit-learn's version, or the classifier doesn't fit.
+            RefusedError: the bytes aren't a pickle of this scikit-learn's version, or the classifier doesn't fit
+                the contract.
         """
         if flavor.serialization_format not in ("pickle", "cloudpickle"):
             raise RefusedError(
@@ -38,26 +40,30 @@ class SklearnEngine:
                 f"it was made by scikit-learn {flavor.sklearn_version}, the service has {sklearn.__version__}",
             )
         try:
-            self._model: Any = pickle.loads(content)  # noqa: S301 - the digests vouch for it
+            self._model: Any = pickle.loads(content)  # noqa: S301 - the digest was verified
         except Exception as error:  # Unpickling runs any code, which raises anything.
             raise RefusedError(
                 Code.MODEL_UNREADABLE, f"model.pkl can't be unpickled: {type(error).__name__}: {error}"
             ) from error
-        _check_model(self._model)
+        _check_model(self._model, contract)
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
         """See `Engine.predict`."""
         return self._model.predict(rows).astype(np.int64), self._model.predict_proba(rows)
 
 
-def _check_model(model: Any) -> None:
+def _check_model(model: Any, contract: Contract) -> None:
+    features = [feature.name for feature in contract.features]
+    labels = list(range(len(contract.species)))
     if not hasattr(model, "predict_proba"):
         raise RefusedError(Code.SIGNATURE_MISMATCH, f"{type(model).__name__} has no predict_proba")
     classes = list(getattr(model, "classes_", []))
-    if classes != list(range(len(SPECIES))):
-        raise RefusedError(Code.SIGNATURE_MISMATCH, f"its classes are {classes}, expected the labels 0, 1, 2")
-    if getattr(model, "n_features_in_", None) != len(FEATURES):
-        raise RefusedError(Code.SIGNATURE_MISMATCH, f"it doesn't take {len(FEATURES)} features")
-    names = list(getattr(model, "feature_names_in_", FEATURES))
-    if names != list(FEATURES):
+    if classes != labels:
+        raise RefusedError(
+            Code.SIGNATURE_MISMATCH, f"its classes are {classes}, expected the labels {', '.join(map(str, labels))}"
+        )
+    if getattr(model, "n_features_in_", None) != len(features):
+        raise RefusedError(Code.SIGNATURE_MISMATCH, f"it doesn't take {len(features)} features")
+    names = list(getattr(model, "feature_names_in_", features))
+    if names != features:
         raise RefusedError(Code.SIGNATURE_MISMATCH, f"it was fitted with the columns {names}")

@@ -1,7 +1,7 @@
-"""Asks MLflow's REST API which version is in Production, and downloads its files.
+"""Client of MLflow's REST API: finds the version in Production, and downloads its files.
 
-Routes, answers and error bodies are those of MLflow 3.17 (`mlflow/server/handlers.py`). There a model
-that doesn't exist is a 404, but an alias that isn't set is a 400.
+Routes, answers and error bodies are those of MLflow 3.17 (`mlflow/server/handlers.py`). MLflow
+answers 404 for a model that doesn't exist, but 400 for an alias that isn't set.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ from serving.registry.responses import (
 from serving.settings import Settings
 
 RETRY_AFTER_SECONDS = 0.2
-PATIENCE = 12
-"""How many times the longest wait for some bytes the whole answer may take: two minutes, where that is 10 s."""
+READ_TIMEOUTS = 12
+"""Timeout of a whole answer, in read timeouts: two minutes with the default of 10 s."""
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MAX_JSON_BYTES = 4 * 1024 * 1024
 
 
 class UnavailableError(Exception):
-    """MLflow doesn't answer, or not as it should; worth another try later."""
+    """MLflow doesn't answer, or answers unexpectedly; a later try may succeed."""
 
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -56,14 +56,14 @@ class Registry:
         await self._client.aclose()
 
     async def production(self) -> ModelVersion | None:
-        """Return the version with the alias; where that isn't set, the latest one in the stage."""
+        """Return the version with the alias or, if the alias isn't set, the latest one in the stage."""
         name = self._settings.model_name
-        found = await self._ask(
+        found = await self._request(
             ByAlias, "/api/2.0/mlflow/registered-models/alias", name=name, alias=self._settings.alias
         )
         if found is not None:
             return found.model_version
-        latest = await self._ask(
+        latest = await self._request(
             Latest,
             "/api/2.0/mlflow/registered-models/get-latest-versions",
             name=name,
@@ -72,21 +72,21 @@ class Registry:
         return latest.model_versions[0] if latest and latest.model_versions else None
 
     async def digests(self, version: ModelVersion) -> Digests:
-        """Return what vouches for the version's files: its own tag or that of its logged model.
+        """Return the digests of the version's files, from its own tag or that of its logged model.
 
         Raises:
-            RefusedError: neither has a tag `digests`, or it can't be read.
+            RefusedError: neither has a tag `digests`, or the tag can't be read.
         """
         tag = version.tags.get(DIGESTS)
         model_id = version.logged_model_id
         if tag is None and model_id is not None:
-            logged = await self._ask(LoggedModel, f"/api/2.0/mlflow/logged-models/{model_id}")
+            logged = await self._request(LoggedModel, f"/api/2.0/mlflow/logged-models/{model_id}")
             tag = logged.model.info.tags.get(DIGESTS) if logged else None
         if tag is None:
             raise RefusedError(
                 Code.DIGESTS_MISSING,
                 f"neither version {version.version} nor its logged model ({model_id or 'it has none'}) has a"
-                " tag `digests`, so nothing vouches for its files. Register a model that the pipeline logged,"
+                " tag `digests`, so its files can't be verified. Register a model that the pipeline logged,"
                 ' or set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}',
             )
         try:
@@ -95,12 +95,12 @@ class Registry:
             raise RefusedError(Code.DIGESTS_INVALID, str(error)) from error
 
     async def download(self, version: ModelVersion, names: Iterable[str]) -> dict[str, bytes]:
-        """Download files of the version through MLflow's artifact proxy. They are not verified yet.
+        """Download files of the version through MLflow's artifact proxy. The caller must verify them.
 
         Raises:
             RefusedError: a file isn't there or is too large, or the artifacts aren't behind the proxy.
         """
-        place = await self._ask(
+        place = await self._request(
             DownloadUri,
             "/api/2.0/mlflow/model-versions/get-download-uri",
             name=version.name,
@@ -123,31 +123,31 @@ class Registry:
         if status != 200 and error_code(content) in ABSENT:
             raise missing
         if status != 200:
-            raise self._surprised(path, status, content)
+            raise self._unexpected(path, status, content)
         if len(content) > limit:
             raise RefusedError(Code.FILE_TOO_LARGE, f"{name} is larger than {limit} bytes")
         return content
 
     async def _has(self, folder: str, name: str) -> bool:
-        """Tell whether the store has the file; of one that S3 hasn't, MLflow answers 500 to the download."""
+        """Return whether the store has the file: MLflow answers 500 to the download of a missing one."""
         path = PurePosixPath(folder, name)
-        listing = await self._ask(Listing, ARTIFACTS, path=str(path.parent))
+        listing = await self._request(Listing, ARTIFACTS, path=str(path.parent))
         return listing is not None and path.name in [file.path for file in listing.files]
 
-    async def _ask(self, kind: type[Answer], path: str, /, **params: str) -> Answer | None:
-        """Return what the API answers; None where it says that there is no such thing."""
+    async def _request(self, kind: type[Answer], path: str, /, **params: str) -> Answer | None:
+        """Return the parsed answer of the API; None if the API answers that there is no such thing."""
         status, body = await self._get(path, MAX_JSON_BYTES, params)
         if status != 200:
             if error_code(body) in ABSENT:
                 return None
-            raise self._surprised(path, status, body)
+            raise self._unexpected(path, status, body)
         try:
             return kind.model_validate_json(body)
         except ValidationError as error:
-            raise self._surprised(path, status, body) from error
+            raise self._unexpected(path, status, body) from error
 
     async def _get(self, path: str, limit: int, params: dict[str, str]) -> tuple[int, bytes]:
-        """Return status and body, cut off soon after `limit`; one more try where the first one failed."""
+        """Return status and body, cut off soon after `limit`; try a second time if the first one fails."""
         try:
             return await self._get_once(path, limit, params)
         except UnavailableError:
@@ -155,7 +155,7 @@ class Registry:
             return await self._get_once(path, limit, params)
 
     async def _get_once(self, path: str, limit: int, params: dict[str, str]) -> tuple[int, bytes]:
-        body, seconds = bytearray(), PATIENCE * self._settings.read_timeout_seconds
+        body, seconds = bytearray(), READ_TIMEOUTS * self._settings.read_timeout_seconds
         try:
             async with asyncio.timeout(seconds), self._client.stream("GET", path, params=params) as response:
                 async for chunk in response.aiter_bytes():
@@ -168,10 +168,10 @@ class Registry:
             detail = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise UnavailableError(f"MLflow at {self.address} can't be reached ({detail})") from error
         if response.status_code >= 500:
-            raise self._surprised(path, response.status_code, bytes(body))
+            raise self._unexpected(path, response.status_code, bytes(body))
         return response.status_code, bytes(body)
 
-    def _surprised(self, path: str, status: int, body: bytes) -> UnavailableError:
+    def _unexpected(self, path: str, status: int, body: bytes) -> UnavailableError:
         return UnavailableError(f"MLflow at {self.address} answered {status} to {path}: {_excerpt(body)}")
 
 

@@ -1,10 +1,10 @@
-"""Why a model version isn't served."""
+"""Refusals of model versions."""
 
 from enum import StrEnum
 
 
 class Code(StrEnum):
-    """What is wrong with a version; stable, for programs to read."""
+    """Reasons to refuse a version; the values are stable, for programs to read."""
 
     CACHE_CORRUPT = "cache_corrupt"
     CONTRACT_INVALID = "contract_invalid"
@@ -23,7 +23,7 @@ class Code(StrEnum):
 
 
 class RefusedError(Exception):
-    """A version must not be served, and trying again at once wouldn't help."""
+    """A version must not be served, and another try at once wouldn't help."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)

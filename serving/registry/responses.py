@@ -1,4 +1,4 @@
-"""What MLflow's REST API answers, as far as the service needs it."""
+"""Responses of MLflow's REST API, as far as the service needs them."""
 
 import re
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ Tags = Annotated[dict[str, str], BeforeValidator(_tags)]
 
 
 class ModelVersion(BaseModel):
-    """A version as the registry knows it."""
+    """A version in the registry."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,12 +34,12 @@ class ModelVersion(BaseModel):
 
     @property
     def identity(self) -> tuple[str, int, str, str | None]:
-        """What makes it this version: a registry made anew begins to count at 1 again."""
+        """Identify the version beyond its number: a new registry begins to count at 1 again."""
         return self.version, self.creation_timestamp, self.source, self.tags.get("digests")
 
     @property
     def logged_model_id(self) -> str | None:
-        """Id of the logged model behind the version, which the registry itself often leaves out."""
+        """ID of the logged model behind the version; the registry's own field is often empty."""
         found = _LOGGED_MODEL.search(self.source)
         return self.model_id or (found[1] if found else None)
 
@@ -93,7 +93,7 @@ class Error(BaseModel):
 
 
 def error_code(body: bytes) -> str | None:
-    """Return the `error_code` of an MLflow error; None where MLflow didn't write the answer."""
+    """Return the `error_code` of an MLflow error; None if the body isn't one."""
     try:
         return Error.model_validate_json(body).error_code
     except ValidationError:

@@ -1,14 +1,14 @@
 """Verified copies on disk, so that the service starts without MLflow.
 
-    <cache_dir>/<what is served, hashed>/
-        index.json                   which entry is in Production, which one was before
-        <version>-<digests, hashed>/
-            release.json             the version as the registry knew it, and its digests
+    <cache_dir>/<model>-<hash of server, model, alias and stage>/
+        index.json                   names of the entry in Production, and of the one before
+        <version>-<hash of the digests>/
+            release.json             the version as it was in the registry, and its digests
             …                        its files
 
-Everything appears by a rename: an entry or an index is either whole or not there. What is read is
-verified again against the digests. They lie beside the files, so they protect from damage, not from
-someone who can write here: the folder belongs to the service alone (mode 700).
+Every entry and index is written beside its place and then renamed, so that readers see all of it or nothing. Files
+are verified against the digests when they are read. The digests lie beside the files: they protect from damage, not
+from someone who can write to the folder, which therefore belongs to the service alone (mode 700).
 """
 
 import fcntl
@@ -62,7 +62,7 @@ class Cache:
         self.folder = settings.cache_dir / f"{settings.model_name}-{key}"
 
     def current(self) -> tuple[Release, Mapping[str, bytes]] | None:
-        """Return what was last in Production, verified; None if nothing was.
+        """Return the verified release that was last in Production, with its files; None if there was none.
 
         Raises:
             RefusedError: the copy is damaged.
@@ -84,7 +84,7 @@ class Cache:
         return release, files
 
     def find(self, release: Release) -> Mapping[str, bytes] | None:
-        """Return the files of a release, verified; None if there is no copy of it.
+        """Return the verified files of a release; None if there is no copy.
 
         Raises:
             RefusedError: the copy is damaged.
@@ -103,14 +103,14 @@ class Cache:
         return files
 
     def store(self, release: Release, files: Mapping[str, bytes]) -> None:
-        """Keep a release as the current one, and the one before; drop older ones.
+        """Store a release as the current one, and keep the one before; delete older ones.
 
         Raises:
-            OSError: it can't be written.
+            OSError: the copy can't be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = _entry(release)
-        with self._alone():
+        with self._lock():
             self._store(name, release, files)
 
     def _store(self, name: str, release: Release, files: Mapping[str, bytes]) -> None:
@@ -122,22 +122,22 @@ class Cache:
             entry, index = Path(new, "entry"), Path(new, "index.json")
             _write(entry, release, files)
             index.write_text(_Index(current=name, previous=previous).model_dump_json())
-            if (self.folder / name).exists():  # A damaged copy, or the same version with older tags.
+            if (self.folder / name).exists():  # damaged, or with older tags
                 (self.folder / name).rename(Path(new, "replaced"))
             entry.rename(self.folder / name)
             index.replace(self.folder / "index.json")
         self._prune({name, previous})
 
     def _is_whole(self, release: Release, files: Mapping[str, bytes]) -> bool:
-        """Tell whether another worker has kept it already, with the same tags."""
+        """Return whether another worker has stored the release already, with the same tags."""
         try:
             return self.current() == (release, files)
         except RefusedError:
             return False
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Wait until no other worker writes; the lock ends with the process that holds it."""
+    def _lock(self) -> Iterator[None]:
+        """Wait until no other worker writes. The lock ends with the process that holds it."""
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -157,7 +157,7 @@ class Cache:
             return None
 
     def _prune(self, keep: set[str | None]) -> None:
-        """Remove other entries, and what a process that was killed while it wrote left behind."""
+        """Remove other entries, and leftovers of a process that was killed while it wrote."""
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)

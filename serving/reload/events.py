@@ -1,4 +1,4 @@
-"""What the watcher remembers: how its looks at the registry ended, what has served, and what was refused."""
+"""Records of the watcher: outcomes of polls, serving periods, and refusals."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from serving.registry.responses import ModelVersion
 
 
 class Outcome(StrEnum):
-    """How a look at the registry ended."""
+    """Outcome of a poll."""
 
     UP_TO_DATE = "up_to_date"
     SWAPPED = "swapped"
@@ -20,12 +20,12 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-TROUBLE = (Outcome.UNAVAILABLE, Outcome.FAILED)
+FAILURES = (Outcome.UNAVAILABLE, Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The last look at the registry."""
+    """A poll of the registry."""
 
     outcome: Outcome
     detail: str
@@ -33,8 +33,8 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
-class Stint:
-    """A version that served, and for how long."""
+class ServingPeriod:
+    """A version, and the time for which it served."""
 
     version: str
     engine: str

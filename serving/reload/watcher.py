@@ -1,4 +1,4 @@
-"""Follows the registry: when another version is in Production, loads it and swaps."""
+"""Follow the registry: load the version in Production, and swap to it."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from serving.registry.client import Registry, UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 from serving.reload.cache import Cache
-from serving.reload.events import TROUBLE, Outcome, Poll, Refusal, Stint
+from serving.reload.events import FAILURES, Outcome, Poll, Refusal, ServingPeriod
 from serving.settings import Settings
 
 JITTER = 0.1
@@ -25,26 +25,26 @@ logger = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Holds the model that serves, and why it is that one. Used from the event loop only."""
+    """Holds the model that serves, and the state of the registry. Used from the event loop only."""
 
     def __init__(self, settings: Settings, registry: Registry, cache: Cache) -> None:
         self._settings = settings
         self._registry = registry
         self._cache = cache
-        self._troubles = 0
-        self._unkept: tuple[Release, Mapping[str, bytes]] | None = None
-        """What serves and isn't on disk yet."""
+        self._failures = 0
+        self._uncached: tuple[Release, Mapping[str, bytes]] | None = None
+        """The release that serves, while it isn't on disk."""
         self.model: LoadedModel | None = None
         self.refusal: Refusal | None = None
         self.cache_error: str | None = None
         self.poll: Poll | None = None
         self.answered_at: float | None = None
-        """When the registry last answered, on the clock of `time.monotonic`."""
-        self.history: deque[Stint] = deque(maxlen=MAX_HISTORY)
-        """What has served since the start, the latest one last."""
+        """Time of the registry's last answer, on the clock of `time.monotonic`."""
+        self.history: deque[ServingPeriod] = deque(maxlen=MAX_HISTORY)
+        """Serving periods since the start, the latest one last."""
 
     @property
-    def why_empty(self) -> tuple[str, str]:
+    def unready_reason(self) -> tuple[str, str]:
         """Code and text of the reason why there is no model to serve."""
         if self.refusal:
             code: str = self.refusal.error.code
@@ -56,7 +56,7 @@ class Watcher:
         return code, f"{text}; {self.cache_error}" if self.cache_error else text
 
     async def start_from_cache(self) -> None:
-        """Serve what was last in Production, if there is a sound copy on disk."""
+        """Load the version that was last in Production, if there is an undamaged copy on disk."""
         try:
             found = await asyncio.to_thread(self._cache.current)
             if found:
@@ -66,23 +66,23 @@ class Watcher:
             logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
 
     async def run(self) -> None:
-        """Look at the registry for ever; less often while there is trouble."""
+        """Poll the registry forever; less often while polls fail."""
         while True:
-            await self.look()
-            pause = self._settings.poll_seconds * 2 ** min(self._troubles, 16)
+            await self.poll_once()
+            pause = self._settings.poll_seconds * 2 ** min(self._failures, 16)
             pause = min(pause, max(self._settings.max_backoff_seconds, self._settings.poll_seconds))
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
-    async def look(self) -> None:
-        """Look at the registry once, and load what is in Production."""
+    async def poll_once(self) -> None:
+        """Poll the registry once, and load the version in Production."""
         try:
             outcome, detail = await self._follow()
         except UnavailableError as error:
             outcome, detail = Outcome.UNAVAILABLE, str(error)
-        except Exception as error:  # A defect here must neither end the polling nor stay unseen.
+        except Exception as error:  # a defect must neither end the polling nor go unnoticed
             logger.exception("poll.failed")
             outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {error}"
-        self._note(Poll(outcome, detail, datetime.now(UTC)))
+        self._record(Poll(outcome, detail, datetime.now(UTC)))
 
     async def _follow(self) -> tuple[Outcome, str]:
         version = await self._registry.production()
@@ -92,9 +92,9 @@ class Watcher:
             return Outcome.NO_PRODUCTION, f"no version of {name} has the alias {alias} or the stage {stage}"
         if self.model and self.model.release.version.identity == version.identity:
             self.refusal = None
-            await self._retag(self.model, version)
-            if self._unkept:
-                await self._keep(*self._unkept)
+            await self._update_tags(self.model, version)
+            if self._uncached:
+                await self._store(*self._uncached)
             return Outcome.UP_TO_DATE, f"version {version.version} is in Production"
         try:
             release = Release(version, await self._registry.digests(version))
@@ -103,16 +103,16 @@ class Watcher:
         if self.refusal and self.refusal.release == release and time.monotonic() < self.refusal.retry_at:
             return Outcome.REFUSED, self.refusal.error.message
         try:
-            return await self._take(release)
+            return await self._load(release)
         except RefusedError as error:
             return self._refuse(version, release, error)
 
-    async def _take(self, release: Release) -> tuple[Outcome, str]:
+    async def _load(self, release: Release) -> tuple[Outcome, str]:
         files = await self._cached(release)
         if files is None:
             files = await self._registry.download(release.version, release.files)
         self._swap(await asyncio.to_thread(load, release, files, "registry"))
-        await self._keep(release, files)
+        await self._store(release, files)
         return Outcome.SWAPPED, f"version {release.version.version} is in Production"
 
     async def _cached(self, release: Release) -> Mapping[str, bytes] | None:
@@ -127,37 +127,37 @@ class Watcher:
         self.model, self.refusal = model, None
         if self.history:
             self.history.append(replace(self.history.pop(), until=model.loaded_at))
-        self.history.append(Stint(model.version, model.engine.name, model.origin, model.loaded_at))
+        self.history.append(ServingPeriod(model.version, model.engine.name, model.origin, model.loaded_at))
         metrics.RELOADS.labels("swapped").inc()
         logger.info(
             "model.swapped version=%s before=%s engine=%s origin=%s",
             model.version, before, model.engine.name, model.origin,
         )  # fmt: skip
 
-    async def _keep(self, release: Release, files: Mapping[str, bytes]) -> None:
+    async def _store(self, release: Release, files: Mapping[str, bytes]) -> None:
         try:
             await asyncio.to_thread(self._cache.store, release, files)
-            self.cache_error, self._unkept = None, None
+            self.cache_error, self._uncached = None, None
         except OSError as error:
-            before, self._unkept = self.cache_error, (release, files)
+            before, self._uncached = self.cache_error, (release, files)
             self.cache_error = f"version {release.version.version} could not be kept on disk: {error}"
             if self.cache_error != before:
                 logger.warning("cache.unwritable reason=%r", str(error))
 
-    async def _retag(self, model: LoadedModel, version: ModelVersion) -> None:
-        """Take over tags that were set after the version was loaded."""
+    async def _update_tags(self, model: LoadedModel, version: ModelVersion) -> None:
+        """Apply tags that were set after the version was loaded."""
         if model.release.version.tags == version.tags:
             return
         release = replace(model.release, version=version)
         self.model = replace(model, release=release)
         files = await self._cached(release)
         if files is not None:
-            await self._keep(release, files)
+            await self._store(release, files)
 
     def _refuse(self, version: ModelVersion, release: Release | None, error: RefusedError) -> tuple[Outcome, str]:
         known = self.refusal
         is_known = known and known.version.identity == version.identity and known.error.code == error.code
-        if is_known and release is None:  # Nothing was tried: there is nothing to try yet.
+        if is_known and release is None:  # nothing was tried, so there is no retry to schedule
             return Outcome.REFUSED, error.message
         if not is_known:
             logger.warning("model.refused version=%s code=%s reason=%r", version.version, error.code, error.message)
@@ -166,16 +166,16 @@ class Watcher:
         self.refusal = Refusal(version, release, error, datetime.now(UTC), retry_at)
         return Outcome.REFUSED, error.message
 
-    def _note(self, poll: Poll) -> None:
-        """Remember how it went; log once when trouble begins, and once when it is over."""
+    def _record(self, poll: Poll) -> None:
+        """Record the outcome; log once when failures begin, and once when they end."""
         before = self.poll and self.poll.outcome
         if poll.outcome != before and poll.outcome in (Outcome.UNAVAILABLE, Outcome.NO_PRODUCTION):
             logger.warning("registry.%s reason=%r", poll.outcome, poll.detail)
         metrics.POLLS.labels(poll.outcome).inc()
-        in_trouble = poll.outcome in TROUBLE
-        if not in_trouble:
+        failed = poll.outcome in FAILURES
+        if not failed:
             self.answered_at = time.monotonic()
-        if self._troubles and not in_trouble:
-            logger.info("registry.available after_failures=%d", self._troubles)
-        self._troubles = self._troubles + 1 if in_trouble else 0
+        if self._failures and not failed:
+            logger.info("registry.available after_failures=%d", self._failures)
+        self._failures = self._failures + 1 if failed else 0
         self.poll = poll

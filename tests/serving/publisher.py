@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
+from contract.manifest import Contract
 from serving.inference.contract import FEATURES, SPECIES
 
 Edit = Callable[[dict[str, bytes]], object]
@@ -53,8 +54,13 @@ def features(seed: int = 0) -> list[dict[str, Any]]:
     ]
 
 
+def known_contract() -> Contract:
+    """Return the contract of the versions made here."""
+    return Contract.model_validate({"features": features(), "species": SPECIES})
+
+
 def contract(model: RandomForestClassifier) -> dict[str, Any]:
-    """Return what `inference/contract.json` says."""
+    """Return the content of `inference/contract.json`."""
     inputs = penguins(0)[0][:: 300 // EXAMPLES]
     return {
         "contract_version": 1,

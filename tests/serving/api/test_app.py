@@ -6,10 +6,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from serving.api.app import create_app
-from serving.api.tables import MEDIA_TYPES
-from serving.codecs.measurements import Measurements
+from serving.api.predict_docs import Measurements, Prediction
+from serving.codecs.media_types import TABLES
 from serving.inference.contract import FEATURES
-from serving.inference.prediction import Prediction
 from serving.settings import Settings
 from tests.serving.service import Service
 
@@ -60,7 +59,7 @@ def test_document_has_every_error(document: dict[str, Any]) -> None:
 
 def test_document_describes_what_is_validated(document: dict[str, Any]) -> None:
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-    assert set(content) == {"application/json", *MEDIA_TYPES}
+    assert set(content) == {"application/json", *TABLES}
     schema, many = content["application/json"]["schema"]["anyOf"]
     assert (many["items"], many["maxItems"]) == (schema, Settings.model_fields["max_rows"].default)
     assert list(schema["properties"]) == list(FEATURES) == schema["required"]

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from serving.api.tables import ARROW, CSV, PARQUET
+from serving.codecs.media_types import ARROW, CSV, PARQUET
 from tests.serving.codecs.test_tables import encoded, table
 from tests.serving.service import Service
 

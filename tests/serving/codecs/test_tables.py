@@ -19,8 +19,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from local.waiting import until
-from serving.api.tables import ARROW, CSV, PARQUET
-from serving.codecs.csv import COLUMNS
+from serving.codecs.base import table_columns
+from serving.codecs.media_types import ARROW, CSV, PARQUET
 from serving.inference.contract import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service, with_largest_file
@@ -76,7 +76,7 @@ def test_table_is_answered_with_a_table(service: Service, model: RandomForestCla
     assert response.headers["content-type"].partition(";")[0] == media_type
     assert response.headers["x-model-version"] == "1"
     answer = decoded(response.content, media_type)
-    assert list(answer) == COLUMNS
+    assert list(answer) == table_columns(SPECIES)
     labels = model.predict(rows.astype(np.float32))
     assert answer["prediction"] == labels.tolist()
     assert answer["species"] == [SPECIES[label] for label in labels]
@@ -92,8 +92,8 @@ def header(*lines: str) -> bytes:
 
 
 WRONG_CSV = {
-    b"": 'the header is "": wanted are bill_length_mm, bill_depth_mm, flipper_length_mm and body_mass_g, in any',
-    b"1,2,3,4\n": 'the header is "1,2,3,4": wanted are',
+    b"": 'the header is "": the columns must be bill_length_mm, bill_depth_mm, flipper_length_mm and body_mass_g',
+    b"1,2,3,4\n": 'the header is "1,2,3,4": the columns must be',
     header(): "the table has no rows",
     header("39,18,181,3750", "39,18,181"): "[1]: it has 3 values, the header 4",
     header(*["39,18,181,3750,39,18,181,3750"] * 2): "[0]: it has 8 values, the header 4",
@@ -106,7 +106,7 @@ WRONG_CSV = {
     header("39,18,181,nan"): "[0]: body_mass_g=NaN isn't finite",
     header("39,18,181,3750", "39,-1,181,1e39"): "[1]: bill_depth_mm=-1.0 is too small",
     header("39,18,181,1e39"): "[0]: body_mass_g=1e+39 is too large for float32",
-    header("1" * 5000): "the body isn't CSV: a line has more than 512 characters",
+    header("1" * 100_000): "the body isn't CSV: a line has more than 65536 characters",
     header('"39,18,181,3750'): "the body isn't CSV: a quoted value goes on in the next line",
     b"\xff\xfe": "the body isn't CSV: 'utf-8' codec can't decode",
     header("39\0,18,181,3750"): "",
@@ -136,7 +136,7 @@ def wrong_tables() -> Iterator[tuple[bytes, str, str]]:
         yield encoded(table().drop_columns(["body_mass_g"]), media_type), media_type, "the columns are"
         yield encoded(table().slice(0, 0), media_type), media_type, "the table has no rows"
         text = table().set_column(0, "bill_length_mm", pa.array(["a"] * len(ROWS)))
-        yield encoded(text, media_type), media_type, "bill_length_mm is string: wanted are numbers"
+        yield encoded(text, media_type), media_type, "bill_length_mm is string: numbers are required"
         empty = table().set_column(0, "bill_length_mm", pa.array([None] * len(ROWS), pa.float64()))
         yield encoded(empty, media_type), media_type, "[0]: bill_length_mm=NaN isn't finite"
 

@@ -7,14 +7,14 @@ from sklearn.linear_model import LinearRegression
 
 from serving.inference.engines import OnnxEngine
 from serving.registry.refusals import RefusedError
-from tests.serving.publisher import forest, onnx, penguins
+from tests.serving.publisher import forest, known_contract, onnx, penguins
 
 
 def test_it_answers_as_scikit_learn() -> None:
     model = forest(n_estimators=100)
     random = np.random.default_rng(1)
     rows = random.uniform((30, 12, 170, 2500), (60, 22, 235, 6500), (10_000, 4)).astype(np.float32)
-    labels, probabilities = OnnxEngine(onnx(model)).predict(rows)
+    labels, probabilities = OnnxEngine(onnx(model), known_contract()).predict(rows)
     np.testing.assert_array_equal(labels, model.predict(rows))
     np.testing.assert_allclose(probabilities, model.predict_proba(rows), atol=1e-6)
 
@@ -22,7 +22,7 @@ def test_it_answers_as_scikit_learn() -> None:
 @pytest.mark.parametrize("content", [b"", b"no model", onnx(forest())[:1000]])
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(RefusedError, match="ONNX Runtime can't load it") as refused:
-        OnnxEngine(content)
+        OnnxEngine(content, known_contract())
     assert refused.value.code == "model_unreadable"
 
 
@@ -49,6 +49,6 @@ def other_outputs() -> bytes:
 )
 def test_other_signature_is_refused(content: bytes, text: str) -> None:
     with pytest.raises(RefusedError) as refused:
-        OnnxEngine(content)
+        OnnxEngine(content, known_contract())
     assert refused.value.code == "signature_mismatch"
     assert text in refused.value.message

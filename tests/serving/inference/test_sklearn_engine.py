@@ -15,7 +15,7 @@ from serving.inference.contract import FEATURES, SklearnFlavor
 from serving.inference.sklearn_engine import SklearnEngine
 from serving.registry.refusals import RefusedError
 from tests.serving.line import Line
-from tests.serving.publisher import Publisher, forest, penguins
+from tests.serving.publisher import Publisher, forest, known_contract, penguins
 from tests.serving.service import PENGUIN, Service
 
 Start = Callable[..., Service]
@@ -100,7 +100,7 @@ def pickled(model: object) -> bytes:
 def test_model_fitted_with_column_names() -> None:
     rows, labels = penguins(0)
     model = forest().fit(pd.DataFrame(rows, columns=list(FEATURES)), labels)
-    found, probabilities = SklearnEngine(pickled(model), flavor()).predict(rows)
+    found, probabilities = SklearnEngine(pickled(model), flavor(), known_contract()).predict(rows)
     assert found.dtype == np.int64
     frame = pd.DataFrame(rows, columns=list(FEATURES))
     np.testing.assert_array_equal(found, model.predict(frame))
@@ -128,6 +128,6 @@ def other_columns() -> object:
 )
 def test_unfit_model_is_refused(content: bytes, changes: dict[str, str], code: str, text: str) -> None:
     with pytest.raises(RefusedError) as refused:
-        SklearnEngine(content, flavor(**changes))
+        SklearnEngine(content, flavor(**changes), known_contract())
     assert refused.value.code == code
     assert text in refused.value.message

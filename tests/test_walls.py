@@ -1,0 +1,56 @@
+"""The walls between the rooms, as `tool.importlinter` in pyproject.toml declares them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.settings import REPO
+
+
+def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
+    """Check the imports of the packages in `root`."""
+    command = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'plugins'}"}
+    arguments = [sys.executable, "-c", command, "--no-cache"]
+    return subprocess.run(arguments, cwd=root, env=environment, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages, to plant imports in."""
+    root = tmp_path_factory.mktemp("copy")
+    for name in ("contract", "plugins", "serving"):
+        shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    shutil.copy(REPO / "pyproject.toml", root)
+    return root
+
+
+def test_no_import_crosses_a_wall() -> None:
+    checked = lint_imports(REPO)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "wall"),
+    [
+        ("serving/metrics.py", "import penguins.settings", "The service doesn't import the pipeline"),
+        ("plugins/penguins/settings.py", "import serving.settings", "The pipeline doesn't import the service"),
+        ("contract/digests.py", "import serving.settings", "The format between them imports neither"),
+        ("plugins/penguins/ui/overview.py", "import airflow.sdk", "only its room `airflow` imports Airflow"),
+        ("plugins/penguins/data/tables.py", "import penguins.training.grid", "The rooms of the pipeline"),
+        ("serving/codecs/csv.py", "import serving.api.body", "The rooms of the service"),
+        ("serving/inference/engines.py", "import serving.api.body", "The rooms of the service"),
+    ],
+)
+def test_an_import_across_a_wall_is_found(copy: Path, module: str, line: str, wall: str) -> None:
+    path = copy / module
+    content = path.read_text()
+    path.write_text(f"{content}\n{line}\n")
+    checked = lint_imports(copy)
+    path.write_text(content)
+    assert checked.returncode == 1
+    assert any(wall in found and "BROKEN" in found for found in checked.stdout.splitlines())
