@@ -30,4 +30,6 @@ def default(field: FieldInfo) -> str:
 def test_every_setting_is_documented(program: type[BaseSettings], name: str) -> None:
     field = program.model_fields[name]
     row = f"| `{variable(program, name, field)}` | {default(field)} | {field.description} |"
-    assert row in (REPO / "docs/configuration.md").read_text(), f"add to docs/configuration.md:\n{row}"
+    assert row in (REPO / "docs/reference/configuration.md").read_text(), (
+        f"add to docs/reference/configuration.md:\n{row}"
+    )

@@ -1,4 +1,4 @@
-"""The gate: does a challenger deserve Production? docs/adr/0005 says why by this rule."""
+"""The gate: does a challenger deserve Production? docs/explanation/adr/0005-the-gate.md says why by this rule."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol

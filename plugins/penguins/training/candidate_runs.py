@@ -123,7 +123,7 @@ def discard(runs: Sequence[Run]) -> None:
 
 
 def contract_of(data: Dataset) -> manifest.Contract:
-    """Describe the model's input and output; see docs/architecture.md."""
+    """Describe the model's input and output; see docs/reference/contract.md."""
     seen = data.features.iloc[data.train]
     features = [
         manifest.Feature(

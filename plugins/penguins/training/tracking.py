@@ -20,7 +20,7 @@ from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.settings import settings
 
-# Tags of ours on runs and versions; docs/architecture.md lists them.
+# Tags of ours on runs and versions; docs/reference/contract.md lists them.
 DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
 SPLIT: Final = "split"
