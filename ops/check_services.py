@@ -14,7 +14,7 @@ from ops.finding import Finding
 _MENDS = {
     r"password authentication failed": "the volume was made with another password: put that into .env, "
     "or delete all data with: docker compose down --volumes",
-    r"data of PostgreSQL \d+": "docs/compose.md, 'Another major version of PostgreSQL'",
+    r"data of PostgreSQL \d+": "docs/how-to/compose.md, 'Another major version of PostgreSQL'",
     r"refuses the bucket": "give minio and its clients the same keys, those of .env: make compose-up",
 }
 

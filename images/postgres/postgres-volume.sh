@@ -6,5 +6,5 @@ version="${PGDATA:?is not set}/PG_VERSION"
 [ -f "$version" ] || exit 0 # a new volume
 read -r found < "$version"
 [ "$found" = "$PG_MAJOR" ] && exit 0
-echo "The volume holds data of PostgreSQL $found, this image is PostgreSQL $PG_MAJOR: docs/compose.md says how to move it." >&2
+echo "The volume holds data of PostgreSQL $found, this image is PostgreSQL $PG_MAJOR: docs/how-to/compose.md says how to move it." >&2
 exit 1
