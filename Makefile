@@ -1,20 +1,24 @@
 # The project's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
-STAMP := $(VENV)/.synced
+# A target needs what the stack runs with, and some also one of these groups of pyproject.toml. Each has a stamp.
+EXTRAS := lint test lab
+INSTALLED := $(VENV)/.installed-
 
 # uv from the PATH, or our own.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Without PYTHON=… uv looks for a Python that fits by itself.
 UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python $(PYTHON))
 RUN := $(VENV)/bin/python -m
-PYTEST = $(UV) run --locked --group lab pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
+PYTEST = $(RUN) pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
 # One process mostly waits for Airflow.
 PROCESSES ?= 3
+SYSTEM ?= $(shell uname -s)
 
 # What Compose is told: the commit in the images, and where tasks run (make compose-up WORKERS=2).
 COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
@@ -28,79 +32,80 @@ override export REASON := $(value REASON)
 # Set on some machines: every start would compile our code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run up lab down status logs models promote rollback clean test test-fast test-browser lint format \
-	bench-train bench-ingest bench-scale bench-dag bench-serve bench-tests drill env doctor compose-up compose-down compose-logs \
-	compose-models compose-promote compose-rollback test-compose
+.PHONY: help linux setup run up lab down status logs models promote rollback clean test test-fast test-browser lint \
+	format bench-train bench-ingest bench-scale bench-dag bench-serve bench-tests drill env doctor compose-up compose-down \
+	compose-logs compose-models compose-promote compose-rollback test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Install everything into .venv, as locked in uv.lock
+setup: ADD := $(EXTRAS)
+setup: $(INSTALLED)run $(EXTRAS:%=$(INSTALLED)%) ## Install everything for development into .venv, as locked in uv.lock
 
-run: $(STAMP) ## Start the stack, train, register the model and predict with it
+run: linux $(INSTALLED)run ## Start the stack, train, register the model and predict with it
 	@$(RUN) local run
 
-up: $(STAMP) ## Start the stack and wait until it is ready
+up: linux $(INSTALLED)run ## Start the stack and wait until it is ready
 	@$(RUN) local up
 
-lab: $(STAMP) ## Open JupyterLab on the stack, with the notebook that walks through the training
-	@$(UV) run --locked --group lab python -m local lab
+lab: linux $(INSTALLED)lab ## Open JupyterLab on the stack, with the notebook that walks through the training
+	@$(RUN) local lab
 
-down: $(STAMP) ## Stop the stack; its data stays
+down: linux $(INSTALLED)run ## Stop the stack; its data stays
 	@$(RUN) local down
 
-status: $(STAMP) ## Show what runs, where, and in how much memory
+status: linux $(INSTALLED)run ## Show what runs, where, and in how much memory
 	@$(RUN) local status
 
-logs: $(STAMP) ## Show the end of the logs; PROGRAM=mlflow for one, FOLLOW=1 to go on
+logs: linux $(INSTALLED)run ## Show the end of the logs; PROGRAM=mlflow for one, FOLLOW=1 to go on
 	@$(RUN) local logs $(PROGRAM) $(if $(FOLLOW),--follow)
 
-models: $(STAMP) ## Show the versions of the model, and who put them in Production
+models: linux $(INSTALLED)run ## Show the versions of the model, and who put them in Production
 	@$(RUN) local penguins models
 
-promote: $(STAMP) ## Put a version in Production: VERSION=2 REASON='why'
+promote: linux $(INSTALLED)run ## Put a version in Production: VERSION=2 REASON='why'
 	@$(RUN) local penguins promote --reason="$$REASON" -- "$$VERSION"
 
-rollback: $(STAMP) ## Put the version before in Production again: REASON='why'
+rollback: linux $(INSTALLED)run ## Put the version before in Production again: REASON='why'
 	@$(RUN) local penguins rollback --reason="$$REASON"
 
-clean: $(STAMP) ## Stop the stack and delete its data, after asking; YES=1 not to ask
+clean: linux $(INSTALLED)run ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)
 
-test: $(STAMP) ## Run all tests; ARGS='-k gate' for some
+test: linux $(INSTALLED)test ## Run all tests; ARGS='-k gate' for some
 	@$(PYTEST) $(ARGS)
 
-test-fast: $(STAMP) ## Run the tests that start no program, in less than a minute
+test-fast: $(INSTALLED)test ## Run the tests that start no program, in less than a minute
 	@$(PYTEST) --fast $(ARGS)
 
-lint: $(STAMP) ## Check style and types
+lint: $(INSTALLED)lint ## Check style and types
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
 
-format: $(STAMP) ## Format the code
+format: $(INSTALLED)lint ## Format the code
 	@$(RUN) ruff check --fix
 	@$(RUN) ruff format
 
-bench-train: $(STAMP) ## Measure the training against the usual way
+bench-train: linux $(INSTALLED)run ## Measure the training against the usual way
 	@PYTHONPATH=plugins $(RUN) benchmarks.train
 
-bench-ingest: $(STAMP) ## Measure the ingest against the usual ways, and its memory
+bench-ingest: linux $(INSTALLED)run ## Measure the ingest against the usual ways, and its memory
 	@PYTHONPATH=plugins $(RUN) benchmarks.ingest
 
-bench-scale: $(STAMP) ## Measure cost against rows and candidates, and plot it
+bench-scale: linux $(INSTALLED)run ## Measure cost against rows and candidates, and plot it
 	@PYTHONPATH=plugins $(RUN) benchmarks.scale
 
-bench-dag: $(STAMP) ## Run the DAG and show where each second goes; ROWS=1000000 for synthetic rows
+bench-dag: linux $(INSTALLED)run ## Run the DAG and show where each second goes; ROWS=1000000 for synthetic rows
 	@PYTHONPATH=plugins $(RUN) benchmarks.dag $(if $(ROWS),--rows $(ROWS)) $(if $(CONF),--conf $(CONF))
 
-bench-serve: $(STAMP) ## Measure the service against the usual ways to serve
+bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
 
-bench-tests: $(STAMP) ## Run all tests side by side with those of another commit: AGAINST=d82a8fc
+bench-tests: linux $(INSTALLED)run ## Run all tests side by side with those of another commit: AGAINST=d82a8fc
 	@$(RUN) benchmarks.suite $(if $(AGAINST),--against $(AGAINST))
 
-drill: $(STAMP) ## Kill what the service depends on, one after the other, and show what clients see
+drill: linux $(INSTALLED)run ## Kill what the service depends on, one after the other, and show what clients see
 	@PYTHONPATH=plugins $(RUN) benchmarks.serve_drill
 
 env: ## Write .env with random secrets for the containers; what it has is kept
@@ -128,15 +133,23 @@ compose-promote: ## As promote, in the containers
 compose-rollback: ## As rollback, in the containers
 	@$(IN_AIRFLOW) rollback --reason="$$REASON" --by="$$(id -un)"
 
-test-browser: $(STAMP) ## Run the tests that look at pages with chromium and chromedriver
+test-browser: linux $(INSTALLED)test ## Run the tests that look at pages with chromium and chromedriver
 	@$(PYTEST) -m browser $(ARGS)
 
-test-compose: $(STAMP) ## Run the tests that build and start the containers
-	@$(UV) run --locked pytest --timeout=1800 tests/compose $(ARGS)
+test-compose: $(INSTALLED)test ## Run the tests that build and start the containers
+	@$(RUN) pytest --timeout=1800 tests/compose $(ARGS)
 
-$(STAMP): pyproject.toml uv.lock | $(UV)
-	@$(UV) sync --locked $(UV_PYTHON) $(SYNC)
-	@touch $@
+# The stack without Docker, checked before anything is installed.
+linux:
+	@[ '$(SYSTEM)' = Linux ] || { echo "The stack needs Linux to run without Docker, and this system is $(SYSTEM): \
+	run it in containers instead, with: make compose-up" >&2; exit 1; }
+
+# uv gets the groups of all stamps: the environment is what uv.lock says about them, and no target undoes another's.
+$(INSTALLED)%: pyproject.toml uv.lock | $(UV)
+	@groups='$(filter $(EXTRAS),$* $(ADD))'; \
+	for group in $(EXTRAS); do [ ! -e $(INSTALLED)$$group ] || groups="$$groups $$group"; done; \
+	$(UV) sync --locked $(UV_PYTHON) $$(for group in $$groups; do echo --group $$group; done) && \
+	for group in run $$groups; do touch $(INSTALLED)$$group; done
 
 # Reached only where the PATH has no uv.
 .uv/bin/uv:

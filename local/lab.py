@@ -49,7 +49,7 @@ class Lab:
     def check(self) -> None:
         """Refuse what can't be started, before anything else is."""
         if find_spec("jupyterlab") is None:
-            raise StackError("JupyterLab isn't installed; `make lab` installs it (or: uv sync --group lab)")
+            raise StackError("JupyterLab isn't installed; `make lab` installs it")
         if trouble := conflict("LAB_PORT", self._config.settings.lab_port):
             raise StackError(trouble)
 

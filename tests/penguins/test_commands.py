@@ -41,7 +41,7 @@ def make(stack: Stack, mlflow: None) -> Command:
     config = stack.config.settings
     ports = {name: str(port) for name, port in config.ports.items()}
     own = {"PENGUINS_STATE_DIR": str(config.state_dir), "PENGUINS_MODEL_NAME": settings().model_name}
-    command = ["make", "--no-print-directory", "--old-file=.venv/.synced", f"RUN={sys.executable} -m"]
+    command = ["make", "--no-print-directory", "--old-file=.venv/.installed-run", f"RUN={sys.executable} -m"]
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         variables = os.environ | ports | own | variables
