@@ -78,9 +78,10 @@ test: linux $(INSTALLED)test ## Run all tests; ARGS='-k gate' for some
 test-fast: $(INSTALLED)test ## Run the tests that start no program, in less than a minute
 	@$(PYTEST) --fast $(ARGS)
 
-lint: $(INSTALLED)lint ## Check style and types
+lint: $(INSTALLED)lint ## Check style, spelling and types
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
+	@$(RUN) codespell_lib
 	@$(RUN) mypy
 
 format: $(INSTALLED)lint ## Format the code
