@@ -6,9 +6,9 @@ From a shell: `python -m local COMMAND`. From a test, a stack or a part of it be
     from local.stack import Stack
 
     stack = Stack(Settings.on_free_ports(tmp_path / "state"))
-    with stack.running("mlflow"):        # and what it needs: postgres, init-db, s3
+    with stack.running("mlflow"):        # with its dependencies: postgres, init-db, s3
         stack.urls["mlflow"]             # "http://127.0.0.1:…"
-        stack.environment                # what a task gets: MLFLOW_TRACKING_URI, AIRFLOW_CONN_PENGUINS_DB, …
-        stack.stop("mlflow")             # returns when it has ended
-        stack.start("mlflow")            # returns when it is ready
+        stack.environment                # variables of a task: MLFLOW_TRACKING_URI, AIRFLOW_CONN_PENGUINS_DB, …
+        stack.stop("mlflow")             # returns when MLflow has ended
+        stack.start("mlflow")            # returns when MLflow is ready
 """

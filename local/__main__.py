@@ -1,4 +1,4 @@
-"""`python -m local COMMAND`."""
+"""Entry point of `python -m local COMMAND`."""
 
 from local.cli import app
 

@@ -37,14 +37,14 @@ _err = Console(stderr=True, highlight=False)
 Parameters = ParamSpec("Parameters")
 
 
-def _plain_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Tell the user's mistakes, and what the stack can't do, in one message."""
+def _report_user_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Report a user's mistake or a StackError in one message, without a traceback."""
 
     @wraps(command)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (StackError, OSError) as error:  # OSError: a directory we may not write to, a full disk
+        except (StackError, OSError) as error:  # OSError: an unwritable directory or a full disk
             _err.print(str(error), style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error
         except ValidationError as error:
@@ -62,7 +62,7 @@ def _plain_errors(command: Callable[Parameters, None]) -> Callable[Parameters, N
 
 
 @app.command()
-@_plain_errors
+@_report_user_errors
 def up() -> None:
     """Start the stack and wait until every program is ready."""
     stack = Stack(Settings())
@@ -72,7 +72,7 @@ def up() -> None:
 
 
 @app.command()
-@_plain_errors
+@_report_user_errors
 def down() -> None:
     """Stop the stack; its data stays."""
     settings = Settings()
@@ -81,17 +81,17 @@ def down() -> None:
 
 
 @app.command(name="status")
-@_plain_errors
+@_report_user_errors
 def show_status() -> None:
-    """Show what runs, where, for how long and in how much memory."""
+    """Show the programs with their state, uptime, memory and address."""
     _out.print(status(_running_stack()))
 
 
 @app.command()
-@_plain_errors
+@_report_user_errors
 def logs(
     program: Annotated[str | None, typer.Argument(help="The program; all of them when not given.")] = None,
-    follow_: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
+    follow_: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines as they are written.")] = False,
 ) -> None:
     """Show the last lines of the programs' logs."""
     settings = Settings()
@@ -109,7 +109,7 @@ def logs(
 
 
 @app.command()
-@_plain_errors
+@_report_user_errors
 def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False) -> None:
     """Stop the stack and delete its state: databases, models, logs and passwords."""
     settings = Settings()
@@ -125,9 +125,9 @@ def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
 
 
 @app.command()
-@_plain_errors
+@_report_user_errors
 def run() -> None:
-    """Train, register and predict: one run of the DAG on the stack, which is started if need be."""
+    """Run the DAG once: train, register and predict. Starts the stack if necessary."""
     stack = Stack(Settings())
     _start(stack)
     urls = stack.urls
@@ -138,13 +138,13 @@ def run() -> None:
 
 
 @app.command()
-@_plain_errors
+@_report_user_errors
 def lab() -> None:
-    """Open JupyterLab with the notebook on the stack, which is started if need be, until Ctrl-C."""
+    """Run JupyterLab with the notebook until Ctrl-C. Starts the stack if necessary."""
     stack = Stack(Settings())
     jupyter = Lab(stack.config)
     jupyter.check()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or JupyterLab would outlive this command
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # without it SIGTERM would leave JupyterLab running
     _start(stack)
     with jupyter.running() as process:
         _out.print(f"\nJupyterLab: {jupyter.url}", soft_wrap=True)
@@ -154,7 +154,7 @@ def lab() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
-@_plain_errors
+@_report_user_errors
 def penguins(context: typer.Context) -> None:
     """Run `python -m penguins …` on the stack: models, promote, rollback."""
     stack = _running_stack()

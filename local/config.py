@@ -1,4 +1,4 @@
-"""Everything that describes one stack: what the user set, its secrets and its paths."""
+"""Description of one stack: its settings, secrets and paths."""
 
 import fcntl
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ class Config:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Create the state directory and the credentials where they don't exist yet."""
+        """Create the state directory and the credentials if they don't exist."""
         layout = Layout(settings.state_dir)
         layout.create()
         return cls(settings, Credentials.load_or_create(layout.credentials), layout)
 
     @property
     def urls(self) -> dict[str, str]:
-        """Base URL of each program that speaks HTTP."""
+        """Base URL of each program with an HTTP interface."""
         ports = {
             "airflow-api-server": self.settings.airflow_port,
             "mlflow": self.settings.mlflow_port,
@@ -41,13 +41,13 @@ class Config:
         return {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
 
     def database_url(self, role: str, scheme: str = "postgresql") -> str:
-        """URL of the database that belongs to the role."""
+        """Return the URL of the role's own database."""
         password = getattr(self.credentials, f"{role}_db_password")
         return f"{scheme}://{role}:{password}@{LOOPBACK}:{self.settings.postgres_port}/{role}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from changing this stack meanwhile. Raises StackError when one is at it."""
+        """Hold the lock of this stack during the block. Raises StackError if another command holds it."""
         with self.layout.lock.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

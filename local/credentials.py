@@ -1,4 +1,4 @@
-"""The passwords and keys of one embedded stack: made once, kept in its state directory."""
+"""Passwords and keys of one embedded stack: generated once and kept in its state directory."""
 
 import base64
 import os
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 
 def _token() -> str:
-    # Hexadecimal: needs no quoting in a URL, a shell or a config file, and a double click selects it.
+    # A hexadecimal token needs no quoting in a URL, a shell or a config file, and a double click selects all of it.
     return secrets.token_hex(16)
 
 
@@ -37,20 +37,20 @@ class Credentials(BaseModel):
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
-        """The credentials in the file; what the file lacks is generated and written to it, mode 600.
+        """Load the credentials from the file; generate missing ones and write them to it, mode 600.
 
-        Raises pydantic.ValidationError when the file isn't one of ours.
+        Raises pydantic.ValidationError if the file holds anything else.
         """
         text = path.read_text() if path.exists() else "{}"
         credentials = cls.model_validate_json(text)
-        wanted = credentials.model_dump_json(indent=2)
-        if wanted != text:
-            write_private(path, wanted)
+        complete = credentials.model_dump_json(indent=2)
+        if complete != text:
+            write_private(path, complete)
         return credentials
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, at no moment with a wider mode or half of its content."""
+    """Write a file that only its owner can read. The file never has a wider mode or partial content."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""Environment variables: what each program of the stack gets, and nothing that could mislead it."""
+"""Environment variables of each program of the stack."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from local.settings import REPO
 
 BUCKET = "mlflow-artifacts"
 
-# Marks every process of a stack, so that what a crash left running can be found (see local.orphans).
+# Marks every process of a stack, so that processes left by a crash can be found (see local.orphans).
 MARK = "PENGUINS_STACK"
 
-# What a shell may hold for other installations of the same programs.
+# Prefixes of variables that a shell may set for other installations of the same programs.
 _FOREIGN = (
     "AIRFLOW",
     "AWS_",
@@ -31,9 +31,9 @@ _FOREIGN = (
 
 
 def inherited(config: Config) -> dict[str, str]:
-    """The caller's environment without what is meant for other installations.
+    """Return the caller's environment without the variables of other installations.
 
-    PYTHONDONTWRITEBYTECODE goes too: without cached bytecode a start takes three times as long.
+    Removes PYTHONDONTWRITEBYTECODE as well: without cached bytecode a start takes three times as long.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     no_proxy = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), LOOPBACK, "localhost"]))
@@ -50,7 +50,7 @@ def inherited(config: Config) -> dict[str, str]:
 
 
 def tasks(config: Config) -> dict[str, str]:
-    """What the pipeline's tasks need to reach the stack, and the user's own S3 for `s3://` sources."""
+    """Return the variables of the pipeline's tasks, and the user's own AWS_* for `s3://` sources."""
     own_aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     return own_aws | {
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
@@ -61,7 +61,7 @@ def tasks(config: Config) -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """The commit that is checked out, marked when files differ from it; `unknown` outside a git checkout."""
+    """Return the checked-out commit, marked as dirty if files differ; `unknown` outside a git checkout."""
     git = shutil.which("git")
     if git is None:
         return "unknown"
@@ -71,13 +71,13 @@ def _git_commit() -> str:
 
 
 def notebook(config: Config) -> dict[str, str]:
-    """What a notebook gets: what a task gets, the prediction service, and the ports that a browser finds the UIs at."""
+    """Return the variables of a task, the URL of the prediction service, and the ports of the UIs for links."""
     ports = {name: str(config.settings.ports[name]) for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT")}
     return tasks(config) | ports | {"PENGUINS_API_URL": config.urls["api"]}
 
 
 def init_db(config: Config, path: str) -> dict[str, str]:
-    """For init-db/apply.sh; `path` is the directory of psql."""
+    """Return the variables of init-db/apply.sh; `path` is the directory of psql."""
     return {
         "PATH": os.pathsep.join([path, os.environ.get("PATH", os.defpath)]),
         "PGHOST": LOOPBACK,
@@ -91,7 +91,7 @@ def init_db(config: Config, path: str) -> dict[str, str]:
 
 
 def s3(config: Config) -> dict[str, str]:
-    """For the S3 server. The signing keys close the ports behind the S3 API to everyone but itself."""
+    """Return the variables of the S3 server. The signing keys protect its internal ports from other clients."""
     internal = config.credentials.s3_internal_key
     return {
         "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
@@ -106,12 +106,12 @@ def s3(config: Config) -> dict[str, str]:
 
 
 def mlflow(config: Config) -> dict[str, str]:
-    """For the MLflow server, the only one that holds S3 keys."""
+    """Return the variables of the MLflow server, the only client with S3 keys."""
     return {
         "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
         "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
         "AWS_DEFAULT_REGION": "us-east-1",
-        # The user's own profile must not change how this server reaches this S3.
+        # The user's own AWS profile must not change the connection to this S3 server.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "MLFLOW_S3_ENDPOINT_URL": config.urls["s3"],
@@ -122,7 +122,7 @@ def mlflow(config: Config) -> dict[str, str]:
 
 
 def serving(config: Config) -> dict[str, str]:
-    """For the prediction service."""
+    """Return the variables of the prediction service."""
     return {
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "SERVING_HOST": LOOPBACK,
@@ -132,7 +132,7 @@ def serving(config: Config) -> dict[str, str]:
 
 
 def airflow(config: Config) -> dict[str, str]:
-    """For Airflow's programs and the tasks they start, sized for a laptop."""
+    """Return the variables of Airflow's programs and of their tasks, sized for a laptop."""
     base = config.urls["airflow-api-server"]
     options = {
         "API__BASE_URL": base,
@@ -146,7 +146,7 @@ def airflow(config: Config) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__FERNET_KEY": config.credentials.airflow_fernet_key,
-        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # getfqdn waits for DNS where there is none
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # getfqdn waits for DNS on a machine without it
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__PARALLELISM": "2",
         "CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
@@ -154,10 +154,10 @@ def airflow(config: Config) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "DAG_PROCESSOR__REFRESH_INTERVAL": "2",  # seconds until a new or changed file is seen
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "2",  # seconds between searches for new or changed files
         "DATABASE__SQL_ALCHEMY_CONN": config.database_url("airflow", "postgresql+psycopg2"),
         "LOGGING__COLORED_CONSOLE_LOG": "False",
-        "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",  # to the log file that is rotated
+        "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",  # supervisord rotates its log file
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
     }
     home = {"AIRFLOW_HOME": str(config.layout.airflow)}

@@ -1,5 +1,5 @@
-"""Errors that are told to the user in one message, without a stack trace."""
+"""Errors reported to the user in one message, without a stack trace."""
 
 
 class StackError(Exception):
-    """The stack can't do what was asked; the message says why and what to do."""
+    """The stack can't carry out a command; the message gives the reason and the remedy."""

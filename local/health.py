@@ -1,4 +1,4 @@
-"""Whether a program is really ready: asked for what its clients will ask it."""
+"""Readiness checks: each makes a request like those of the program's clients."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,10 +13,10 @@ from local.config import Config
 from local.environment import BUCKET
 from local.ports import LOOPBACK
 
-_TIMEOUT = 3.0  # seconds for one question
+_TIMEOUT = 3.0  # seconds for one request
 
 Check = Callable[[Config, float], str | None]
-"""Takes the Unix time at which the program was started; returns None, or what it still waits for."""
+"""Takes the Unix time of the program's start; returns None if it is ready, or a description of the missing part."""
 
 
 def _postgres(config: Config, _: float) -> str | None:
@@ -59,16 +59,16 @@ def _s3(config: Config, _: float) -> str | None:
 
 
 def _mlflow(config: Config, _: float) -> str | None:
-    # Not /health: it answers before the database is reachable, and whatever the host header.
-    return _asked(f"{config.urls['mlflow']}/api/2.0/mlflow/experiments/search?max_results=1")
+    # Not /health: that path answers before the database is reachable, and with any host header.
+    return _get(f"{config.urls['mlflow']}/api/2.0/mlflow/experiments/search?max_results=1")
 
 
 def _api(config: Config, _: float) -> str | None:
-    return _asked(f"{config.urls['api']}/health/live")
+    return _get(f"{config.urls['api']}/health/live")
 
 
 def _airflow_api(config: Config, _: float) -> str | None:
-    return _asked(f"{config.urls['airflow-api-server']}/api/v2/monitor/health")
+    return _get(f"{config.urls['airflow-api-server']}/api/v2/monitor/health")
 
 
 def _airflow_job(name: str) -> Check:
@@ -88,7 +88,7 @@ def _airflow_job(name: str) -> Check:
     return check
 
 
-def _asked(url: str) -> str | None:
+def _get(url: str) -> str | None:
     try:
         _client.get(url).raise_for_status()
     except httpx.HTTPError as error:
@@ -96,7 +96,7 @@ def _asked(url: str) -> str | None:
     return None
 
 
-# trust_env=False: a proxy must not be asked for what is on this machine.
+# trust_env=False: requests to this machine must not go through a proxy.
 _client = httpx.Client(timeout=_TIMEOUT, trust_env=False)
 
 CHECKS: dict[str, Check] = {

@@ -1,4 +1,4 @@
-"""JupyterLab beside a running stack: its configuration, its start, and its end with the command that started it."""
+"""JupyterLab for a running stack: configuration, start and stop."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from local.settings import REPO
 
 NOTEBOOK = "train_penguins.ipynb"
 
-# Else its first word is the question whether to ask the internet for news.
+# Without this JupyterLab asks at its start whether to fetch news from the internet.
 _DEFAULTS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
-_PATIENCE = 120.0  # seconds
+_TIMEOUT = 120.0  # seconds
 _POLL = 0.2  # seconds
-_STOP_PATIENCE = 20.0  # seconds; it stops the notebooks' kernels first
+_STOP_TIMEOUT = 20.0  # seconds; JupyterLab stops the notebooks' kernels first
 
 
 class Lab:
@@ -38,16 +38,16 @@ class Lab:
 
     @property
     def base_url(self) -> str:
-        """Where it answers, but only to who has the token."""
+        """Base URL; every request needs the token."""
         return f"http://{LOOPBACK}:{self._config.settings.lab_port}"
 
     @property
     def url(self) -> str:
-        """The notebook, with the token: for the user's browser."""
+        """URL of the notebook with the token, for the user's browser."""
         return f"{self.base_url}/lab/tree/{NOTEBOOK}?token={self._config.credentials.jupyter_token}"
 
     def check(self) -> None:
-        """Refuse what can't be started, before anything else is."""
+        """Check that JupyterLab is installed and its port is free."""
         if find_spec("jupyterlab") is None:
             raise StackError("JupyterLab isn't installed; `make lab` installs it")
         if trouble := conflict("LAB_PORT", self._config.settings.lab_port):
@@ -55,7 +55,7 @@ class Lab:
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Its process, which answers already, until the end of the block."""
+        """Run JupyterLab during the block; yields its process once it answers."""
         self._configure()
         with self._log.open("wb") as log:
             process = subprocess.Popen(
@@ -73,13 +73,13 @@ class Lab:
             _stop(process)
 
     def failure(self, process: subprocess.Popen[bytes]) -> StackError:
-        """That it has ended by itself, with the end of its log."""
+        """Return an error with the exit status and the last lines of the log."""
         status = process.returncode
         return StackError(f"jupyterlab ended with exit status {status}\nLast lines of {self._log}:\n{tail(self._log)}")
 
     def _configure(self) -> None:
-        # In a file of its own: what it says goes before what a file of the machine may say, and the token
-        # shows neither in the list of processes nor in the environment of notebooks.
+        # An own file overrides the configuration of the machine, and keeps the token out of the process list
+        # and of the environment of notebooks.
         folder = self._config.layout.jupyter
         write_private(folder / "jupyter_server_config.json", json.dumps(self._options(), indent=2))
         (folder / "labconfig").mkdir(exist_ok=True)
@@ -99,7 +99,7 @@ class Lab:
         }
 
     def _folders(self) -> dict[str, str]:
-        """Its own, or kernels and settings of the user's other Jupyter would be in it."""
+        """Return variables for separate folders, without kernels and settings of the user's other Jupyter."""
         folder = self._config.layout.jupyter
         return {
             "JUPYTER_CONFIG_DIR": str(folder),
@@ -108,12 +108,12 @@ class Lab:
         }
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while not self._answers():
             if process.poll() is not None:
                 raise self.failure(process)
             if time.monotonic() > deadline:
-                raise StackError(f"jupyterlab isn't ready after {_PATIENCE:.0f} s; see {self._log}")
+                raise StackError(f"jupyterlab isn't ready after {_TIMEOUT:.0f} s; see {self._log}")
             time.sleep(_POLL)
 
     def _answers(self) -> bool:
@@ -126,7 +126,7 @@ class Lab:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_STOP_PATIENCE)
+        process.wait(_STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""Where everything is inside the state directory."""
+"""Paths inside the state directory."""
 
 import os
 import shutil
@@ -25,28 +25,28 @@ class Layout:
         self.jupyter = state / "jupyter"
         self.supervisor_conf = state / "supervisord.conf"
         self.started_with = state / "started-with.json"
-        """The settings with which the running stack was started."""
+        """File with the settings of the running stack."""
         self.lock = state / "lock"
         self.run = state / "run"
-        """A link to a short directory for sockets: the path of a Unix socket has 107 characters at most."""
+        """A link to a directory for sockets with a short path: the path of a Unix socket has at most 107 characters."""
 
     @property
     def socket(self) -> Path:
-        """Where supervisord listens; only while `run` exists."""
+        """Socket of supervisord; only while `run` exists."""
         return Path(os.path.realpath(self.run)) / "supervisor.sock"
 
     def log(self, program: str) -> Path:
-        """The log file of a program."""
+        """Return the path of a program's log file."""
         return self.logs / f"{program}.log"
 
     def done(self, program: str) -> Path:
-        """Holds the version for which the program, one that is run once per version, has run."""
+        """Return the path of the file with the version that a once-per-version program was last run for."""
         return self.state / f"{program}.done"
 
     def create(self) -> None:
-        """Create what is missing; nobody but the owner can enter the state directory.
+        """Create missing directories; only the owner can enter the state directory.
 
-        Raises StackError for a directory of somebody else's: `clean` would delete it.
+        Raises StackError for a directory with other files in it: `clean` would delete them.
         """
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.lock.exists() and any(self.state.iterdir()):
@@ -57,13 +57,13 @@ class Layout:
             directory.mkdir(exist_ok=True)
 
     def create_run(self) -> None:
-        """Create the directory for sockets, also where a reboot emptied the temporary directory."""
+        """Create the directory for sockets, also after a reboot that emptied the temporary directory."""
         if not self.run.exists():
             self.run.unlink(missing_ok=True)
             self.run.symlink_to(tempfile.mkdtemp(prefix="penguins-"))
 
     def remove_run(self) -> None:
-        """Delete the directory for sockets; only while nothing runs."""
+        """Delete the directory for sockets; only while no program runs."""
         if self.run.exists():
             shutil.rmtree(self.run.resolve())
         self.run.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Reading the programs' log files."""
+"""Reading of the programs' log files."""
 
 import os
 import time
@@ -11,7 +11,7 @@ _POLL = 0.3  # seconds
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log file; empty when there is none yet."""
+    """Return the last lines of a log file, or an empty text if the file doesn't exist yet."""
     if not log.exists():
         return ""
     with log.open(errors="replace") as file:
@@ -19,7 +19,7 @@ def tail(log: Path, lines: int = 20) -> str:
 
 
 def follow(logs: list[Path]) -> Iterator[str]:
-    """New lines of the log files as they are written, each with its program's name; never ends."""
+    """Yield new lines of the log files, each with its program's name; never ends."""
     files = {log: _at_end(log) for log in logs}
     while True:
         silent = True

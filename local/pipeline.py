@@ -1,4 +1,4 @@
-"""One run of the training DAG from outside: triggered, followed, and its result shown."""
+"""One run of the training DAG through its HTTP interfaces: trigger it, follow it and print its result."""
 
 import json
 import time
@@ -19,14 +19,14 @@ MODEL = "penguins_rf"
 PENGUIN: dict[str, float] = {"bill_length_mm": 20, "bill_depth_mm": 40, "flipper_length_mm": 200, "body_mass_g": 4000}
 
 _POLL = 0.5  # seconds
-_PARSE_PATIENCE = 120.0  # seconds
-_REPARSE_PATIENCE = 10.0  # seconds; an error may be of a file that has been corrected since
-_SWAP_PATIENCE = 60.0  # seconds
+_PARSE_TIMEOUT = 120.0  # seconds
+_REPARSE_TIMEOUT = 10.0  # seconds; an import error may belong to an older version of the file
+_SWAP_TIMEOUT = 60.0  # seconds
 _LOG_LINES = 30
 
 
 class Pipeline:
-    """The DAG, its results in MLflow, and the service that uses them. Every method may raise StackError."""
+    """The DAG, its results in MLflow, and the prediction service. Every method may raise StackError."""
 
     def __init__(self, airflow: Airflow, mlflow: Mlflow, service: Service, console: Console) -> None:
         self._airflow = airflow
@@ -35,7 +35,7 @@ class Pipeline:
         self._console = console
 
     def run(self, service_url: str) -> None:
-        """Train, wait for the service, predict, and print what happened."""
+        """Train, wait for the service, predict, and print the result."""
         self._wait_for_dag()
         before = self._mlflow.production(MODEL)
         run = self._airflow.trigger(DAG)
@@ -54,10 +54,10 @@ class Pipeline:
         started = time.monotonic()
         while (error := self._airflow.import_errors().get(f"{DAG}.py")) or not self._airflow.has_dag(DAG):
             waited = time.monotonic() - started
-            if error and waited > _REPARSE_PATIENCE:
+            if error and waited > _REPARSE_TIMEOUT:
                 raise StackError(f"Airflow can't import {DAG}.py:\n{error}")
-            if waited > _PARSE_PATIENCE:
-                raise StackError(f"Airflow hasn't found the DAG {DAG} after {_PARSE_PATIENCE:.0f} s")
+            if waited > _PARSE_TIMEOUT:
+                raise StackError(f"Airflow hasn't found the DAG {DAG} after {_PARSE_TIMEOUT:.0f} s")
             time.sleep(_POLL)
 
     def _follow(self, run: str) -> None:
@@ -84,7 +84,7 @@ class Pipeline:
         until(
             lambda: self._service.version() == production.number,
             f"the service to use version {production.number}; see {url}/model",
-            _SWAP_PATIENCE,
+            _SWAP_TIMEOUT,
         )
         body = json.dumps(PENGUIN)
         self._console.print(f"\ncurl {url}/predict -H 'Content-Type: application/json' -d '{body}'", soft_wrap=True)
@@ -92,7 +92,7 @@ class Pipeline:
 
 
 def _summary(tasks: list[Task]) -> str:
-    """The state of a task, or of all tasks that a mapped one became."""
+    """Return the state of a task, or a summary of the instances of a mapped task."""
     states = {task.state for task in tasks}
     if len(states) == 1:
         (state,) = states

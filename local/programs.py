@@ -1,4 +1,4 @@
-"""The programs of the stack: how each is started and what it needs to run first."""
+"""The programs of the stack: the command and the dependencies of each."""
 
 import sys
 from dataclasses import dataclass, field, replace
@@ -22,30 +22,30 @@ class Program:
     directory: Path = REPO
     stop_signal: str = "TERM"
     once: bool = False
-    """Runs to its end at every start, and what needs it waits for that."""
+    """The program runs to its end at every start, and its dependents wait for the end."""
     once_for: str = ""
-    """Together with `once`: what has been done for this version isn't done again."""
+    """Together with `once`: run only once for this version."""
 
 
 def all_programs(config: Config) -> dict[str, Program]:
-    """Every program by its name, a program after those it needs."""
+    """Return every program by its name, in the order of dependencies."""
     programs = [_postgres(config), _init_db(config), _s3(config), _mlflow(config), *_airflow(config), _api(config)]
     return {program.name: program for program in programs}
 
 
 def with_needs(programs: dict[str, Program], names: tuple[str, ...]) -> list[Program]:
-    """The named programs and all they need, in the order of `programs`. Raises KeyError for an unknown name."""
-    wanted: set[str] = set()
+    """Return the named programs and their dependencies, in the order of `programs`. Raises KeyError if unknown."""
+    required: set[str] = set()
     pending = list(names)
     while pending:
         name = pending.pop()
-        wanted.add(name)
+        required.add(name)
         pending.extend(programs[name].needs)
-    return [program for program in programs.values() if program.name in wanted]
+    return [program for program in programs.values() if program.name in required]
 
 
 def _postgres(config: Config) -> Program:
-    # SIGINT is PostgreSQL's fast shutdown; on SIGTERM it would wait for every client to leave.
+    # SIGINT is PostgreSQL's fast shutdown; on SIGTERM the server waits for its clients.
     return Program("postgres", postgres.server_command(config), directory=config.layout.state, stop_signal="INT")
 
 
@@ -78,8 +78,8 @@ def _airflow(config: Config) -> list[Program]:
         return Program(name, command, variables, needs=("airflow-migrate",), directory=config.layout.airflow)
 
     migrate = program("airflow-migrate", "db", "migrate")
-    # The log servers of the scheduler and the triggerer listen on every interface. The API server
-    # reads the same log files from disk, so they stay off.
+    # The log servers of the scheduler and the triggerer would listen on every interface. The API server
+    # reads the same log files from disk, so the log servers stay off.
     return [
         replace(migrate, needs=("init-db",), once=True, once_for=version("apache-airflow")),
         program("airflow-api-server", "api-server"),
@@ -90,5 +90,5 @@ def _airflow(config: Config) -> list[Program]:
 
 
 def _api(config: Config) -> Program:
-    # Needs nothing to start: it serves from its cache until it can reach MLflow.
+    # No dependencies: the service starts from its cache and retries until MLflow answers.
     return Program("api", (sys.executable, "-m", "serving"), environment.serving(config))

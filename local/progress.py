@@ -1,4 +1,4 @@
-"""Progress on the terminal: a live table where there is one, plain lines where output is piped."""
+"""Progress on the terminal: a live table, or plain lines if the output is piped."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class _Line:
 
 
 class Progress:
-    """One line for each named thing: its state, and the seconds since it began. Safe for several threads."""
+    """One line for each item: its state, and the seconds since its start. Safe for several threads."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -50,9 +50,9 @@ class Progress:
             self._live.stop()
 
     def __call__(self, name: str, state: str, seconds: float | None = None) -> None:
-        """Set a thing's state; a state it has already changes nothing.
+        """Set the state of an item; an unchanged state has no effect.
 
-        `seconds` is what it took, where that is known better than by when we were told.
+        `seconds` is the duration, if the caller knows it; the time since the first report otherwise.
         """
         with self._lock:
             line = self._lines.get(name)

@@ -1,4 +1,4 @@
-"""What a training run brought: its candidates, and who is in Production now."""
+"""Report of a training run: its candidates, and the version in Production."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,7 +9,7 @@ _SHOWN = 10
 
 
 def leaderboard(candidates: list[Run], registered: str) -> RenderableType:
-    """The best candidates, by cross-validation; the one whose run id is `registered` is marked."""
+    """Return a table of the best candidates by cross-validation; mark the run with the id `registered`."""
     parameters = sorted({name for run in candidates for name in run.params})
     title = f"{len(candidates)} candidates" + (f", the best {_SHOWN}" if len(candidates) > _SHOWN else "")
     table = Table("", title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
@@ -35,7 +35,7 @@ def _numbers(metrics: dict[str, float]) -> list[str]:
 
 
 def changes(version: Version, before: Version | None, after: Version) -> str:
-    """Which version was and is in Production, and why."""
+    """Return the previous and the current version in Production, and the reason."""
     was = f"version {before.number}" if before else "nothing"
     if after.number == version.number:
         verdict = f"version {version.number} is in Production now; before it was {was}"

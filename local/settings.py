@@ -1,4 +1,4 @@
-"""What the user can set, by environment variable or in the repository's .env."""
+"""Settings of the embedded stack, from environment variables or the repository's .env."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -51,12 +51,12 @@ class Settings(BaseSettings):
 
     @property
     def ports(self) -> dict[str, int]:
-        """Every published port by the name of the variable that sets it."""
+        """Every published port by the name of its variable."""
         return {name.upper(): getattr(self, name) for name in type(self).model_fields if name.endswith("_port")}
 
     @classmethod
     def on_free_ports(cls, state_dir: Path) -> Self:
-        """Settings for a second stack beside the user's: only ports that nobody uses now."""
+        """Return settings for a second stack, with free ports only."""
         names = [name for name in cls.model_fields if name.endswith("_port")]
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         return cls(state_dir=state_dir, **ports)

@@ -1,4 +1,4 @@
-"""A whole stack, or a part of it: started in the order of its needs, waited for, and stopped.
+"""Start and stop a whole stack or a part of it, in the order of dependencies.
 
 See the package's docstring for its use in tests.
 """
@@ -22,7 +22,7 @@ from local.settings import Settings
 from local.starting import Report, Starter, quiet
 from local.supervisor import ProcessState, Supervisor
 
-_STOP_PATIENCE = 60  # seconds until the last process must have ended
+_STOP_TIMEOUT = 60  # seconds for supervisord to end
 
 
 class Stack:
@@ -40,57 +40,57 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which a task reaches the stack."""
+        """Environment variables of the pipeline's tasks."""
         return environment.tasks(self.config)
 
     def is_running(self) -> bool:
-        """Whether the stack was started, whatever became of its programs since."""
+        """Return whether the stack was started; its programs may have ended since."""
         return self._supervisor.running()
 
     def states(self) -> dict[str, ProcessState]:
-        """The programs as supervisord sees them; none when the stack is down."""
+        """Return the state of each program; empty if the stack is down."""
         return self._supervisor.states() if self.is_running() else {}
 
     def up(self, *names: str, report: Report = quiet) -> bool:
-        """Start the named programs, or all, with what they need, and wait until they are ready.
+        """Start the named programs, or all, with their dependencies, and wait until they are ready.
 
-        Returns False when they were all ready and nothing was changed.
+        Returns False if all were ready already.
         """
-        wanted = with_needs(self.programs, names or tuple(self.programs))
+        required = with_needs(self.programs, names or tuple(self.programs))
         with self.config.locked():
             if self.is_running():
                 self._check_settings()
             else:
-                self._launch(wanted)
-            return Starter(self.config, self._supervisor, report).start(wanted)
+                self._launch(required)
+            return Starter(self.config, self._supervisor, report).start(required)
 
     def down(self) -> bool:
-        """Stop everything; the state stays. Returns False when nothing was running."""
+        """Stop everything; the state stays. Returns False if no program was running."""
         with self.config.locked():
             if not self.is_running():
                 return self._clear_up() > 0
             process = psutil.Process(self._supervisor.pid())
-            # Clients first, and all at once; supervisord by itself would stop one after the other.
+            # Clients first, in parallel; supervisord itself would stop one program after the other.
             clients = [program.name for program in self.programs.values() if program.needs]
             for names in (clients, [name for name in self.programs if name not in clients]):
                 with ThreadPoolExecutor(len(names)) as pool:
                     list(pool.map(self._supervisor.stop, names))
             self._supervisor.shut_down()
-            process.wait(_STOP_PATIENCE)
+            process.wait(_STOP_TIMEOUT)
             self._clear_up()
             return True
 
     def start(self, name: str) -> None:
-        """Start one program of a running stack and what it needs; returns when it is ready."""
+        """Start one program of a running stack with its dependencies, and wait until it is ready."""
         Starter(self.config, self._supervisor, quiet).start(with_needs(self.programs, (name,)))
 
     def stop(self, name: str) -> None:
-        """Stop one program of a running stack; returns when it has ended."""
+        """Stop one program of a running stack, and wait until it has ended."""
         self._supervisor.stop(name)
 
     @contextmanager
     def running(self, *names: str) -> Iterator[Self]:
-        """The named programs, or all, with what they need, until the end of the block."""
+        """Run the named programs, or all, with their dependencies, during the block."""
         try:
             self.up(*names)
             yield self
@@ -98,15 +98,15 @@ class Stack:
             self.down()
 
     def _clear_up(self) -> int:
-        """Remove what a run leaves, also one that crashed; returns how many processes had to be stopped."""
+        """Stop orphans and remove sockets of the last run; returns the number of stopped processes."""
         stopped = stop_orphans(self.config)
         seaweed.remove_sockets(self.config)
         self.config.layout.remove_run()
         return stopped
 
-    def _launch(self, wanted: list[Program]) -> None:
+    def _launch(self, required: list[Program]) -> None:
         self._clear_up()
-        check_ports(self.config, wanted)
+        check_ports(self.config, required)
         seaweed.choose_ports(self.config)
         self.programs = all_programs(self.config)
         postgres.initialise(self.config)
@@ -118,7 +118,7 @@ class Stack:
     def _check_settings(self) -> None:
         running = Settings.model_validate_json(self.config.layout.started_with.read_text())
         for variable, port in running.ports.items():
-            # JupyterLab isn't one of the programs: it is started and ends by itself
+            # JupyterLab isn't one of the programs: `lab` starts and stops it
             if variable != "LAB_PORT" and self.config.settings.ports[variable] != port:
                 raise StackError(
                     f"the stack is running with {variable}={port}, not {self.config.settings.ports[variable]}; "
@@ -127,7 +127,7 @@ class Stack:
 
 
 def check_ports(config: Config, programs: list[Program]) -> None:
-    """Raise StackError that names every port the programs need and another process has."""
+    """Raise StackError with every port of the programs that another process holds."""
     ports = config.settings.ports
     console = ports["S3_CONSOLE_PORT"]
     needed = {

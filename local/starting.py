@@ -1,4 +1,4 @@
-"""Starting programs in the order of their needs, as parallel as that allows, until each is ready."""
+"""Start programs in parallel, in the order of their dependencies, and wait until each is ready."""
 
 import threading
 import time
@@ -12,20 +12,20 @@ from local.logs import tail
 from local.programs import Program
 from local.supervisor import ProcessState, Supervisor
 
-_PATIENCE = 300.0  # seconds for one program; the first start of all, on a slow disk, takes long
+_TIMEOUT = 300.0  # seconds for one program; a first start on a slow disk takes long
 _POLL = 0.3  # seconds
-_ATTEMPTS = 3  # starts of a program that ends by itself, until we give up
+_ATTEMPTS = 3  # starts of a program that keeps ending by itself
 
 Report = Callable[[str, str], None]
-"""Is told a program's name and its new state: waiting, starting, ready, failed."""
+"""Takes a program's name and its new state: waiting, starting, ready or failed."""
 
 
 def quiet(_name: str, _state: str) -> None:
-    """A report to nobody."""
+    """Report nothing."""
 
 
 class _AbortedError(StackError):
-    """Another program failed, so this one isn't waited for."""
+    """Another program failed, so the start of this one was given up."""
 
 
 class Starter:
@@ -38,9 +38,9 @@ class Starter:
         self._abort = threading.Event()
 
     def start(self, programs: list[Program]) -> bool:
-        """Start what isn't ready. `programs` holds a program after what it needs.
+        """Start the programs that aren't ready. `programs` is in the order of dependencies.
 
-        Returns False when all were ready already. Raises StackError with the log of the one that failed.
+        Returns False if all were ready already. Raises StackError with the log of the program that failed.
         """
         if all(self._is_ready(program) for program in programs):
             return False
@@ -52,7 +52,7 @@ class Starter:
             try:
                 wait(futures.values())
             except KeyboardInterrupt:
-                self._abort.set()  # or leaving the pool would wait for programs nobody waits for
+                self._abort.set()  # the pool's exit would wait for every program otherwise
                 raise
         errors = [error for future in futures.values() if (error := future.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, _AbortedError)):
@@ -96,7 +96,7 @@ class Starter:
         return program.once and state.state == "EXITED" and state.exit_status == 0
 
     def _wait(self, program: Program) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         starts: set[int] = set()
         while True:
             state = self._supervisor.state(program.name)
@@ -107,7 +107,7 @@ class Starter:
             if state.state == "FATAL" or len(starts) > _ATTEMPTS:
                 raise self._failure(program, state.trouble or "keeps ending by itself")
             if time.monotonic() > deadline:
-                raise self._failure(program, f"isn't ready after {_PATIENCE:.0f} s; it waits for: {waits_for}")
+                raise self._failure(program, f"isn't ready after {_TIMEOUT:.0f} s; it waits for: {waits_for}")
             if self._abort.wait(_POLL):
                 raise _AbortedError(f"{program.name} wasn't waited for")
 

@@ -1,4 +1,4 @@
-"""What runs now: states, uptimes, memory and addresses."""
+"""States, uptimes, memory and addresses of the programs."""
 
 import time
 from datetime import timedelta
@@ -15,7 +15,7 @@ _HEALTHY = {"RUNNING", "EXITED"}
 
 
 def resident(pid: int) -> int:
-    """Resident memory of a process and all its descendants, in bytes; 0 when it is gone."""
+    """Return the resident memory of a process and its descendants, in bytes; 0 if the process has ended."""
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
@@ -32,7 +32,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def status(stack: Stack) -> RenderableType:
-    """A table of the programs of a running stack."""
+    """Return a table of the programs of a running stack."""
     table = Table("program", "state", "uptime", "memory", "address", box=None, pad_edge=False)
     total = 0
     states = stack.states()
@@ -54,7 +54,7 @@ def status(stack: Stack) -> RenderableType:
 
 
 def addresses(stack: Stack) -> RenderableType:
-    """Where to go with a browser, and how to log in."""
+    """Return a table of the web interfaces with their addresses and logins."""
     credentials = stack.config.credentials
     table = Table("", "address", "user", "password", box=None, pad_edge=False)
     table.add_row("Airflow", stack.urls["airflow-api-server"], "admin", credentials.airflow_password)

@@ -1,4 +1,4 @@
-"""supervisord: its generated configuration, its start and its XML-RPC interface."""
+"""Configuration, start and XML-RPC interface of supervisord."""
 
 import http.client
 import os
@@ -24,7 +24,7 @@ _LOG_LIMITS = {"maxbytes": "10MB", "backups": "2"}
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What supervisord knows of one program; `started` is a Unix time in seconds."""
+    """State of one program in supervisord; `started` is a Unix time in seconds."""
 
     name: str
     state: str
@@ -35,7 +35,7 @@ class ProcessState:
 
     @property
     def alive(self) -> bool:
-        """Whether it has a process."""
+        """Whether the program has a process."""
         return self.pid != 0
 
 
@@ -46,7 +46,7 @@ class Supervisor:
         self._config = config
 
     def running(self) -> bool:
-        """Whether supervisord is there; a socket that a crash left behind doesn't count."""
+        """Return whether supervisord answers; a socket left by a crash isn't enough."""
         if not self._config.layout.socket.exists():
             return False
         try:
@@ -56,7 +56,7 @@ class Supervisor:
         return True
 
     def launch(self, programs: Iterable[Program]) -> None:
-        """Start supervisord in the background, with no program running yet. Raises StackError."""
+        """Start supervisord in the background, without starting programs. Raises StackError."""
         self._config.layout.create_run()
         conf = self._config.layout.supervisor_conf
         write_private(conf, configuration(self._config, programs))
@@ -73,23 +73,23 @@ class Supervisor:
             raise StackError(f"supervisord didn't start: {result.stderr.strip() or result.stdout.strip()}")
 
     def pid(self) -> int:
-        """Process id of supervisord itself."""
+        """Return the process id of supervisord."""
         return int(self._rpc().getPID())
 
     def shut_down(self) -> None:
-        """Tell supervisord to stop every program, then itself; returns before that has happened."""
+        """Request that supervisord stop every program and itself; doesn't wait for the end."""
         self._rpc().shutdown()
 
     def states(self) -> dict[str, ProcessState]:
-        """Every program by its name."""
+        """Return the state of each program by its name."""
         return {info["name"]: _state(info) for info in self._rpc().getAllProcessInfo()}
 
     def state(self, name: str) -> ProcessState:
-        """One program."""
+        """Return the state of one program."""
         return _state(self._rpc().getProcessInfo(name))
 
     def start(self, name: str) -> None:
-        """Start a program; returns at once, also when it is running already. Raises StackError."""
+        """Start a program unless it is running; doesn't wait until it is ready. Raises StackError."""
         try:
             self._rpc().startProcess(name, False)
         except Fault as fault:
@@ -97,7 +97,7 @@ class Supervisor:
                 raise StackError(f"{name} can't be started: {fault.faultString}") from fault
 
     def stop(self, name: str) -> None:
-        """Stop a program and wait until it has ended; nothing happens when it isn't running. Raises StackError."""
+        """Stop a program if it is running, and wait until it has ended. Raises StackError."""
         try:
             self._rpc().stopProcess(name, True)
         except Fault as fault:
@@ -105,7 +105,7 @@ class Supervisor:
                 raise StackError(f"{name} can't be stopped: {fault.faultString}") from fault
 
     def _rpc(self) -> Any:
-        # A proxy isn't safe for use by several threads: one for each call, it is a local socket.
+        # A proxy isn't thread-safe, so each call has its own; a connection to a local socket is cheap.
         transport = SupervisorTransport(serverurl=f"unix://{self._config.layout.socket}")
         return ServerProxy("http://localhost", transport=transport).supervisor
 
@@ -122,7 +122,7 @@ def _state(info: dict[str, Any]) -> ProcessState:
 
 
 def configuration(config: Config, programs: Iterable[Program]) -> str:
-    """The text of supervisord.conf. It holds passwords. Raises StackError for a path that can't be written in it."""
+    """Return the text of supervisord.conf, with passwords. Raises StackError for a value that can't be escaped."""
     layout = config.layout
     sections = {
         "supervisord": {
@@ -131,7 +131,7 @@ def configuration(config: Config, programs: Iterable[Program]) -> str:
             "pidfile": str(layout.state / "supervisord.pid"),
             "childlogdir": str(layout.logs),
             "umask": "077",
-            **({"user": "root"} if os.geteuid() == 0 else {}),  # said on purpose, or it warns at every start
+            **({"user": "root"} if os.geteuid() == 0 else {}),  # without it supervisord warns root at every start
         },
         "unix_http_server": {"file": str(layout.socket), "chmod": "0600"},
         "rpcinterface:supervisor": {
@@ -156,18 +156,18 @@ def _section(config: Config, program: Program) -> dict[str, str]:
         **restart,
         "startretries": "10",
         "stopsignal": program.stop_signal,
-        # PostgreSQL stops its own processes, in the right order; the others may leave some behind.
+        # PostgreSQL stops its own processes in the right order; other programs may leave some running.
         "stopasgroup": str(program.stop_signal == "TERM").lower(),
         "killasgroup": "true",
         "stopwaitsecs": "20",
         "redirect_stderr": "true",
-        "stdout_logfile": _escaped(str(config.layout.log(program.name))),  # the one option it expands twice
+        "stdout_logfile": _escaped(str(config.layout.log(program.name))),  # supervisord expands this option twice
         **{f"stdout_logfile_{limit}": value for limit, value in _LOG_LIMITS.items()},
     }
 
 
 def _quoted(value: str) -> str:
-    """For supervisor's `environment` option, which knows both quotes but no way to escape one."""
+    """Quote a value for supervisor's `environment` option, which has both quotes but no escape."""
     if "'" not in value:
         return f"'{value}'"
     if '"' not in value:

@@ -1,4 +1,4 @@
-"""Waiting for something that another process does."""
+"""Wait for a change made by another process."""
 
 import time
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from typing import TypeVar
 
 from local.errors import StackError
 
-PATIENCE = 300.0  # seconds
+TIMEOUT = 300.0  # seconds
 POLL = 0.1  # seconds
 
 Result = TypeVar("Result")
 
 
-def until(condition: Callable[[], Result | None], what: str, seconds: float = PATIENCE, poll: float = POLL) -> Result:
-    """Ask every `poll` seconds until it is so, and return the answer. Raises StackError when it takes too long."""
+def until(condition: Callable[[], Result | None], event: str, seconds: float = TIMEOUT, poll: float = POLL) -> Result:
+    """Call `condition` every `poll` seconds until the result is true, and return it. Raises StackError on timeout."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > deadline:
-            raise StackError(f"waited {seconds:.0f} s in vain for {what}")
+            raise StackError(f"timed out after {seconds:.0f} s: waiting for {event}")
         time.sleep(poll)
     return result

@@ -1,1 +1,1 @@
-"""Clients of the stack's own HTTP interfaces; they know base URLs and credentials, not how the stack is run."""
+"""Clients of the stack's HTTP interfaces. They use base URLs and credentials only, so they fit any deployment."""

@@ -1,4 +1,4 @@
-"""Airflow's REST API: trigger a DAG and follow its run."""
+"""Client of Airflow's REST API: trigger a DAG and follow its run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ from local.clients.http import JsonApi
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a run; `state` is None until the scheduler has looked at it.
+    """One task of a run; `state` is None until the scheduler has handled the task.
 
-    A mapped task is several of one name, numbered by `index`; the others have the index -1.
+    A mapped task has several instances of one name, numbered by `index`; other tasks have the index -1.
     """
 
     name: str
@@ -30,34 +30,34 @@ class Airflow:
         self._api.authorize(token["access_token"])
 
     def has_dag(self, dag: str) -> bool:
-        """Whether the DAG's file was parsed; a DAG whose file is gone doesn't count."""
+        """Return whether the DAG's file exists and was parsed."""
         found = self._api.find(f"/api/v2/dags/{dag}")
         return found is not None and not found["is_stale"]
 
     def import_errors(self) -> dict[str, str]:
-        """What is wrong with the files in the DAG folder: a stack trace for each."""
+        """Return the stack trace of each file in the DAG folder that can't be imported."""
         errors = self._api.get("/api/v2/importErrors")["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
     def trigger(self, dag: str) -> str:
-        """Start a run; returns its id."""
+        """Start a run and return its id."""
         return str(self._api.post(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"])
 
     def run_state(self, dag: str, run: str) -> str:
-        """queued, running, success or failed."""
+        """Return the state of a run: queued, running, success or failed."""
         return str(self._api.get(_run(dag, run))["state"])
 
     def tasks(self, dag: str, run: str) -> list[Task]:
-        """The run's tasks in the order in which they are wired."""
+        """Return the run's tasks in the order of the DAG."""
         found = self._api.get(f"{_run(dag, run)}/taskInstances", limit=100)["task_instances"]
-        found.sort(key=lambda task: (-task["priority_weight"], task["map_index"]))  # counts the tasks downstream
+        found.sort(key=lambda task: (-task["priority_weight"], task["map_index"]))  # weight: tasks downstream
         return [
             Task(task["task_id"], task["map_index"], task["state"], task["try_number"], task["duration"])
             for task in found
         ]
 
     def task_log(self, dag: str, run: str, task: Task) -> list[str]:
-        """The lines of the task's last attempt, with the traceback of its error."""
+        """Return the log lines of the task's last attempt, with the traceback of its error."""
         path = f"{_run(dag, run)}/taskInstances/{task.name}/logs/{task.attempt}"
         log = self._api.get(path, map_index=task.index)
         return [line for record in log["content"] for line in _lines(record)]

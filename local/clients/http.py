@@ -1,4 +1,4 @@
-"""JSON over HTTP, with errors a user can read."""
+"""JSON over HTTP, with readable errors."""
 
 from typing import Any
 
@@ -13,28 +13,28 @@ class JsonApi:
     """One HTTP service that answers in JSON."""
 
     def __init__(self, base_url: str) -> None:
-        # trust_env=False: no proxy stands between us and this machine.
+        # trust_env=False: requests to this machine must not go through a proxy.
         self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=False)
 
     def authorize(self, token: str) -> None:
-        """Send this bearer token with every request from now on."""
+        """Send this bearer token with every later request."""
         self._client.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str, **parameters: str | int) -> Any:
-        """The answer to a GET. Raises StackError."""
+        """Return the answer to a GET. Raises StackError."""
         return self._json(self._request("GET", path, params=parameters))
 
     def find(self, path: str, **parameters: str | int) -> Any | None:
-        """The answer to a GET, or None when it is 404. Raises StackError."""
+        """Return the answer to a GET, or None for the status 404. Raises StackError."""
         response = self._request("GET", path, params=parameters)
         return None if response.status_code == httpx.codes.NOT_FOUND else self._json(response)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer to a POST. Raises StackError."""
+        """Return the answer to a POST. Raises StackError."""
         return self._json(self._request("POST", path, json=body))
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer to a PATCH. Raises StackError."""
+        """Return the answer to a PATCH. Raises StackError."""
         return self._json(self._request("PATCH", path, json=body))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:

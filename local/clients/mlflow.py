@@ -1,4 +1,4 @@
-"""MLflow's REST API: the candidates of a DAG run, and the model's versions."""
+"""Client of MLflow's REST API: the candidates of a DAG run, and the model's versions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class Mlflow:
         self._api = JsonApi(base_url)
 
     def children(self, experiment: str, dag_run: str) -> list[Run]:
-        """The finished child runs of the DAG run's parent run, the best cross-validation first."""
+        """Return the finished child runs of the DAG run's parent run, best cross-validation first."""
         found = self._api.get(f"{_API}/experiments/get-by-name", experiment_name=experiment)
         runs = [
             Run(run["info"]["run_id"], _pairs(run["data"], "params"), _pairs(run["data"], "metrics"))
@@ -44,12 +44,12 @@ class Mlflow:
         return sorted(runs, key=lambda run: run.metrics.get("cv_accuracy_mean", 0.0), reverse=True)
 
     def version_of(self, model: str, dag_run: str) -> Version | None:
-        """The version that the DAG run registered."""
+        """Return the version that the DAG run registered."""
         versions = self._versions(f"name = '{model}' AND tags.dag_run_id = '{dag_run}'")
         return versions[0] if versions else None
 
     def production(self, model: str) -> Version | None:
-        """The version with the alias production; where there is none, the last one in the stage Production."""
+        """Return the version with the alias production, or else the last one in the stage Production."""
         found = self._api.find(f"{_API}/registered-models/alias", name=model, alias="production")
         if found is not None:
             return _version(found["model_version"])

@@ -1,4 +1,4 @@
-"""The prediction service's HTTP interface."""
+"""Client of the prediction service."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ class Service:
         self._api = JsonApi(base_url)
 
     def status(self) -> dict[str, Any]:
-        """What it says about itself and its model."""
+        """Return the status of the service and its model."""
         return dict(self._api.get("/model"))
 
     def version(self) -> str | None:
-        """The version it predicts with now."""
+        """Return the number of the version that serves, or None."""
         model = self.status()["model"]
         return None if model is None else str(model["version"])
 
     def predict(self, penguin: dict[str, float]) -> dict[str, Any]:
-        """The answer for one penguin."""
+        """Return the prediction for one penguin."""
         return dict(self._api.post("/predict", penguin))
