@@ -1,4 +1,4 @@
-"""What is done on the host for the stack in containers: `python -m ops env`, `python -m ops doctor`.
+"""Commands on the host for the stack in containers: `python -m ops env`, `python -m ops doctor`.
 
-Only the standard library: both must work before anything is installed.
+Both use only the standard library, to work before any package is installed.
 """

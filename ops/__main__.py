@@ -9,12 +9,12 @@ from ops import doctor, env
 
 
 def main() -> int:
-    """Run a command; returns its exit status."""
+    """Run a command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
     parser.add_argument("--env-file", type=Path, default=env.REPO / ".env", help="default: %(default)s")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("env", help="write .env with random secrets; what it has is kept")
-    commands.add_parser("doctor", help="check what usually goes wrong, and say how to mend it")
+    commands.add_parser("env", help="write .env with random secrets; values already in it are kept")
+    commands.add_parser("doctor", help="check for common problems, and print how to fix them")
     arguments = parser.parse_args()
     if arguments.command == "env":
         return _env(arguments.env_file)

@@ -1,4 +1,4 @@
-"""Is .env there, complete, private and not left as it came?"""
+"""Checks of .env: present, complete, private and without example values."""
 
 import base64
 import binascii
@@ -11,13 +11,13 @@ from ops import dotenv, env
 from ops.finding import Finding
 
 _NOT_SECRET = {"LAB_UID", "LAB_GID", "MINIO_ROOT_USER"}
-_SHORTEST = 12
+_MIN_LENGTH = 12
 _EXAMPLES = re.compile(r"change.?(me|this|it)|example|minioadmin|password|secret|<.*>|x{4,}", re.IGNORECASE)
 _SAFE = re.compile(r"[\w\-=]*", re.ASCII)
 
 
 def check(path: Path) -> Iterator[Finding]:
-    """Everything that is wrong with the file, or that it is sound."""
+    """Yield every problem of the file, or one finding that the file is complete."""
     if not path.exists():
         yield Finding(f"{path.name} is missing", "make env")
         return
@@ -27,7 +27,7 @@ def check(path: Path) -> Iterator[Finding]:
 
 
 def _incomplete(path: Path, variables: Mapping[str, str]) -> Iterator[Finding]:
-    empty = [name for name in env.needed() if not variables.get(name)]
+    empty = [name for name in env.required() if not variables.get(name)]
     if empty:
         yield Finding(f"{path.name} has no value for {', '.join(empty)}", "make env")
 
@@ -41,17 +41,17 @@ def _private(path: Path) -> Iterator[Finding]:
 
 
 def _weak(variables: Mapping[str, str]) -> Iterator[Finding]:
-    for name in env.needed():
+    for name in env.required():
         value = variables.get(name, "")
         if not value or name in _NOT_SECRET:
             continue
-        again = f"choose another value, or delete the line and run: make env (a database keeps its old {name})"
-        if _EXAMPLES.search(value) or len(value) < _SHORTEST:
-            yield Finding(f"{name} is an example value or shorter than {_SHORTEST} characters", again)
+        fix = f"choose another value, or delete the line and run: make env (a database keeps its old {name})"
+        if _EXAMPLES.search(value) or len(value) < _MIN_LENGTH:
+            yield Finding(f"{name} is an example value or shorter than {_MIN_LENGTH} characters", fix)
         elif not _SAFE.fullmatch(value):
-            yield Finding(f"{name} has characters other than letters, digits, - and _, which break addresses", again)
+            yield Finding(f"{name} has characters other than letters, digits, - and _, which break addresses", fix)
         elif name == "AIRFLOW_FERNET_KEY" and not _is_fernet_key(value):
-            yield Finding(f"{name} is not 32 bytes in URL-safe base64", again)
+            yield Finding(f"{name} is not 32 bytes in URL-safe base64", fix)
 
 
 def _is_fernet_key(value: str) -> bool:

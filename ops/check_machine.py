@@ -1,4 +1,4 @@
-"""Can this machine run the stack: Docker, disk, memory, ports?"""
+"""Checks of the machine: Docker, disk, memory and ports."""
 
 import re
 import shutil
@@ -10,14 +10,14 @@ from typing import Any
 from ops.docker import Compose, DockerError, docker
 from ops.finding import Finding
 
-_COMPOSE = (2, 20)
-_DISK = 8  # GB: images, their build, and room for data
-_MEMORY = 4  # GB
+_MIN_COMPOSE = (2, 20)
+_MIN_DISK = 8  # GB: images, their build, and room for data
+_MIN_MEMORY = 4  # GB
 _GB = 10**9
 
 
 def check_docker() -> Iterator[Finding]:
-    """Docker, its daemon and Compose."""
+    """Check Docker, its daemon and Compose."""
     if shutil.which("docker") is None:
         yield Finding("Docker isn't installed", "https://docs.docker.com/engine/install/")
         return
@@ -32,27 +32,27 @@ def check_docker() -> Iterator[Finding]:
 
 
 def _compose() -> Finding:
-    wanted = ".".join(map(str, _COMPOSE))
-    mend = f"install the plugin, {wanted} or later: https://docs.docker.com/compose/install/linux/"
+    required = ".".join(map(str, _MIN_COMPOSE))
+    fix = f"install the plugin, {required} or later: https://docs.docker.com/compose/install/linux/"
     try:
         version = docker("compose", "version", "--short")
     except DockerError:
-        return Finding("Docker has no command compose", mend)
+        return Finding("Docker has no command compose", fix)
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-    return Finding(f"Compose {version}") if numbers >= _COMPOSE else Finding(f"Compose {version} is too old", mend)
+    return Finding(f"Compose {version}") if numbers >= _MIN_COMPOSE else Finding(f"Compose {version} is too old", fix)
 
 
 def check_room() -> Iterator[Finding]:
-    """Disk and memory of the machine Docker runs on. Raises DockerError."""
+    """Check disk and memory of Docker's machine. Raises DockerError."""
     root, memory = docker("info", "--format", "{{.DockerRootDir}} {{.MemTotal}}").rsplit(" ", 1)
-    if Path(root).exists():  # Docker Desktop has its own machine, whose disk can't be seen from here
+    if Path(root).exists():  # Docker Desktop runs a virtual machine with a disk of its own
         free = shutil.disk_usage(root).free / _GB
         text = f"{free:.0f} GB free in {root}"
         yield (
             Finding(text)
-            if free >= _DISK
+            if free >= _MIN_DISK
             else Finding(
-                f"only {text}, the images and their build need {_DISK}",
+                f"only {text}, the images and their build need {_MIN_DISK}",
                 "docker system prune, or make room",
                 fatal=False,
             )
@@ -60,9 +60,9 @@ def check_room() -> Iterator[Finding]:
     total = int(memory) / _GB
     yield (
         Finding(f"{total:.0f} GB of memory")
-        if total >= _MEMORY
+        if total >= _MIN_MEMORY
         else Finding(
-            f"Docker has {total:.1f} GB of memory, a training needs {_MEMORY}",
+            f"Docker has {total:.1f} GB of memory, a training needs {_MIN_MEMORY}",
             "give it more (Docker Desktop: Settings → Resources)",
             fatal=False,
         )
@@ -70,7 +70,7 @@ def check_room() -> Iterator[Finding]:
 
 
 def check_ports(compose: Compose) -> Iterator[Finding]:
-    """Every port that the stack publishes is free or its own. Raises DockerError."""
+    """Check that every published port is free or held by the stack. Raises DockerError."""
     own = {item["PublishedPort"] for container in compose.containers() for item in container["Publishers"] or ()}
     ports = {int(port["published"]): service for service, port in _published(compose.config())}
     taken = [
@@ -92,7 +92,7 @@ def _published(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: a port whose last connections are only timing out counts as free.
+        # Servers set this option too: a port with connections in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""What do the stack's own containers say?"""
+"""Checks of the stack's containers."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from urllib.request import urlopen
 from ops.docker import Compose, DockerError, docker
 from ops.finding import Finding
 
-# What a service's last line tells about the way out.
-_MENDS = {
+# Pattern in a service's last log line → the fix.
+_FIXES = {
     r"password authentication failed": "the volume was made with another password: put that into .env, "
     "or delete all data with: docker compose down --volumes",
     r"data of PostgreSQL \d+": "docs/how-to/compose.md, 'Another major version of PostgreSQL'",
@@ -20,7 +20,7 @@ _MENDS = {
 
 
 def check(compose: Compose) -> Iterator[Finding]:
-    """The volume, every container in trouble with its last line, and the model that is served. Raises DockerError."""
+    """Check the volume, the containers and the served model. Raises DockerError."""
     yield from _volume(compose)
     containers = compose.containers()
     services = compose.config()["services"].items()
@@ -39,7 +39,7 @@ def _volume(compose: Compose) -> Iterator[Finding]:
     try:
         compose.run("run", "--rm", "--no-deps", "--no-TTY", "postgres-volume")
     except DockerError as error:
-        yield Finding(f"postgres: {error}", _mend(str(error)))
+        yield Finding(f"postgres: {error}", _fix(str(error)))
 
 
 def _is_in_trouble(container: dict[str, Any], lasting: set[str]) -> bool:
@@ -49,11 +49,11 @@ def _is_in_trouble(container: dict[str, Any], lasting: set[str]) -> bool:
 
 def _trouble(compose: Compose, container: dict[str, Any]) -> Finding:
     service, line = container["Service"], compose.last_line(container["Service"])
-    return Finding(f"{service} is {container['Health'] or container['State']}: {line}", _mend(line, service))
+    return Finding(f"{service} is {container['Health'] or container['State']}: {line}", _fix(line, service))
 
 
-def _mend(line: str, service: str = "postgres") -> str:
-    known = (mend for pattern, mend in _MENDS.items() if re.search(pattern, line))
+def _fix(line: str, service: str = "postgres") -> str:
+    known = (fix for pattern, fix in _FIXES.items() if re.search(pattern, line))
     return next(known, f"read more: docker compose logs {service}")
 
 
@@ -65,5 +65,5 @@ def _model(container: dict[str, Any]) -> Iterator[Finding]:
     except HTTPError as error:
         reason = json.load(error).get("detail", error.reason)
         yield Finding(f"the prediction service isn't ready: {reason}", "train one: trigger the DAG in Airflow", False)
-    except OSError as error:  # refused, cut off, or not in time
+    except OSError as error:  # connection refused, closed or timed out
         yield Finding(f"the prediction service doesn't answer: {error}", "docker compose logs api")

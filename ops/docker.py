@@ -1,4 +1,4 @@
-"""Docker's and Compose's command lines."""
+"""Run the command lines of Docker and Compose."""
 
 import json
 import re
@@ -8,25 +8,25 @@ from typing import Any
 
 from ops.env import REPO
 
-_PATIENCE = 60  # seconds
-_CONTROL = re.compile(r"\x1b\[[\d;]*[A-Za-z]")  # colours and the like
+_TIMEOUT = 60  # seconds
+_ESCAPES = re.compile(r"\x1b\[[\d;]*[A-Za-z]")  # terminal escape sequences, such as colours
 
 
 class DockerError(Exception):
-    """A command failed; the message is the last line it wrote."""
+    """A command failed; the message is the last line of its output."""
 
 
 def docker(*arguments: str) -> str:
-    """Run docker and return what it wrote. Raises DockerError."""
+    """Run docker and return its output. Raises DockerError."""
     try:
-        result = subprocess.run(("docker", *arguments), cwd=REPO, capture_output=True, text=True, timeout=_PATIENCE)
+        result = subprocess.run(("docker", *arguments), cwd=REPO, capture_output=True, text=True, timeout=_TIMEOUT)
     except FileNotFoundError as error:
         raise DockerError("there is no command docker") from error
     except subprocess.TimeoutExpired as error:
-        raise DockerError(f"docker didn't answer in {_PATIENCE} s") from error
+        raise DockerError(f"docker didn't answer in {_TIMEOUT} s") from error
     if result.returncode != 0:
-        said = (result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}").splitlines()
-        raise DockerError(said[-1])
+        lines = (result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}").splitlines()
+        raise DockerError(lines[-1])
     return result.stdout.strip()
 
 
@@ -37,18 +37,18 @@ class Compose:
         self._options = ("compose", "--env-file", str(env_file.resolve()))
 
     def run(self, *arguments: str) -> str:
-        """Run a command of Compose and return what it wrote."""
+        """Run a command of Compose and return its output."""
         return docker(*self._options, *arguments)
 
     def containers(self) -> list[dict[str, Any]]:
-        """Every container of the stack, also those that have ended, as `ps` describes it."""
+        """Return every container of the stack, also ended ones, as `ps` describes it."""
         return [json.loads(line) for line in self.run("ps", "--all", "--format", "json").splitlines()]
 
     def config(self) -> dict[str, Any]:
-        """The compose file with every variable and profile filled in."""
+        """Return the compose file with all variables replaced and all profiles active."""
         return dict(json.loads(self.run("--profile", "*", "config", "--format", "json")))
 
     def last_line(self, service: str) -> str:
-        """The last line that is not empty in the service's log."""
-        log = _CONTROL.sub("", self.run("logs", "--no-log-prefix", "--no-color", "--tail", "20", service))
+        """Return the last line of the service's log that isn't empty."""
+        log = _ESCAPES.sub("", self.run("logs", "--no-log-prefix", "--no-color", "--tail", "20", service))
         return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it has no log")

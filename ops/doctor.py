@@ -1,4 +1,4 @@
-"""`make doctor`: what usually goes wrong with the stack in containers, and how to mend it."""
+"""`make doctor`: check the stack in containers for common problems, and print how to fix them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,10 @@ from ops.finding import Finding
 
 
 def examine(env_file: Path) -> Iterator[Finding]:
-    """Every check, up to the first group without which the next can't be made."""
+    """Run all checks; stop after a fatal finding in the checks that later ones depend on."""
     found = [*check_machine.check_docker(), *check_env.check(env_file)]
     yield from found
-    if any(finding.mend and finding.fatal for finding in found):
+    if any(finding.fix and finding.fatal for finding in found):
         return
     compose = Compose(env_file)
     try:
@@ -24,9 +24,9 @@ def examine(env_file: Path) -> Iterator[Finding]:
 
 
 def main(env_file: Path) -> int:
-    """Print the findings as they come; returns 1 if one is fatal."""
+    """Print each finding and return the exit status: 1 if one is fatal, otherwise 0."""
     healthy = True
     for finding in examine(env_file):
         print(finding, flush=True)
-        healthy = healthy and not (finding.mend and finding.fatal)
+        healthy = healthy and not (finding.fix and finding.fatal)
     return 0 if healthy else 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def parse(text: str) -> dict[str, str]:
-    """The variables, as Compose reads them; of two lines with one name the last counts."""
+    """Parse the variables as Compose does; the last of two lines with one name counts."""
     variables: dict[str, str] = {}
     for line in text.splitlines():
         name, separator, value = line.strip().removeprefix("export ").partition("=")
@@ -15,7 +15,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def fill(text: str, values: dict[str, str]) -> str:
-    """The text with the values put where a variable is empty, and at the end where it is missing."""
+    """Return the text with the values filled into empty variables; missing variables go to the end."""
     missing = dict(values)
     lines = []
     for line in text.splitlines():
@@ -27,7 +27,7 @@ def fill(text: str, values: dict[str, str]) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file as a whole; at no moment can anyone but its owner read it."""
+    """Replace the file in one step. Only its owner can read the new file at any time."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""`make env`: a .env with random secrets, made once and kept."""
+"""`make env`: create a .env with random secrets, and keep existing values."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ REPO = Path(__file__).resolve().parent.parent
 EXAMPLE = REPO / ".env.example"
 
 
-def needed() -> list[str]:
-    """The variables that must have a value: those that the example leaves empty."""
+def required() -> list[str]:
+    """Return the variables that need a value: those left empty in the example."""
     return [name for name, value in dotenv.parse(EXAMPLE.read_text()).items() if not value]
 
 
 def complete(path: Path) -> list[str]:
-    """Give every variable that is missing or empty a value; returns their names. What has a value stays."""
+    """Set every missing or empty variable, keep the others, and return the names of the set ones."""
     text = path.read_text() if path.exists() else EXAMPLE.read_text()
     present = dotenv.parse(text)
-    values = {name: generate(name) for name in needed() if not present.get(name)}
+    values = {name: generate(name) for name in required() if not present.get(name)}
     if values:
         dotenv.write_private(path, dotenv.fill(text, values))
     elif path.stat().st_mode & 0o077:

@@ -1,4 +1,4 @@
-"""What a check of the doctor found."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ class Finding:
     """One line of the doctor's report.
 
     Attributes:
-        mend: what to do about it; empty where all is well.
-        fatal: the stack can't run like this.
+        fix: how to fix the problem; empty if there is none.
+        fatal: the problem keeps the stack from running.
     """
 
     text: str
-    mend: str = ""
+    fix: str = ""
     fatal: bool = True
 
     def __str__(self) -> str:
-        if not self.mend:
+        if not self.fix:
             return f"  ok    {self.text}"
-        return f"  {'FAIL' if self.fatal else 'warn'}  {self.text}\n        → {self.mend}"
+        return f"  {'FAIL' if self.fatal else 'warn'}  {self.text}\n        → {self.fix}"

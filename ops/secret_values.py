@@ -1,15 +1,15 @@
-"""Values for what `.env.example` leaves empty."""
+"""Values for the variables that `.env.example` leaves empty."""
 
 import base64
 import os
 import secrets
 
-# JupyterLab's user where we are root: containers don't run as root.
+# JupyterLab's user if root runs this command: containers don't run as root.
 _IMAGE_USER = 1000
 
 
 def generate(name: str) -> str:
-    """A value for the variable, a new random one unless it says who we are."""
+    """Return a value for the variable: a user name or number, or a new random secret."""
     if name in ("LAB_UID", "LAB_GID"):
         own = os.getuid() if name == "LAB_UID" else os.getgid()
         return str(own if os.getuid() else _IMAGE_USER)
@@ -17,5 +17,5 @@ def generate(name: str) -> str:
         return "penguins"
     if name == "AIRFLOW_FERNET_KEY":
         return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    # Hexadecimal: needs no quoting in a URL, a shell or a config file, and a double click selects it.
+    # A hexadecimal token needs no quoting in a URL, a shell or a config file, and a double click selects all of it.
     return secrets.token_hex(16)

@@ -1,7 +1,7 @@
-"""Ask Airflow whether one of its components is really at work; exits with 1 and a line if it is not.
+"""Check the health of one of Airflow's components; exits with 1 and a message if the component isn't healthy.
 
-The scheduler and its like have no port to ask. They write a heartbeat into the database, which the API
-server tells. One from before this container was started doesn't count.
+The scheduler, DAG processor and triggerer have no port. They write heartbeats into the database, and the API
+server reports them. A heartbeat older than this container doesn't count.
 """
 
 import json
@@ -18,7 +18,7 @@ TIMEOUT = 5.0  # seconds
 
 
 def trouble(component: str, health: dict[str, Any], started: float) -> str | None:
-    """What is wrong with the component; `started` is the Unix time from which on a heartbeat counts."""
+    """Return the problem of the component, or None; heartbeats count from the Unix time `started` on."""
     found = health[component]
     if found["status"] != "healthy":
         return f"the {component} is {found['status']}"
@@ -29,7 +29,7 @@ def trouble(component: str, health: dict[str, Any], started: float) -> str | Non
 
 
 def main() -> None:
-    """`healthy.py COMPONENT`: metadatabase, scheduler, dag_processor or triggerer."""
+    """Check the component in the first argument: metadatabase, scheduler, dag_processor or triggerer."""
     component = sys.argv[1]
     url = f"{os.environ['AIRFLOW_HEALTH_URL']}/api/v2/monitor/health"
     try:

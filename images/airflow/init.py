@@ -1,6 +1,6 @@
-"""Bring Airflow's database up to date and make sure that the administrator can log in. Safe to run again.
+"""Migrate Airflow's database and create the administrator. Safe to run again.
 
-Runs Airflow's own commands, in one process: importing Airflow is most of what each of them costs.
+Runs Airflow's own commands in one process, because the import of Airflow takes most of the time of each.
 """
 
 import os
@@ -12,7 +12,7 @@ USER = "admin"
 
 
 def commands(password: str) -> Iterable[list[str]]:
-    """Airflow's commands; the last one applies a password that was changed in the environment."""
+    """Yield Airflow's commands; the last one applies a password changed in the environment."""
     yield ["db", "migrate"]
     person = ["--firstname", "Penguins", "--lastname", "Administrator", "--email", "admin@example.com"]
     yield ["users", "create", "--username", USER, "--role", "Admin", "--password", password, *person]
@@ -20,7 +20,7 @@ def commands(password: str) -> Iterable[list[str]]:
 
 
 def main() -> None:
-    """Run them in order. Raises SystemExit when one fails."""
+    """Run the commands in order. Raises SystemExit if one fails."""
     parser = get_parser()
     for command in commands(os.environ["AIRFLOW_PASSWORD"]):
         arguments = parser.parse_args(command)

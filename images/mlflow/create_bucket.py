@@ -1,4 +1,4 @@
-"""Create the bucket of MLflow's artifacts if there is none. One line says what is wrong, if something is."""
+"""Create the bucket of MLflow's artifacts unless it exists. Exits with a message of one line on failure."""
 
 import os
 import sys
@@ -10,15 +10,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 BUCKET = "mlflow-artifacts"
-PATIENCE = 60  # seconds; `docker compose restart` starts this while the S3 server does
+TIMEOUT = 60  # seconds; `docker compose restart` starts this program and the S3 server together
 
 
 def main() -> None:
-    """Read the address and the keys from the environment, as boto3 does."""
+    """Create the bucket with the address and the keys from the environment, and retry until the S3 server answers."""
     endpoint = os.environ["MLFLOW_S3_ENDPOINT_URL"]
     once = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
     client = boto3.client("s3", endpoint_url=endpoint, config=once)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             create(client)
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def is_refused(error: Exception) -> bool:
-    """Whether the server has answered and won't change its mind; while it starts it answers 503."""
+    """Return whether the server refused the request; a server that is starting answers 503, which isn't a refusal."""
     return isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends with one line when the volume was written by another major version than this image has.
+# Fail with a message of one line if the volume was written by another major version of PostgreSQL than this image's.
 set -eu
 
 version="${PGDATA:?is not set}/PG_VERSION"

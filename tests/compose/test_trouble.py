@@ -28,7 +28,7 @@ def test_nothing_to_complain_of(compose: ComposeStack, monkeypatch: pytest.Monke
     assert "every container is well" in found
 
 
-@pytest.mark.parametrize("name", [name for name in env.needed() if not name.startswith("LAB_")])
+@pytest.mark.parametrize("name", [name for name in env.required() if not name.startswith("LAB_")])
 def test_a_variable_without_value_stops_compose(compose: ComposeStack, tmp_path: Path, name: str) -> None:
     lines = [line for line in compose.env_file.read_text().splitlines() if not line.startswith(f"{name}=")]
     (tmp_path / "other.env").write_text("\n".join([*lines, f"{name}="]))
