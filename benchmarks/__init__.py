@@ -1,1 +1,1 @@
-"""Measurements against what a user would do instead. Each runs both sides in one process run, in alternation."""
+"""Measurements against the alternatives of a user. Each runs all sides in turn within one run."""

@@ -1,13 +1,13 @@
-"""The whole DAG on a stack of its own: from the trigger to the service's answer, where each second goes.
+"""Time of the whole DAG on its own stack, by step: from the trigger to the service's answer.
 
     python -m benchmarks.dag [--rows 1000000] [--conf '{"estimator": "logistic_regression"}']
 
-Without `--rows` it is the real penguins. Times are Airflow's own: a task waits from the end of what it depends on
-to its start, and runs from its start to its end.
+Without `--rows` the DAG reads the real penguins. Times come from Airflow: a task waits from the end of the task before
+to its own start, and runs from its start to its end.
 
-For comparison, on the same stack: a run of four tasks that do nothing (`benchmarks/dags/empty.py`), which is what
-Airflow takes for itself, and the fits of the same candidates and folds in a process that does nothing else. The last
-line gives how many times the sum of both the whole takes.
+Two comparisons on the same stack: a run of four empty tasks (`benchmarks/dags/empty.py`), to measure the overhead of
+Airflow, and the fits of the same candidates and folds alone in one process. The last line gives the ratio of the total
+to the sum of both.
 """
 
 import argparse
@@ -37,19 +37,18 @@ from penguins.training.grid import candidates
 from penguins.training.search import search
 
 EMPTY = "empty"
-PATIENCE = 4 * 3600.0  # seconds
 TASKS = ("load_raw", "preprocess", "grid_train", "register_best")
 
 console = Console(highlight=False)
 
 
 def moment(text: str) -> datetime:
-    """A time as Airflow writes it."""
+    """Parse a time in Airflow's format."""
     return datetime.fromisoformat(text)
 
 
 def stack_with_empty_dag(state: Path) -> Stack:
-    """A stack whose Airflow has `benchmarks/dags` beside our own DAG."""
+    """Return a stack with the DAGs of `benchmarks/dags` in addition to ours."""
     stack = Stack(Settings.on_free_ports(state))
     local_bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
     folders: dict[str, dict[str, str]] = {"dags-folder": {}, "benchmarks": {"path": str(REPO / "benchmarks" / "dags")}}
@@ -69,7 +68,7 @@ def trigger(airflow: Airflow, api: JsonApi, dag: str, conf: dict[str, Any]) -> s
 
 
 def fits(database: str, conf: dict[str, Any]) -> None:
-    """Fit and judge what the run of our DAG did, and log nothing."""
+    """Fit and score the candidates of a run of our DAG, without logging."""
     with psycopg.connect(database) as connection:
         data = split(read_processed(connection), conf.get("holdout_share", 0.2), conf.get("seed", 42))
     grid = candidates(conf.get("grid"), conf.get("estimator", FOREST))
@@ -77,7 +76,7 @@ def fits(database: str, conf: dict[str, Any]) -> None:
 
 
 def run(stack: Stack, conf: dict[str, Any], airflow: Airflow, api: JsonApi) -> tuple[list[tuple[str, float]], str]:
-    """Trigger, wait for the service, and give the seconds of every step, and the log of grid_train."""
+    """Run our DAG, wait for the service, and return the seconds of every step and the log of grid_train."""
     service = Service(stack.urls["api"])
     before = service.version()
     triggered = datetime.now(UTC)
@@ -100,7 +99,7 @@ def run(stack: Stack, conf: dict[str, Any], airflow: Airflow, api: JsonApi) -> t
 
 
 def main() -> None:
-    """Start the stack, run the DAG, and print where the time went."""
+    """Start the stack, run the DAG, and print the time of each step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, help="synthetic rows instead of the real penguins")
     parser.add_argument("--conf", type=json.loads, default={}, help="parameters of the run, as JSON")
@@ -115,7 +114,7 @@ def main() -> None:
             conf["source"] = str(Path(folder, "penguins.csv"))
             synthetic.write(Path(conf["source"]), options.rows)
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-        trigger(airflow, api, EMPTY, {})  # as for ours, parsing isn't measured
+        trigger(airflow, api, EMPTY, {})  # a first run, so that parsing isn't measured
         idle = seconds(lambda: trigger(airflow, api, EMPTY, {}))
         steps, log = run(stack, conf, airflow, api)
         fitting = seconds(lambda: fits(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], conf))

@@ -2,14 +2,14 @@ r"""Ingest: our load_raw against pandas.to_sql and psql's \copy of the same file
 
     python -m benchmarks.ingest [--rows 1000000] [--rounds 5]
 
-The file holds synthetic penguins (`benchmarks.synthetic`). Each side goes from that file to a table of the same
-columns in the same PostgreSQL; ours judges every row, counts and swaps the table besides. `to_sql` is slow and
-is measured once, with all the rows; psql and ours in alternation.
+The file holds synthetic penguins (`benchmarks.synthetic`). Each side loads this file into a table of the same
+columns in the same PostgreSQL; ours also checks every row, counts the rows and swaps the table. `to_sql` is slow
+and is measured once, with all the rows; psql and ours are measured in turn.
 
-The peak memory (VmHWM) is that of processes that do nothing but load_raw, or preprocess, on 10,000 rows and on
-5,000,000.
+The peak memory (VmHWM) is measured in processes that run only load_raw or preprocess, on 10,000 and on 5,000,000
+rows.
 
-The last line gives the ratios of the medians, and how many times the memory of the small file the large one takes.
+The last line gives the ratios of the medians, and the ratio of the memory for the large file to that for the small.
 """
 
 import argparse
@@ -54,20 +54,20 @@ console = Console(highlight=False)
 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
-    """Start a PostgreSQL of its own with the pipeline's tables; gives its URL."""
+    """Run a separate PostgreSQL with the pipeline's tables during the block; yields its URL."""
     with Stack(Settings.on_free_ports(folder / "state")).running("init-db") as stack:
         yield stack.environment["AIRFLOW_CONN_PENGUINS_DB"]
 
 
 def seconds(side: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the duration of a call."""
     started = time.perf_counter()
     side()
     return time.perf_counter() - started
 
 
 def to_sql(url: str, source: Path, **options: Any) -> None:
-    """What a tutorial does."""
+    """Load the file with pandas, as tutorials do."""
     engine = create_engine(url)
     with engine.begin() as connection:
         pd.read_csv(source).to_sql("usual", connection, if_exists="replace", index=False, **options)
@@ -81,14 +81,14 @@ def psql_copy(url: str, source: Path) -> None:
 
 
 def empty_table(connection: Connection[tuple[object, ...]]) -> None:
-    """The table that psql fills: that of load_raw, without the number of the row that the file doesn't have."""
+    """Create the table for psql: that of load_raw, without the row number, which the file doesn't have."""
     connection.execute("DROP TABLE IF EXISTS plain")
     connection.execute("CREATE TABLE plain (LIKE penguins_raw)")
     connection.execute("ALTER TABLE plain DROP COLUMN source_row")
 
 
 def measure(url: str, source: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every side."""
+    """Return the seconds of every side."""
     sides: dict[str, list[float]] = {"load_raw": [], "psql \\copy": []}
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(rounds):
@@ -103,7 +103,7 @@ def measure(url: str, source: Path, rounds: int) -> dict[str, list[float]]:
 
 
 def peak_megabytes(url: str, task: str, source: Path) -> float:
-    """Peak resident memory of a process that does one task."""
+    """Return the peak resident memory of a process that runs one task."""
     code = TASK.format(database=url, task=TASKS[task].format(source=str(source)))
     environment = os.environ | {"PYTHONPATH": f"{REPO / 'plugins'}:{REPO}"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
@@ -111,7 +111,7 @@ def peak_megabytes(url: str, task: str, source: Path) -> float:
 
 
 def memory(url: str, folder: Path) -> dict[str, dict[int, float]]:
-    """Peak megabytes of every task on few and on many rows."""
+    """Return the peak megabytes of every task on few and on many rows."""
     found: dict[str, dict[int, float]] = {task: {} for task in TASKS}
     for rows in (FEW, MANY):
         source = folder / f"{rows}.csv"

@@ -1,9 +1,9 @@
-"""Cost against size: the tasks over rows, and grid_train over candidates, with the slopes and a plot.
+"""Cost by size: the tasks by rows, and grid_train by candidates, with slopes and a plot.
 
     python -m benchmarks.scale [--most-rows 5000000] [--most-candidates 1000]
 
-The slope is the exponent of growth between the two largest sizes: 1 is cost in proportion to the work, less
-means that what costs the same at every size still counts. The plot goes to docs/images/scaling.png.
+The slope is the exponent of growth between the two largest sizes. A slope of 1 means cost in proportion to the work;
+a smaller slope means that fixed costs still matter. The plot goes to docs/images/scaling.png.
 """
 
 import argparse
@@ -43,7 +43,7 @@ console = Console(highlight=False)
 
 
 def over_rows(url: str, folder: Path, most: int) -> Costs:
-    """Seconds of what the tasks do with rows."""
+    """Return the seconds of each step of the tasks, by rows."""
     costs: Costs = {}
     source = folder / "penguins.csv"
     for rows in (number for number in ROWS if number <= most):
@@ -61,12 +61,12 @@ def over_rows(url: str, folder: Path, most: int) -> Costs:
 
 
 def over_candidates(url: str, most: int) -> Costs:
-    """Seconds of grid_train on the real penguins, 5 folds, everything recorded."""
+    """Return the seconds of grid_train by candidates: the real penguins, 5 folds, everything logged."""
     with psycopg.connect(url, autocommit=True) as connection:
         load_raw(connection, "palmerpenguins", 0)
         preprocess(connection, 0)
         data = split(read_processed(connection), 0.2, 42)
-    train(data, 24, "warm")  # what is loaded or created at the first call isn't measured
+    train(data, 24, "warm")  # a first call, so that imports and setup aren't measured
     costs: Costs = {"grid_train": {}}
     for number in (number for number in CANDIDATES if number <= most):
         costs["grid_train"][number] = seconds(partial(train, data, number, f"grid_of_{number}"))
@@ -81,15 +81,15 @@ def train(data: Dataset, candidates: int, name: str) -> None:
 
 
 def slope(cost: dict[int, float]) -> float:
-    """The exponent of growth between the two largest sizes."""
+    """Return the exponent of growth between the two largest sizes."""
     (one, cheap), (other, dear) = sorted(cost.items())[-2:]
     return math.log(dear / cheap) / math.log(other / one)
 
 
-def show(what: str, costs: Costs) -> None:
+def show(unit: str, costs: Costs) -> None:
     """Print a table of the costs."""
     sizes = list(next(iter(costs.values())))
-    table = Table(f"seconds by {what}", *(f"{size:,}" for size in sizes), "slope", box=None)
+    table = Table(f"seconds by {unit}", *(f"{size:,}" for size in sizes), "slope", box=None)
     for name, cost in costs.items():
         table.add_row(name, *(f"{cost[size]:.2f}" for size in sizes), f"{slope(cost):.2f}")
     console.print(table)
@@ -98,13 +98,13 @@ def show(what: str, costs: Costs) -> None:
 def plot(by: dict[str, Costs]) -> Figure:
     """Draw the costs, both axes logarithmic."""
     figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, (what, costs) in zip(figure.subplots(1, len(by)), by.items(), strict=True):
+    for axes, (unit, costs) in zip(figure.subplots(1, len(by)), by.items(), strict=True):
         for name, cost in costs.items():
             axes.loglog(list(cost), list(cost.values()), marker="o", label=f"{name} (slope {slope(cost):.2f})")
         sizes = list(next(iter(costs.values())))
         axes.set_xticks(sizes, [EngFormatter(sep="")(size) for size in sizes])
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel=what, ylabel="seconds")
+        axes.set(xlabel=unit, ylabel="seconds")
         axes.grid(alpha=0.3, which="both")
         axes.legend()
     return figure
@@ -129,8 +129,8 @@ def main() -> None:
             "rows": over_rows(url, Path(name), options.most_rows),
             "candidates": over_candidates(url, options.most_candidates),
         }
-    for what, costs in by.items():
-        show(what, costs)
+    for unit, costs in by.items():
+        show(unit, costs)
     plot(by).savefig(PLOT, dpi=110)
     slopes = " ".join(
         f"{name.replace(' ', '_')}={slope(cost):.2f}" for costs in by.values() for name, cost in costs.items()

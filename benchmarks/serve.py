@@ -1,14 +1,14 @@
-"""Serving: our service as shipped against what a user would do instead, on the same model and rows.
+"""Serving: our service as shipped against other servers, on the same model and rows.
 
     python -m benchmarks.serve [--rounds 3] [--seconds 5]
 
-Every service has one worker, and is asked by wrk in alternation, over 1, 16 and 64 connections; every
-answer is checked. BentoML and LitServe are installed into a throw-away environment. A service that runs
-the same ONNX file is marked: against those, only what is around the model differs.
+Every service has one worker. wrk sends requests to each in turn, over 1, 16 and 64 connections, and checks every
+answer. BentoML and LitServe are installed into a temporary environment. Services with the same ONNX file are marked:
+they differ from ours only in the code around the model.
 
 The last line gives the ratios at 16 connections; a ratio is the median of the rounds. `vs_best_peer` is against the
-fastest of MLflow, BentoML, LitServe and plain FastAPI + sklearn, whichever engine they run; FastAPI written by hand
-around the same ONNX file is in the table only.
+fastest of MLflow, BentoML, LitServe and plain FastAPI + sklearn, with any engine; FastAPI written by hand around the
+same ONNX file is in the table only.
 """
 
 import argparse
@@ -51,7 +51,7 @@ console = Console(highlight=False, width=140)
 
 
 def gentoos(model: Path, number: int) -> list[Penguin]:
-    """Return penguins that the model labels 2, all different; so any answer can be checked without its request."""
+    """Return different penguins that the model labels 2, so that all requests have the same right answer."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame(
         random.normal((47.5, 15.0, 217.0, 5076.0), (2.0, 0.6, 5.0, 300.0), (10 * number, 4)).round(1),
@@ -62,10 +62,10 @@ def gentoos(model: Path, number: int) -> list[Penguin]:
 
 
 def measure(servers: list[Server], rounds: int, seconds: int) -> Loads:
-    """Ask all of them, in alternation."""
+    """Measure all servers in turn."""
     loads: Loads = {(server.name, number): [] for server in servers for number in CONNECTIONS}
     for server in servers:
-        load(server, MEASURED, 1)  # What is compiled or loaded at the first requests isn't measured.
+        load(server, MEASURED, 1)  # The first requests compile and load; they aren't measured.
     for one in range(rounds):
         for number in CONNECTIONS:
             for server in servers:
@@ -93,14 +93,14 @@ def show(servers: list[Server], loads: Loads) -> None:
     console.print(table)
 
 
-def ratio(loads: Loads, one: str, other: str, what: str = "rate") -> float:
-    """Return the median over the rounds of one's value by the other's, at 16 connections."""
+def ratio(loads: Loads, one: str, other: str, field: str = "rate") -> float:
+    """Return the median over the rounds of the ratio of two servers' values, at 16 connections."""
     pairs = zip(loads[one, MEASURED], loads[other, MEASURED], strict=True)
-    return float(statistics.median(getattr(first, what) / getattr(second, what) for first, second in pairs))
+    return float(statistics.median(getattr(first, field) / getattr(second, field) for first, second in pairs))
 
 
 def main() -> None:
-    """Start everything on a stack of its own, measure, and print a table and the ratios."""
+    """Start all services on a separate stack, measure, and print a table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
     parser.add_argument("--seconds", type=int, default=5, help="length of a measurement (default 5)")

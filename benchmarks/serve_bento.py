@@ -1,4 +1,4 @@
-"""A BentoML service, as its documentation writes it. Runs in an environment of its own."""
+"""A BentoML service, written as in its documentation. Runs in a separate environment."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ import onnxruntime
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Penguins:
-    """Answers with a label."""
+    """Service that predicts the label."""
 
     def __init__(self) -> None:
         folder = Path(os.environ["MODEL"])
@@ -26,7 +26,7 @@ class Penguins:
     def predict(
         self, bill_length_mm: float, bill_depth_mm: float, flipper_length_mm: float, body_mass_g: float
     ) -> dict[str, list[int]]:
-        """Answer one penguin."""
+        """Predict one penguin."""
         row = np.array([[bill_length_mm, bill_depth_mm, flipper_length_mm, body_mass_g]], dtype=np.float32)
         if self.onnx:
             return {"prediction": self.model.run(["label"], {self.model.get_inputs()[0].name: row})[0].tolist()}

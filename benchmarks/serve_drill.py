@@ -1,9 +1,9 @@
-"""The outage drill: kills each thing the service depends on, then the service itself, under load.
+"""Outage drill: kill each dependency of the service, then the service itself, under load.
 
     python -m benchmarks.serve_drill
 
-Prints what the clients saw meanwhile, and how soon the service followed the registry again. Ends with 1
-if a client got no answer while the service itself was up.
+Prints the clients' results during each outage, and the time until the service followed the registry again. Exits
+with 1 if a client got no answer while the service was up.
 """
 
 import argparse
@@ -25,14 +25,13 @@ from penguins.registry import model_versions
 from penguins.training.tracking import client
 
 OUTAGE_SECONDS = 5
-PATIENCE_SECONDS = 120
 BACK = ("postgres", "s3", "mlflow")
 
 console = Console(highlight=False, width=160)
 
 
 class Drill:
-    """One run of it."""
+    """One run of the drill."""
 
     def __init__(self, stack: Stack, versions: list[ModelVersion], clients: Clients) -> None:
         self._stack, self._versions, self._clients = stack, versions, clients
@@ -40,18 +39,18 @@ class Drill:
         self._turn = 0
         self.failures = 0
         columns = ("", "answers", "failed", "p50 ms", "p99 ms", "by version")
-        self.table = Table(*columns, Column("what the service says", no_wrap=True, overflow="ellipsis"), box=None)
+        self.table = Table(*columns, Column("status of the service", no_wrap=True, overflow="ellipsis"), box=None)
 
     def outage(self, *names: str) -> None:
-        """Kill some programs, watch, start them again, and wait for the next version."""
+        """Kill some programs, observe, start them again, and wait for the next version."""
         version = self._next()
         self._clients.take()
         for name in names:
             self._kill(name)
-        if names == ("s3",):  # The registry names a version that can't be downloaded; promote() would refuse that.
+        if names == ("s3",):  # promote() would refuse a version that can't be downloaded, so set the alias.
             client().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
         time.sleep(OUTAGE_SECONDS)
-        self._note(f"without {' and '.join(names)}", self._clients.take(), self._says())
+        self._record(f"without {' and '.join(names)}", self._clients.take(), self._poll())
         for name in BACK:
             if name in names:
                 self._stack.start(name)
@@ -59,10 +58,10 @@ class Drill:
         promote(version)
         until(lambda: self._answers(version.version), f"version {version.version} to serve")
         took = time.perf_counter() - started
-        self._note("  back again", self._clients.take(), f"version {version.version} after {took:.1f} s")
+        self._record("  back again", self._clients.take(), f"version {version.version} after {took:.1f} s")
 
     def restart_without_registry(self) -> None:
-        """Kill MLflow, then the service: it starts again from its copies on disk."""
+        """Kill MLflow, then the service, and wait until the service has started from its copies on disk."""
         self._kill("mlflow")
         self._clients.take()
         self._kill("api")
@@ -70,16 +69,16 @@ class Drill:
         self._stack.start("api")
         until(lambda: self._answers(None), "an answer from the disk cache")
         took = time.perf_counter() - started
-        says = f"first answer {took:.1f} s after its start, from {self._status()['model']['origin']}"
-        self._note("service killed, without mlflow", self._clients.take(), says, may_fail=True)
+        status = f"first answer {took:.1f} s after its start, from {self._status()['model']['origin']}"
+        self._record("service killed, without mlflow", self._clients.take(), status, may_fail=True)
         self._stack.start("mlflow")
 
     def _kill(self, name: str) -> None:
         pid = self._stack.states()[name].pid
         for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
-            with suppress(psutil.NoSuchProcess):  # Some end with the one that they belong to.
+            with suppress(psutil.NoSuchProcess):  # A child may end together with its parent.
                 process.kill()
-        self._stack.stop(name)  # Or else it is started again at once.
+        self._stack.stop(name)  # Otherwise supervisord would restart the program at once.
 
     def _next(self) -> ModelVersion:
         self._turn += 1
@@ -95,21 +94,21 @@ class Drill:
     def _status(self) -> dict[str, dict[str, str]]:
         return dict(httpx.get(f"{self._url}/model").json())
 
-    def _says(self) -> str:
+    def _poll(self) -> str:
         poll = self._status()["last_poll"]
         return f"{poll['outcome']}: {poll['detail']}"
 
-    def _note(self, what: str, seen: Seen, says: str, may_fail: bool = False) -> None:
+    def _record(self, event: str, seen: Seen, status: str, may_fail: bool = False) -> None:
         failed = ", ".join(f"{number} x {kind}" for kind, number in seen.failures.items()) or "0"
         versions = ", ".join(f"v{version}: {number}" for version, number in sorted(seen.versions.items()))
         numbers = [f"{seen.percentile(percent):.1f}" for percent in (50, 99)]
-        self.table.add_row(what, str(len(seen.milliseconds)), failed, *numbers, versions, says)
+        self.table.add_row(event, str(len(seen.milliseconds)), failed, *numbers, versions, status)
         self.failures += 0 if may_fail else seen.failures.total()
-        console.print(f"{what}: {len(seen.milliseconds)} answers, {failed} failed; {says[:160]}", soft_wrap=True)
+        console.print(f"{event}: {len(seen.milliseconds)} answers, {failed} failed; {status[:160]}", soft_wrap=True)
 
 
 def main() -> None:
-    """Run the drill on a stack of its own."""
+    """Run the drill on a separate stack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     with trained_stack(versions=2) as (stack, versions):

@@ -1,4 +1,4 @@
-"""What is measured beside the load: large batches, the start from the disk cache, and promotions under load."""
+"""Further measurements: large batches, the start from the disk cache, and promotions under load."""
 
 import io
 import json
@@ -31,7 +31,7 @@ PARQUET = "application/vnd.apache.parquet"
 
 
 def batch(ours: Server, plain: Server, penguins: list[Penguin]) -> tuple[float, float]:
-    """Return seconds for a list of 10,000 penguins, in alternation: ours, the plain service's."""
+    """Return the median seconds for a list of 10,000 penguins, measured in turn: ours, then the plain service's."""
     body = json.dumps((penguins * BATCH)[:BATCH])
     sides: dict[str, list[float]] = {ours.url: [], f"{plain.url}_many": []}
     with httpx.Client(headers={"Content-Type": "application/json"}, timeout=60) as client:
@@ -46,9 +46,9 @@ def batch(ours: Server, plain: Server, penguins: list[Penguin]) -> tuple[float, 
 
 
 def table(ours: Server, penguins: list[Penguin]) -> tuple[float, float]:
-    """Send a million rows as Parquet; return seconds, and megabytes that the memory's peak grew by.
+    """Send a million rows as Parquet; return the seconds, and the growth of the peak memory in megabytes.
 
-    A table of a tenth comes first: what pyarrow itself takes isn't what a row takes.
+    A table of a tenth comes first, so that the memory of pyarrow itself isn't counted.
     """
     _send(ours, penguins, TABLE_ROWS // 10)
     before = _peak(ours.process)
@@ -72,7 +72,7 @@ def _peak(process: psutil.Process) -> int:
 
 
 def start_from_cache(ours: Server) -> float:
-    """Start another service from the same copies on disk; return seconds to its first answer."""
+    """Start another service from the same copies on disk; return the seconds until its first answer."""
     port = free_ports(1)[0]
     seconds = []
     for _ in range(3):
@@ -97,7 +97,7 @@ def _answers(url: str, body: str) -> bool:
 
 
 def promotions(ours: Server, versions: list[ModelVersion], log: Callable[[str], object]) -> tuple[Load, Load]:
-    """Promote ten times while 16 connections ask; return the load before, and the load meanwhile."""
+    """Promote ten times under the load of 16 connections; return the load before and during the promotions."""
     calm = load(ours, 16, PROMOTION_SECONDS)
     history = ours.url.replace("/predict", "/model/history")
     before = len(httpx.get(history).json()["served"])

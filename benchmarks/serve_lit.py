@@ -1,4 +1,4 @@
-"""A LitServe service, as its documentation writes it. Runs in an environment of its own."""
+"""A LitServe service, written as in its documentation. Runs in a separate environment."""
 
 import os
 import pickle
@@ -13,7 +13,7 @@ FEATURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc]
-    """Decodes, predicts, encodes."""
+    """API that predicts the label."""
 
     def setup(self, _device: str) -> None:
         """Load the model."""
@@ -25,17 +25,17 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
             self.model = pickle.loads((folder / "model.pkl").read_bytes())  # noqa: S301
 
     def decode_request(self, request: dict[str, float]) -> Any:
-        """Return a row."""
+        """Return the row of a request."""
         return np.array([[request[name] for name in FEATURES]], dtype=np.float32)
 
     def predict(self, row: Any) -> Any:
-        """Return its label."""
+        """Return the label of a row."""
         if self.onnx:
             return self.model.run(["label"], {self.model.get_inputs()[0].name: row})[0]
         return self.model.predict(row)
 
     def encode_response(self, output: Any) -> dict[str, list[int]]:
-        """Return the answer."""
+        """Return the body of the answer."""
         return {"prediction": output.tolist()}
 
 

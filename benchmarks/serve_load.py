@@ -1,4 +1,4 @@
-"""Clients that ask the service all the time, and remember what they saw."""
+"""Clients that send requests without a pause, and record the answers."""
 
 import threading
 import time
@@ -14,19 +14,19 @@ from benchmarks.serve_stack import PENGUIN
 
 @dataclass
 class Seen:
-    """What the clients saw in some time."""
+    """Answers and failures recorded by the clients."""
 
     milliseconds: list[float] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
 
     def percentile(self, percent: float) -> float:
-        """Return milliseconds until an answer."""
+        """Return a percentile of the milliseconds until an answer."""
         return float(np.percentile(self.milliseconds, percent)) if self.milliseconds else float("nan")
 
 
 class Clients:
-    """Some clients, each with a connection of its own that it opens again where it broke."""
+    """Clients with one connection each; a broken connection is opened again."""
 
     def __init__(self, url: str, number: int = 4) -> None:
         self._url = url
@@ -46,7 +46,7 @@ class Clients:
             thread.join()
 
     def take(self) -> Seen:
-        """Return what was seen since the last time."""
+        """Return the answers and failures since the last call."""
         with self._lock:
             seen, self._seen = self._seen, Seen()
         return seen
@@ -67,4 +67,4 @@ class Clients:
                         self._seen.milliseconds.append((time.perf_counter() - started) * 1000)
                         self._seen.versions[response.json()["model_version"]] += 1
                 if failure:
-                    self._stop.wait(0.01)  # No use in asking faster than the service can start.
+                    self._stop.wait(0.01)  # Faster requests would only slow the start of the service.

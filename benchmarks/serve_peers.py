@@ -1,4 +1,4 @@
-"""The services that are compared: how each is started and asked, one worker each."""
+"""The compared services: the command and the request of each, with one worker."""
 
 import json
 import os
@@ -24,7 +24,7 @@ REPO = Path(__file__).resolve().parent.parent
 OURS, CONSTANT, PLAIN = "ours", "constant endpoint", "FastAPI + sklearn"
 MLFLOW = "mlflow models serve"
 HAND_WRITTEN = "FastAPI + ONNX"
-"""Our engine in an endpoint without checks, counts and ids: what is left to compare is the code around the model."""
+"""Our engine in an endpoint without checks, metrics and request IDs: only the code around the model differs."""
 INPUTS = '{"inputs": [%s]}'
 SPACED = '"prediction": [2]'
 ISOLATED = ["bentoml", "litserve"]
@@ -39,29 +39,29 @@ class Server:
     name: str
     url: str
     bodies: list[str]
-    """JSON of requests that all have the label 2."""
+    """JSON of requests, all with the label 2."""
     expected: str
-    """What is in every right answer."""
+    """Text in every right answer."""
     process: psutil.Process
     onnx: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
     def processes(self) -> list[psutil.Process]:
-        """It and its children."""
+        """Return the process of the service and its children."""
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """Return how long it has computed."""
+        """Return the processor time of the service."""
         return sum(sum(process.cpu_times()[:2]) for process in self.processes())
 
     def megabytes(self) -> float:
-        """Return its resident memory; what its processes share counts once."""
+        """Return the resident memory of the service; memory shared by its processes counts once."""
         return float(sum(process.memory_full_info().pss for process in self.processes()) / 2**20)
 
 
 @dataclass(frozen=True)
 class Peer:
-    """How a service is started and asked."""
+    """The command and the request of a service."""
 
     name: str
     command: tuple[str, ...]
@@ -74,7 +74,7 @@ class Peer:
 
 
 def peers(python: str, isolated: str, model: Path, onnx_flavor: Path, ours: dict[str, str]) -> list[Peer]:
-    """Return all of them; `python` runs what the project has, `isolated` what only the benchmark needs."""
+    """Return all services. `python` has the project's packages, `isolated` those of the benchmark only."""
     plain = (python, "-m", "uvicorn", "benchmarks.serve_plain:app", "--no-access-log", "--port", "{port}")
     served = (python, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", "{port}", "--model-uri")
     lit = (isolated, "-m", "benchmarks.serve_lit")
@@ -100,7 +100,7 @@ def save_onnx_flavor(model: Path, folder: Path) -> None:
 
 
 def isolated_python(folder: Path) -> str:
-    """Make an environment with the packages that only the benchmark needs, and this one's versions of the rest."""
+    """Create an environment with the benchmark's own packages and the project's versions of the others."""
     uv = shutil.which("uv") or os.environ["UV"]
     same = [f"{name}=={version(name)}" for name in ("scikit-learn", "numpy", "onnxruntime")]
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
@@ -111,7 +111,7 @@ def isolated_python(folder: Path) -> str:
 
 @contextmanager
 def running(peers: list[Peer], model: Path, penguins: list[Penguin], logs: Path) -> Iterator[list[Server]]:
-    """Start all, wait until each gives the right answer, and stop them at the end."""
+    """Run all services during the block; yields them once each gives the right answers."""
     with ExitStack() as stack:
         servers = [stack.enter_context(_started(peer, model, penguins, logs)) for peer in peers]
         for server in servers:
@@ -133,7 +133,7 @@ def _started(peer: Peer, model: Path, penguins: list[Penguin], logs: Path) -> It
         peer.environment
     )
     environment = {**os.environ, **variables, "BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": f"{REPO}:{REPO}/plugins"}
-    # `mlflow models serve` starts the uvicorn that it finds there.
+    # `mlflow models serve` starts uvicorn from the PATH.
     environment["PATH"] = f"{Path(peer.command[0]).parent}:{environment['PATH']}"
     with _log(logs, peer.name).open("w") as log:
         command = [part.format(port=port) for part in peer.command]
@@ -153,7 +153,7 @@ def _started(peer: Peer, model: Path, penguins: list[Penguin], logs: Path) -> It
 
 
 def is_right(server: Server) -> bool:
-    """Tell whether it answers all bodies as it should."""
+    """Return whether the service gives the right answer to all bodies."""
     try:
         headers = {"Content-Type": "application/json"}
         answers = [httpx.post(server.url, content=body, headers=headers, timeout=30) for body in server.bodies]

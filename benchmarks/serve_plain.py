@@ -1,4 +1,4 @@
-"""A plain FastAPI service, as tutorials write it. ENGINE is sklearn, onnx, or constant, which computes nothing."""
+"""A plain FastAPI service, written as in tutorials. ENGINE is sklearn, onnx, or constant (no model)."""
 
 import os
 import pickle
@@ -37,7 +37,7 @@ class Answer(BaseModel):
 
 @app.post("/predict")
 async def predict(penguin: Penguin) -> Answer:
-    """Answer one penguin."""
+    """Predict one penguin."""
     if engine == "constant":
         return Answer(prediction=[2], species=["Gentoo"], probabilities=[dict.fromkeys(SPECIES, 0.0)])
     return answer([penguin])
@@ -45,12 +45,12 @@ async def predict(penguin: Penguin) -> Answer:
 
 @app.post("/predict_many")
 async def predict_many(penguins: list[Penguin]) -> Answer:
-    """Answer some penguins."""
+    """Predict a list of penguins."""
     return answer(penguins)
 
 
 def answer(penguins: list[Penguin]) -> Answer:
-    """Ask the model."""
+    """Return the predictions of the model."""
     rows = np.array([list(penguin.model_dump().values()) for penguin in penguins], dtype=np.float32)
     if engine == "onnx":
         labels, shares = session.run(["label", "probabilities"], {session.get_inputs()[0].name: rows})

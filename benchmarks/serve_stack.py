@@ -1,4 +1,4 @@
-"""A stack of its own with trained versions, for what measures the service."""
+"""A separate stack with trained versions, for the measurements of the service."""
 
 import logging
 import os
@@ -29,8 +29,8 @@ PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 1
 
 @contextmanager
 def trained_stack(versions: int) -> Iterator[tuple[Stack, list[ModelVersion]]]:
-    """Start MLflow, PostgreSQL and S3, and register forests of 100 trees as the pipeline does; the first one serves."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Starts would take several times as long.
+    """Run MLflow, PostgreSQL and S3 during the block, with registered forests of 100 trees; the first is promoted."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Without cached bytecode a start takes several times as long.
     warnings.simplefilter("ignore")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     with (
@@ -59,7 +59,7 @@ def _connect() -> psycopg.Connection[Any]:
 
 
 def _register(data: Dataset, number: int) -> ModelVersion:
-    # Twenty candidates are the fewest that grid_train takes; other grids make other forests.
+    # grid_train needs at least twenty candidates; different grids give different forests.
     grid: Grid = {"n_estimators": [100], "min_samples_split": list(range(2, 22)), "max_depth": [4 + number]}
     name = f"made_{number}"
     grid_train(data, grid, 2, open_run(data, grid, 2, name))

@@ -1,4 +1,4 @@
-"""wrk, a load tool that is faster than what it measures. Every answer is checked."""
+"""Measure a load with wrk, which is faster than the measured services, and check every answer."""
 
 import json
 import subprocess
@@ -33,20 +33,20 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load of some seconds gave."""
+    """Result of a load."""
 
     rate: float
-    """Requests a second."""
+    """Requests per second."""
     p50: float
     p99: float
     """Milliseconds."""
     failed: int
     cpu_milliseconds: float
-    """Computed for a request."""
+    """Processor time per request."""
 
 
 def load(server: Server, connections: int, seconds: int) -> Load:
-    """Ask as fast as it answers.
+    """Send requests as fast as the server answers.
 
     Raises:
         AssertionError: an answer was wrong or missing.

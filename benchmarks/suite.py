@@ -1,9 +1,9 @@
-"""The whole test suite, side by side with that of another commit: what a change makes everybody wait for.
+"""The duration of the whole test suite, compared with that of another commit.
 
     python -m benchmarks.suite [--against d82a8fc] [--rounds 1]
 
-Each side is a fresh clone with its own environment; the tests that look at pages are run as well. The last line gives
-the seconds of both sides, the least of the rounds, and how many times the other's time ours takes.
+Each side is a fresh clone with its own environment; the tests of pages in a browser run as well. The last line gives
+the seconds of both sides, the minimum over the rounds, and the ratio of ours to the other.
 """
 
 import argparse
@@ -23,7 +23,7 @@ console = Console(highlight=False)
 
 
 def clone(commit: str, folder: Path) -> None:
-    """Check the commit out and install what its tests need, which isn't measured."""
+    """Check out the commit and install its test environment; both aren't measured."""
     subprocess.run(["git", "clone", "--quiet", str(REPO), str(folder)], check=True)
     subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", commit], check=True)
     subprocess.run(["make", "setup"], cwd=folder, check=True, capture_output=True)
@@ -31,7 +31,7 @@ def clone(commit: str, folder: Path) -> None:
 
 
 def test(folder: Path, *arguments: str) -> float:
-    """Run the suite of a clone and return the seconds it took. Raises CalledProcessError if a test failed."""
+    """Run the suite of a clone and return its seconds. Raises CalledProcessError if a test failed."""
     options = " ".join(["-m ''", *arguments])
     started = time.monotonic()
     done = subprocess.run(

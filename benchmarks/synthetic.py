@@ -1,4 +1,4 @@
-"""Synthetic penguins in any number, that follow the distribution of the real ones."""
+"""Synthetic penguins in any number, with the distribution of the real ones."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +34,8 @@ def write(path: Path, rows: int, seed: int = 0) -> None:
 def penguins(rows: int, seed: int = 0) -> Iterator[pd.DataFrame]:
     """Yield `rows` penguins in chunks, with the columns of the data contract.
 
-    Each takes its species, island, sex, year and what wasn't measured from a real penguin drawn at random, and
-    its measurements from the multivariate normal distribution of that species' complete rows.
+    Each penguin has the species, island, sex, year and missing values of a real penguin drawn at random, and
+    measurements from the multivariate normal distribution of the complete rows of its species.
     """
     generator = np.random.default_rng(seed)
     real = load_penguins()

@@ -2,14 +2,14 @@
 
     python -m benchmarks.train [--rounds 3]
 
-Two comparisons, each side fitting the same 24 candidates of the default grid:
+Two comparisons, each with the same 24 candidates of the default grid:
 
 - the loop that MLflow's tutorials show (fit, log_params, log_metric, `log_model` with
-  `registered_model_name`, nothing else given) against grid_train, both on a single split. As in a project
-  without a uv.lock: beside one, and with uv on the PATH, MLflow asks uv for a model's requirements, which is
-  quicker than to start a Python that finds them out;
-- `GridSearchCV(n_jobs=-1)` with 5 folds and no logging at all against grid_train with the same
-  number of folds and everything logged.
+  `registered_model_name` only) against grid_train, both on a single split. The detection of uv
+  is off, as in a project without a uv.lock: otherwise MLflow gets a model's requirements from uv, faster than
+  from a new Python process;
+- `GridSearchCV(n_jobs=-1)` with 5 folds and without logging, against grid_train with 5 folds and everything
+  logged.
 
 The last line gives the ratios of the medians.
 """
@@ -48,7 +48,7 @@ console = Console(highlight=False)
 
 
 def naive_loop(data: Dataset) -> None:
-    """What a tutorial does with a single split."""
+    """Train with the loop of MLflow's tutorials, on a single split."""
     mlflow.set_experiment("naive")
     train, holdout = data.features.iloc[data.train], data.features.iloc[data.holdout]
     for params in ParameterGrid(GRID):
@@ -61,29 +61,29 @@ def naive_loop(data: Dataset) -> None:
                 model,
                 name="model",
                 registered_model_name="naive",
-                skops_trusted_types=["sklearn.tree._tree.Tree"],  # without it MLflow refuses a forest
+                skops_trusted_types=["sklearn.tree._tree.Tree"],  # MLflow refuses a forest otherwise
             )
 
 
 def quietly(side: Callable[[Dataset], None], data: Dataset) -> None:
-    """Run one side without what MLflow prints for every run."""
+    """Run one side without the output of MLflow."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         side(data)
 
 
 def grid_search(data: Dataset) -> None:
-    """scikit-learn's own search, with no logging."""
+    """Search with scikit-learn, without logging."""
     search = GridSearchCV(RandomForestClassifier(random_state=data.seed), GRID, cv=FOLDS, n_jobs=-1)
     search.fit(data.features.iloc[data.train], data.labels[data.train])
 
 
 def ours(data: Dataset, folds: int, name: str) -> None:
-    """The task grid_train."""
+    """Run the task grid_train."""
     grid_train(data, GRID, folds, open_run(data, GRID, folds, name))
 
 
 def measure(rounds: int, data: Dataset) -> dict[str, list[float]]:
-    """Seconds of every side, in alternation; the slow loop once."""
+    """Return the seconds of every side, measured in turn; the slow loop runs once."""
     sides: dict[str, Callable[[str], object]] = {
         "naive loop, one split": lambda _: quietly(naive_loop, data),
         "grid_train, one split": lambda name: ours(data, 0, name),
@@ -103,11 +103,11 @@ def measure(rounds: int, data: Dataset) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Start a stack of its own, measure on it, and print a table and the ratios."""
+    """Start a separate stack, measure on it, and print a table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of everything but the slow loop (default 3)")
     rounds = parser.parse_args().rounds
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # log_model starts Pythons: let them find their bytecode
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # log_model starts Python processes, which need cached bytecode
     os.environ |= {"MLFLOW_UV_AUTO_DETECT": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     warnings.simplefilter("ignore")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
