@@ -35,7 +35,7 @@ class ProcessState:
 
     @property
     def alive(self) -> bool:
-        """Whether the program has a process."""
+        """True if the program has a process."""
         return self.pid != 0
 
 
