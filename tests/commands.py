@@ -1,4 +1,4 @@
-"""The commands of the embedded stack, as a user gives them."""
+"""Run commands of the embedded stack."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from local.settings import REPO, Settings
 
 
 def command(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`python -m local …` as a user would run it, for the stack with these settings."""
+    """Run `python -m local …` for the stack with these settings."""
     ports = {name: str(port) for name, port in settings.ports.items()}
     environment = os.environ | ports | {"PENGUINS_STATE_DIR": str(settings.state_dir), "COLUMNS": "200"} | variables
     arguments = (sys.executable, "-m", "local", *arguments)

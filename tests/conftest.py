@@ -1,4 +1,4 @@
-"""What every test may use, and how a run of the suite is ordered and cleaned up."""
+"""Fixtures for every test, and the hooks that order and clean up a run of the suite."""
 
 import signal
 from collections.abc import Generator, Iterator
@@ -12,20 +12,20 @@ from tests import logs, order, run, stacks
 from tests.commands import command
 from tests.e2e.deployment import Made
 
-# Fixtures that start programs. `make test-fast` leaves out the tests that use one, or are marked with `programs`.
+# Fixtures that start programs. `make test-fast` skips tests with one of these fixtures or the mark `programs`.
 PROGRAMS = {"stack", "whole", "small", "small_database", "server", "compose", "waiting"}
-BEGAN = pytest.StashKey[float]()
+STARTED_AT = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what `make test-fast` gives."""
+    """Add the option of `make test-fast`."""
     parser.addoption("--fast", action="store_true", help="only the tests that start no program of the stack")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the run, in the process that was called; SIGTERM ends it as Ctrl-C does."""
-    # SIGINT too: where a shell runs the tests in the background it is ignored
+    """Begin the run in the main process. SIGTERM ends a run as Ctrl-C does."""
+    # SIGINT too, because a shell ignores it for background jobs
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
@@ -35,12 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.Scheduling:
-    """Deal the tests out by groups."""
+    """Distribute the tests by groups."""
     return order.Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest groups first, and leave out what isn't fast if that is wished."""
+    """Put the longest groups first; with `--fast` deselect tests that start programs."""
     items.sort(key=order.rank)
     if config.getoption("fast"):
         slow = [item for item in items if starts_programs(item)]
@@ -49,31 +49,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def starts_programs(item: pytest.Item) -> bool:
-    """Tell whether a test starts a program of the stack, itself or by a fixture."""
+    """Return whether a test starts a program of the stack, itself or by a fixture."""
     return bool(PROGRAMS & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("programs"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note when a test begins."""
-    item.stash[BEGAN] = logs.now()
+    """Record the start of a test."""
+    item.stash[STARTED_AT] = logs.now()
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failed test what the programs have logged since it began."""
+    """Add to a failed test the log lines of the programs since its start."""
     report = yield
     if report.failed:
         arguments = getattr(item, "funcargs", {})
         own = [arguments["tmp_path"]] if "tmp_path" in arguments else []
-        report.sections += [(f"end of {path}", text) for path, text in logs.since(item.stash[BEGAN], *own)]
+        report.sections += [(f"end of {path}", text) for path, text in logs.since(item.stash[STARTED_AT], *own)]
     return report
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """PostgreSQL, S3 and MLflow. Tests that need more of it start it themselves; it ends with the run."""
+    """PostgreSQL, S3 and MLflow, until the end of the run. Tests start other programs of the stack themselves."""
     stack = stacks.copy(tmp_path_factory.mktemp("stack"))
     stack.up("mlflow")
     return stack
@@ -81,10 +81,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Every program. A test that stops or kills one leaves it ready again."""
+    """The whole stack. A test that stops or kills a program starts it again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENGUINS_RETRY_SECONDS", "3")
-        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # as some shells have it; the programs must not
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:
             yield running
 

@@ -1,4 +1,4 @@
-"""The logs that a failed test shows: what the programs it could talk to have written since it began."""
+"""Logs shown with a failed test: lines written by the programs since its start."""
 
 import time
 from contextlib import suppress
@@ -17,18 +17,18 @@ def watch(path: Path) -> None:
 
 
 def since(moment: float, *folders: Path) -> list[tuple[str, str]]:
-    """Return path and last lines of each log written to after a Unix time, of what is watched and of `folders`."""
+    """Return path and last lines of each log changed after a Unix time, in the watched paths and in `folders`."""
     paths = {path for place in (*_watched, *folders) for path in _logs(place) if _modified(path) >= moment}
     return [(str(path), tail(path, LINES)) for path in sorted(paths)]
 
 
 def now() -> float:
-    """Return the time as files have it: a tick earlier than the clock."""
+    """Return the current time in the resolution of file times, a tick before the clock."""
     return time.time() - 0.1
 
 
 def _modified(path: Path) -> float:
-    with suppress(OSError):  # rotated, or of a folder that is being deleted
+    with suppress(OSError):  # a rotated log, or a folder during its deletion
         return path.stat().st_mtime
     return 0
 

@@ -1,16 +1,16 @@
-"""How tests are dealt to processes: what shares an expensive fixture stays together, the longest comes first."""
+"""Distribution of tests to processes: tests with a shared fixture stay together, the longest group comes first."""
 
 import re
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Tests of one group are done by one process, one after the other, and share what it has started.
+# One process runs the tests of a group in sequence, so that they share its fixtures.
 GROUPS = {
     "whole": r"tests/e2e/|tests/local/test_(cli|lab|pipeline|stack)\.py",  # the fixture `whole`
     "ui": r"tests/penguins/ui/",  # an API server of Airflow
 }
-# What takes longest, so that no process has it left when the others have finished.
+# The longest groups, which start first, so that no process is left with one at the end.
 FIRST = (
     "whole",
     "tests/penguins/training/test_training.py",
@@ -21,14 +21,14 @@ FIRST = (
 
 
 class Scheduling(LoadScopeScheduling):
-    """Hands out whole groups."""
+    """Scheduler that distributes whole groups."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group(nodeid)
 
 
 def group(nodeid: str) -> str:
-    """Return the name of a test's group: its file, unless it shares more."""
+    """Return the name of a test's group, which is its file unless `GROUPS` has one."""
     found = (name for name, paths in GROUPS.items() if re.match(paths, nodeid))
     return next(found, nodeid.partition("::")[0])
 

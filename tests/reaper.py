@@ -1,6 +1,6 @@
-"""Cleans up after a run of the test suite: `python -m tests.reaper FOLDER`, once its standard input ends.
+"""Clean up after a run of the test suite: `python -m tests.reaper FOLDER`, at the end of standard input.
 
-The run holds the other end of the pipe, so the end of the input is the end of the run, also when it was killed.
+The run holds the other end of the pipe, so the input ends with the run, also if the run was killed.
 """
 
 import json
@@ -16,44 +16,44 @@ import psutil
 from local.orphans import has_ended, survivors
 from tests.run import MARK, PROJECTS
 
-PATIENCE = 20.0  # seconds
-SOCKETS = Path("/tmp")  # noqa: S108  where SeaweedFS always puts the sockets of its gRPC ports
+TIMEOUT = 20.0  # seconds
+SOCKETS = Path("/tmp")  # noqa: S108  SeaweedFS always puts the sockets of its gRPC ports here
 
 
 def main() -> None:
-    """Wait for the run to end, and leave nothing of it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the run, which then ends
+    """Wait for the end of the run, then stop its processes and delete its files."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # these signals are meant for the run
         signal.signal(number, signal.SIG_IGN)
     folder = Path(sys.argv[1])
     sys.stdin.read()
     stop_all(folder)
     for project in _lines(folder / PROJECTS):
-        # what the tests themselves couldn't remove any more
+        # removes the projects of an interrupted run
         command = ("docker", "compose", "--project-name", project, "down", "--volumes", "--remove-orphans")
         subprocess.run([*command, "--rmi", "local"], capture_output=True)
     for ports in folder.rglob("s3-ports.json"):
         with suppress(OSError, ValueError):
             for name, port in json.loads(ports.read_text()).items():
                 (SOCKETS / f"seaweedfs-{name.partition('.')[0]}-grpc-{port}.sock").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)  # a file that a dying process has just written
     shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # again, for files that an ending process wrote meanwhile
 
 
 def stop_all(folder: Path) -> None:
-    """Stop the processes of the run, those first that start others again when they end."""
+    """Stop the processes of the run, first those that restart others."""
     for _ in range(5):
         found = marked(folder)
         stop([process for process in found if "supervisor.supervisord" in _command(process)])
-        # these remove what others leave in shared memory, once the last of those has ended
+        # a tracker frees the shared memory of other processes after their end
         trackers = [process for process in found if "resource_tracker" in _command(process)]
         stop([process for process in found if process not in trackers])
-        stop(survivors(trackers, PATIENCE))
+        stop(survivors(trackers, TIMEOUT))
         if not found:
             return
 
 
 def marked(folder: Path) -> list[psutil.Process]:
-    """Return the processes of the run and of runs inside it, and what they have started, in no particular order."""
+    """Return the processes of the run and of runs inside it, with their children, in any order."""
     found: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -64,16 +64,16 @@ def marked(folder: Path) -> list[psutil.Process]:
 
 
 def stop(processes: list[psutil.Process]) -> None:
-    """Stop PostgreSQL so that it leaves no shared memory, and kill everything else."""
+    """Stop PostgreSQL with SIGQUIT, so that it frees its shared memory, and kill the other processes."""
     servers = [process for process in processes if _name(process) == "postgres"]
     for process in processes:
         with suppress(psutil.Error):
             process.send_signal(signal.SIGQUIT if process in servers else signal.SIGKILL)
-    stubborn = survivors(processes, PATIENCE)
-    for process in stubborn:
+    remaining = survivors(processes, TIMEOUT)
+    for process in remaining:
         with suppress(psutil.Error):
             process.kill()
-    survivors(stubborn, PATIENCE)
+    survivors(remaining, TIMEOUT)
 
 
 def _name(process: psutil.Process) -> str:

@@ -1,8 +1,8 @@
 """One run of the test suite: its temporary folder, the mark on every process it starts, and their end.
 
-The process that was called (with xdist: the controller) begins the run and hands folder and mark on in the environment.
-A process beside it, the reaper, waits until that process ends, however it ends, and then stops what carries the mark
-and deletes the folder: after a run that was interrupted or killed there is nothing left either.
+The main process (with xdist the controller) begins the run and passes folder and mark on in the environment. A second
+process, the reaper, waits for the end of the main process, then stops every process with the mark and deletes the
+folder. So an interrupted or killed run leaves nothing behind either.
 """
 
 import os
@@ -17,24 +17,26 @@ MARK = "PENGUINS_TEST_RUN"
 """Environment variable of every process of a run; its value is the run's folder."""
 
 PROJECTS = "compose-projects"
-"""File in the run's folder with the names of the Compose projects it has started, one a line."""
+"""File in the run's folder with the names of its Compose projects, one per line."""
 
 _TEMPORARY = "tmp"
 
 
 def folder() -> Path:
-    """Return the folder of the run this process belongs to."""
+    """Return the folder of this process's run."""
     return Path(os.environ[MARK])
 
 
 def begin() -> "subprocess.Popen[bytes]":
-    """Create the folder, mark the processes that will be started, and start the reaper; returns the reaper."""
+    """Create the folder, set the mark for all later processes, start the reaper and return it."""
     made = Path(tempfile.mkdtemp(prefix="penguins-tests-"))
     reaper = subprocess.Popen(
         [sys.executable, "-m", "tests.reaper", str(made)], cwd=REPO, stdin=subprocess.PIPE, start_new_session=True
     )
     (made / _TEMPORARY).mkdir()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every program would compile our code anew
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # without cached bytecode every program would compile our code again
     os.environ[MARK] = str(made)
     for variable in ("TMPDIR", "JOBLIB_TEMP_FOLDER"):
         os.environ[variable] = str(made / _TEMPORARY)
@@ -43,11 +45,11 @@ def begin() -> "subprocess.Popen[bytes]":
 
 
 def note_project(name: str) -> None:
-    """Have the containers, volumes and networks of a Compose project removed at the end of the run."""
+    """Schedule the containers, volumes and networks of a Compose project for removal at the end of the run."""
     with (folder() / PROJECTS).open("a") as file:
         file.write(f"{name}\n")
 
 
 def end(reaper: "subprocess.Popen[bytes]") -> None:
-    """Let the reaper stop and delete what is left; returns when that is done."""
+    """End the run and wait until the reaper has cleaned up."""
     reaper.communicate()

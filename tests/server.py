@@ -1,4 +1,4 @@
-"""A server that isn't one of the stack's programs."""
+"""Run a server outside the stack."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from local.waiting import until
 
 @contextmanager
 def running(module: str, *arguments: str, variables: dict[str, str], log: Path, health: str) -> Iterator[None]:
-    """`python -m module …`, from its first good answer at the address `health` until the end of the block."""
+    """Run `python -m module …` during the block, once the address `health` answers with success."""
     command = (sys.executable, "-m", module, *arguments)
     with log.open("w") as file:
         server = subprocess.Popen(command, env=variables, cwd=REPO, stdout=file, stderr=file, start_new_session=True)

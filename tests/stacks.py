@@ -1,4 +1,4 @@
-"""Stacks for tests: copies of one that was prepared once a run, so that no other creates and migrates its databases."""
+"""Stacks for tests: copies of one prepared stack, so that databases are created and migrated once per run."""
 
 import fcntl
 import subprocess
@@ -9,17 +9,17 @@ from local.settings import Settings
 from local.stack import Stack
 from tests import logs, run
 
-# What costs time and guards against a crash of the machine, which would end the tests as well.
+# Tests need no protection of data against a crash of the machine.
 POSTGRES_OPTIONS = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 
 
 def copy(folder: Path) -> Stack:
     """Return a stack in `folder` with migrated databases and the bucket, nothing else in it, and nothing running."""
     state = folder / "state"
-    # not shutil.copytree: the database's files belong to another user where root runs the tests
+    # not shutil.copytree: if root runs the tests, the database's files belong to another user
     prepared = _prepared()
     subprocess.run(["cp", "--archive", "--reflink=auto", str(prepared), str(state)], check=True)
-    configuration = state / "airflow" / "airflow.cfg"  # Airflow writes paths into it, of its logs among others
+    configuration = state / "airflow" / "airflow.cfg"  # Airflow writes absolute paths into this file
     configuration.write_text(configuration.read_text().replace(str(prepared), str(state)))
     stack = Stack(Settings.on_free_ports(state))
     logs.watch(stack.config.layout.logs)
@@ -27,7 +27,7 @@ def copy(folder: Path) -> Stack:
 
 
 def _prepared() -> Path:
-    """The state directory that is copied; the first process of the run to ask makes it, others wait."""
+    """Return the state directory to copy; the first process of the run creates it, others wait for the lock."""
     state, done = run.folder() / "prepared", run.folder() / "prepared.done"
     with (run.folder() / "prepared.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -36,7 +36,7 @@ def variable(program: type[BaseSettings], name: str, field: FieldInfo) -> str:
 
 def default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, Path):  # where that is depends on the machine
+    if isinstance(value, Path):  # the path depends on the machine
         return f"`{value.relative_to(REPO)}`" if value.is_relative_to(REPO) else "the user's cache folder"
     return "" if value is None else f"`{value}`"
 

@@ -1,4 +1,4 @@
-"""The suite itself: it leaves nothing behind however it ends, bounds every test in time, and shows logs."""
+"""The suite itself: a run cleans up after any end, limits the time of every test, and shows logs."""
 
 import signal
 import subprocess
@@ -38,16 +38,16 @@ def test_that_takes_too_long():
 
 
 def suite(path: Path, text: str, *arguments: str) -> list[str]:
-    """The command that runs one test file with what the suite's conftest adds."""
+    """Return the command that runs one test file with the suite's conftest."""
     path.write_text(text)
     config = ("-c", str(REPO / "pyproject.toml"), "-p", "tests.conftest", "-p", "no:cacheprovider")
-    config += ("-p", "no:schemathesis", "-p", "no:hypothesispytest")  # they take seconds to import
+    config += ("-p", "no:schemathesis", "-p", "no:hypothesispytest")  # these plugins take seconds to import
     return [sys.executable, "-m", "pytest", *config, *arguments, str(path)]
 
 
 @pytest.fixture
 def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    """A suite of so many processes whose test waits, the process that the test has started, and the run's folder."""
+    """A running suite with a waiting test, the id of the test's child process, and the folder of the run."""
     started = tmp_path / "started"
     text = WAITING.format(started=str(started), mark=MARK)
     command = suite(tmp_path / "test_waiting.py", text, f"--numprocesses={request.param}")
@@ -67,15 +67,13 @@ def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[su
     [(0, signal.SIGINT), (0, signal.SIGKILL), (2, signal.SIGTERM), (2, signal.SIGKILL)],
     indirect=["waiting"],
 )
-def test_a_run_that_is_ended_early_leaves_nothing(
-    waiting: tuple[subprocess.Popen[bytes], int, Path], number: int
-) -> None:
+def test_an_interrupted_run_leaves_nothing(waiting: tuple[subprocess.Popen[bytes], int, Path], number: int) -> None:
     running, pid, folder = waiting
     child = psutil.Process(pid)
     assert folder.is_dir()
     running.send_signal(number)
     running.wait()
-    until(lambda: has_ended(child) and not folder.exists(), "the end of what it left", 60)
+    until(lambda: has_ended(child) and not folder.exists(), "the end of the child and of the folder", 60)
 
 
 def test_a_failed_test_shows_the_logs_written_meanwhile(tmp_path: Path) -> None:

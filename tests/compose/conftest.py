@@ -19,7 +19,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
 
 @pytest.fixture(scope="session")
 def deployment(compose: ComposeStack) -> Deployment:
-    """The stack in containers as the end-to-end checks see it, with the DAG in it."""
+    """The stack in containers as a `Deployment`, with the DAG parsed."""
     started = compose.deployment()
     until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
     return started

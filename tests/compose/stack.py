@@ -1,4 +1,4 @@
-"""The unmodified compose file as a project of its own: own ports, secrets, data and images."""
+"""The unmodified compose file as a separate project, with its own ports, secrets, data and images."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from tests.e2e.deployment import Deployment, deployment
 
 PROJECT = "penguins-test"
 PORTS = ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT", "LAB_PORT", "S3_PORT", "S3_CONSOLE_PORT")
-PATIENCE = 1200  # seconds; the first build downloads everything
-# What compose calls the services that the embedded stack calls otherwise.
+TIMEOUT = 1200  # seconds; the first build downloads everything
+# Name in the embedded stack → name in the compose file, if different.
 SERVICES = {"s3": "minio"}
 QUERY = """
 import json, os, sys, psycopg
@@ -26,7 +26,7 @@ with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
 
 
 class ComposeStack:
-    """One project. Its methods raise CalledProcessError when Docker refuses."""
+    """One project. Its methods raise CalledProcessError if a command of Docker fails."""
 
     def __init__(self, folder: Path) -> None:
         self.env_file = folder / "test.env"
@@ -39,25 +39,25 @@ class ComposeStack:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the .env file says."""
+        """Variables of the .env file."""
         return dotenv.parse(self.env_file.read_text())
 
     def set(self, **variables: str) -> None:
-        """Change the .env file: of two lines with one name the last counts."""
+        """Append variables to the .env file; the last of two lines with one name counts."""
         with self.env_file.open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in variables.items())
 
     def url(self, port: str) -> str:
-        """Base URL of the service behind the port of this name."""
+        """Return the base URL of the service behind the port of this name."""
         return f"http://127.0.0.1:{self.variables[port]}"
 
     def compose(self, *arguments: str, env_file: Path | None = None) -> str:
-        """Run a command of Compose; returns what it wrote."""
+        """Run a command of Compose and return its output."""
         command = ("docker", "compose", "--project-name", PROJECT, "--env-file", str(env_file or self.env_file))
         return run(*command, *arguments)
 
     def up(self, *arguments: str, workers: int = 0) -> None:
-        """Build and start everything, on Celery if there are to be workers, and wait until it is healthy."""
+        """Build and start all services, with Celery if there are workers, and wait until they are healthy."""
         celery = ("--scale", f"airflow-worker={workers}") if workers else ()
         self.set(AIRFLOW_EXECUTOR="CeleryExecutor" if workers else "LocalExecutor")
         self.set(COMPOSE_PROFILES="celery" if workers else "")
@@ -68,24 +68,24 @@ class ComposeStack:
         self.compose("--profile", "*", "down", "--remove-orphans", *arguments)
 
     def containers(self, service: str = "") -> list[dict[str, Any]]:
-        """Every container, or those of one service, as `docker inspect` describes them."""
+        """Return every container, or those of one service, as `docker inspect` describes them."""
         ids = self.compose("--profile", "*", "ps", "--all", "--quiet", *filter(None, [service])).split()
         return list(json.loads(run("docker", "inspect", *ids))) if ids else []
 
     def execute(self, service: str, *command: str) -> str:
-        """Run a command in a running container; returns what it wrote."""
+        """Run a command in a running container and return its output."""
         return self.compose("exec", "--no-TTY", service, *command)
 
     def log(self, service: str) -> list[str]:
-        """The lines that the service has logged."""
+        """Return the log lines of the service."""
         return self.compose("logs", "--no-log-prefix", "--no-color", service).splitlines()
 
     def unwell(self) -> list[str]:
-        """The services with a container that is neither healthy nor a one-shot that ended well."""
+        """Return the services with an unhealthy container or a failed one-shot."""
         return [name_of(container) for container in self.containers() if not _is_well(container["State"])]
 
     def deployment(self) -> Deployment:
-        """The stack as the end-to-end checks see it."""
+        """Return the stack as a `Deployment`."""
         variables = self.variables
 
         def upload(name: str, text: str) -> str:
@@ -114,10 +114,10 @@ class ComposeStack:
 
 
 def run(*command: str) -> str:
-    """Run a command that knows nothing of the settings in our shell; returns what it wrote."""
+    """Run a command without the settings of our shell and return its output."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     kept |= {name: value for name, value in os.environ.items() if name.startswith(("DOCKER_", suite.MARK))}
-    result = subprocess.run(command, cwd=env.REPO, env=kept, capture_output=True, text=True, timeout=PATIENCE)
+    result = subprocess.run(command, cwd=env.REPO, env=kept, capture_output=True, text=True, timeout=TIMEOUT)
     if result.returncode != 0:
         error = subprocess.CalledProcessError(result.returncode, command, result.stdout, result.stderr)
         error.add_note(result.stderr[-2000:])
@@ -126,7 +126,7 @@ def run(*command: str) -> str:
 
 
 def name_of(container: dict[str, Any]) -> str:
-    """The service that the container is of."""
+    """Return the service of a container."""
     return str(container["Config"]["Labels"]["com.docker.compose.service"])
 
 
@@ -138,10 +138,10 @@ def _is_well(state: dict[str, Any]) -> bool:
 
 @contextmanager
 def running(folder: Path) -> Iterator[ComposeStack]:
-    """The whole stack, until the end of the block; then nothing of it is left."""
+    """Run the whole stack during the block, then remove its containers, volumes and images."""
     stack = ComposeStack(folder)
     suite.note_project(PROJECT)
-    stack.down("--volumes")  # what a run that was killed has left
+    stack.down("--volumes")  # left by a killed run
     try:
         stack.up()
         yield stack

@@ -1,4 +1,4 @@
-"""Who can reach what, and with which rights."""
+"""Networks, secrets and rights of the containers."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ def holders(compose: ComposeStack, secret: str) -> set[str]:
     }
 
 
-def test_secrets_are_only_where_they_are_needed(compose: ComposeStack) -> None:
+def test_secrets_are_only_in_the_containers_that_need_them(compose: ComposeStack) -> None:
     assert holders(compose, "MINIO_ROOT_PASSWORD") == {"minio", "create-bucket", "mlflow"}
     assert holders(compose, "POSTGRES_PASSWORD") == {"postgres", "init-db"}
     assert holders(compose, "MLFLOW_DB_PASSWORD") == {"init-db", "mlflow"}
@@ -76,7 +76,7 @@ def test_only_the_documented_ports_are_published_and_on_loopback(compose: Compos
     assert sorted(published) == sorted(("127.0.0.1", compose.variables[port]) for port in PORTS)
 
 
-def test_containers_have_no_rights_to_spare(compose: ComposeStack) -> None:
+def test_containers_have_minimal_rights(compose: ComposeStack) -> None:
     for container in compose.containers():
         service, host = name_of(container), container["HostConfig"]
         assert host["CapDrop"] == ["ALL"], service
@@ -86,12 +86,12 @@ def test_containers_have_no_rights_to_spare(compose: ComposeStack) -> None:
             assert host["Memory"] > 0, service
             assert host["RestartPolicy"]["Name"] == "unless-stopped", service
     assert [compose.containers(name)[0]["HostConfig"]["ReadonlyRootfs"] for name in ("api", "mlflow")] == [True, True]
-    # a large table belongs on the volume: /tmp is memory
+    # large tables go to the volume, because /tmp is memory
     found = compose.execute("api", "python", "-c", "import tempfile; print(tempfile.gettempdir())")
     assert found == "/var/cache/penguins/tmp\n"
 
 
-def test_the_notebook_has_the_library_and_wants_its_token(compose: ComposeStack) -> None:
+def test_the_notebook_has_the_library_and_requires_its_token(compose: ComposeStack) -> None:
     found = compose.execute(
         "jupyterlab", "python", "-c", "import penguins, mlflow, json, os; print(json.dumps(os.listdir()))"
     )

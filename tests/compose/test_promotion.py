@@ -1,4 +1,4 @@
-"""A person's promotion on the containers; the page's permissions, and the commands."""
+"""Promotion by a person on the containers: the page's permissions and the commands."""
 
 from typing import Any
 
@@ -11,22 +11,22 @@ from tests.e2e.deployment import Deployment
 from tests.e2e.test_main_job import aliases
 from tests.e2e.test_promotion import (  # noqa: F401
     test_a_person_promotes_past_the_gate,
-    test_tasks_lead_to_what_they_left_in_mlflow,
+    test_tasks_link_to_their_results_in_mlflow,
 )
 
 pytestmark = pytest.mark.usefixtures("first_run")
 
 PAGE = "/penguins/api/"
-# A version that isn't there: who may promote is told so, and nothing changes.
-WISH = {"version": "99999", "reason": "why not", "instead_of": None}
+# A version that doesn't exist: a permitted request gets an error, and nothing changes.
+MISSING_VERSION = {"version": "99999", "reason": "why not", "instead_of": None}
 REASON = """-50% and $500, $(touch /tmp/x): "worse" isn't \\better # [/b]"""
 PASSWORD = "another-one-of-16"
 
 
 @pytest.fixture(scope="module")
 def page(compose: ComposeStack, deployment: Deployment) -> dict[str, httpx.Client]:
-    """The page's API as it is asked by nobody, by the administrator, and by people of two more roles of Airflow."""
-    del deployment  # Airflow is up
+    """Clients of the page's API: without a login, as the administrator, and with two more roles of Airflow."""
+    del deployment  # requested only to wait for Airflow
     address = compose.url("AIRFLOW_PORT")
     passwords = {"admin": compose.variables["AIRFLOW_PASSWORD"]}
     for role in ("Viewer", "User"):
@@ -51,11 +51,11 @@ def overview(page: dict[str, httpx.Client], name: str) -> dict[str, Any]:
     ("name", "may_look", "promoting"),
     [("nobody", 401, 401), ("viewer", 200, 403), ("user", 200, 409), ("admin", 200, 409)],
 )
-def test_the_page_lets_a_role_do_what_it_may(
+def test_the_page_enforces_the_permissions_of_each_role(
     page: dict[str, httpx.Client], name: str, may_look: int, promoting: int
 ) -> None:
     assert page[name].get(f"{PAGE}overview").status_code == may_look
-    assert page[name].post(f"{PAGE}promote", json=WISH).status_code == promoting
+    assert page[name].post(f"{PAGE}promote", json=MISSING_VERSION).status_code == promoting
 
 
 def test_the_page_names_the_champion(deployment: Deployment, page: dict[str, httpx.Client]) -> None:
@@ -66,21 +66,23 @@ def test_the_page_names_the_champion(deployment: Deployment, page: dict[str, htt
 
 @pytest.fixture(scope="module")
 def challenger(deployment: Deployment) -> str:
-    """A version as good as the one in Production, which stays."""
+    """A version as good as the one in Production, which keeps its place."""
     champion = aliases(deployment)["production"]
     version = deployment.mlflow.version_of(MODEL, deployment.run()[0])
     assert version is not None
-    assert aliases(deployment)["production"] == champion  # a tie
+    assert aliases(deployment)["production"] == champion  # equal scores keep the champion
     return version.number
 
 
 def decisions(deployment: Deployment) -> list[tuple[Any, ...]]:
-    """The last first."""
+    """Return all decisions, the latest first."""
     return deployment.query("SELECT who, action, reason FROM audit.promotions ORDER BY id DESC")
 
 
-def test_the_commands(compose: ComposeStack, deployment: Deployment, challenger: str) -> None:
-    """`make compose-…`, which find the stack by Compose's own variables."""
+def test_the_commands_promote_roll_back_and_list(
+    compose: ComposeStack, deployment: Deployment, challenger: str
+) -> None:
+    """Run `make compose-…` with Compose's own variables."""
 
     def make(target: str, **variables: str) -> str:
         known = compose.variables | {"COMPOSE_PROJECT_NAME": PROJECT, "COLUMNS": "1000"} | variables
@@ -102,10 +104,10 @@ def test_the_commands(compose: ComposeStack, deployment: Deployment, challenger:
 
 
 @pytest.mark.parametrize(("by", "who"), [([], "uid 54321"), (["--by", "ada"], "ada")])
-def test_who_has_no_name_decides_all_the_same(
+def test_a_decision_of_a_user_without_a_name_is_recorded(
     compose: ComposeStack, deployment: Deployment, challenger: str, by: list[str], who: str
 ) -> None:
-    """As in a cluster that runs containers under numbers of its own."""
+    """Run the commands under a user id without a name, as some clusters do."""
     nameless = ("exec", "--no-TTY", "--user", "54321", "airflow-scheduler", "python", "-m", "penguins")
     compose.compose(*nameless, "promote", challenger, "--reason", "x", *by)
     assert decisions(deployment)[0] == (who, "promote", "x")

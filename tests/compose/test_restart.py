@@ -1,4 +1,4 @@
-"""What the stack has is still there after everything that happens to containers."""
+"""The stack keeps its data through restarts, crashes and changed passwords."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ CRASHES = {
 def everything(deployment: Deployment) -> dict[str, Any]:
     champion = deployment.mlflow.production(MODEL)
     assert champion is not None
-    until(lambda: deployment.service.version() == champion.number, "the service to follow the last decision")
+    until(lambda: deployment.service.version() == champion.number, "the service to serve the champion")
     return {
         "rows": deployment.query("SELECT count(*), sum(body_mass_g) FROM penguins_processed"),
         "runs": deployment.airflow_api.get(f"/api/v2/dags/{DAG}/dagRuns")["total_entries"],
@@ -36,7 +36,7 @@ def wait_until_well(compose: ComposeStack) -> None:
 
 
 @pytest.mark.usefixtures("first_run")
-def test_restart(compose: ComposeStack, deployment: Deployment) -> None:
+def test_a_restart_keeps_the_data(compose: ComposeStack, deployment: Deployment) -> None:
     before = everything(deployment)
     compose.compose("restart")
     wait_until_well(compose)
@@ -44,7 +44,7 @@ def test_restart(compose: ComposeStack, deployment: Deployment) -> None:
 
 
 @pytest.mark.usefixtures("first_run")
-def test_what_crashes_comes_back(compose: ComposeStack, deployment: Deployment) -> None:
+def test_crashed_services_are_restarted(compose: ComposeStack, deployment: Deployment) -> None:
     before = everything(deployment)
     restarts = {service: compose.containers(service)[0]["RestartCount"] for service in CRASHES}
     for service, command in CRASHES.items():
@@ -53,14 +53,14 @@ def test_what_crashes_comes_back(compose: ComposeStack, deployment: Deployment) 
     for service, count in restarts.items():
         until(
             lambda service=service, count=count: compose.containers(service)[0]["RestartCount"] > count,
-            f"{service} to be started again",
+            f"the restart of {service}",
         )
     wait_until_well(compose)
     assert everything(compose.deployment()) == before
 
 
 @pytest.mark.usefixtures("first_run")
-def test_down_and_up_with_other_passwords(compose: ComposeStack, deployment: Deployment) -> None:
+def test_changed_passwords_keep_the_data(compose: ComposeStack, deployment: Deployment) -> None:
     before = everything(deployment)
     compose.down()
     compose.set(AIRFLOW_PASSWORD="another-one-of-16", PENGUINS_DB_PASSWORD="another-one-of-16")
@@ -68,7 +68,7 @@ def test_down_and_up_with_other_passwords(compose: ComposeStack, deployment: Dep
     assert everything(compose.deployment()) == before
 
 
-def test_no_container_makes_a_volume_without_a_name(compose: ComposeStack) -> None:
+def test_no_container_creates_an_anonymous_volume(compose: ComposeStack) -> None:
     names = [mount.get("Name", "") for item in compose.containers() for mount in item["Mounts"]]
     assert all(name.startswith(PROJECT) for name in names if name)
 

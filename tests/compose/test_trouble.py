@@ -1,4 +1,4 @@
-"""Every trouble is one readable line, and the doctor names it."""
+"""Every problem is reported in one line, also by the doctor."""
 
 import socket
 import subprocess
@@ -22,7 +22,7 @@ def diagnosis(env_file: Path, monkeypatch: pytest.MonkeyPatch, project: str = PR
     return "\n".join(str(finding) for finding in examine(env_file))
 
 
-def test_nothing_to_complain_of(compose: ComposeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_healthy_stack_has_no_problems(compose: ComposeStack, monkeypatch: pytest.MonkeyPatch) -> None:
     found = diagnosis(compose.env_file, monkeypatch)
     assert "FAIL" not in found
     assert "every container is well" in found
@@ -38,7 +38,7 @@ def test_a_variable_without_value_stops_compose(compose: ComposeStack, tmp_path:
     assert len(stopped.value.stderr.splitlines()) == 1
 
 
-def test_a_port_that_is_taken(compose: ComposeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_reported(compose: ComposeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (tmp_path / ".env").write_text(f"{compose.env_file.read_text()}MLFLOW_PORT={port}\n")
@@ -49,7 +49,7 @@ def test_a_port_that_is_taken(compose: ComposeStack, tmp_path: Path, monkeypatch
 
 @pytest.fixture
 def old_volume() -> Iterator[str]:
-    """A project whose volume was written by PostgreSQL 16."""
+    """A project with a volume of PostgreSQL 16."""
     volume = f"{OTHER}_postgres"
     note_project(OTHER)
     run("docker", "volume", "create", volume)
@@ -59,7 +59,7 @@ def old_volume() -> Iterator[str]:
     run("docker", "volume", "rm", "--force", volume)
 
 
-def test_a_volume_of_another_major_version(
+def test_a_volume_of_another_major_version_is_reported(
     compose: ComposeStack, old_volume: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = "The volume holds data of PostgreSQL 16, this image is PostgreSQL 17"
@@ -68,14 +68,14 @@ def test_a_volume_of_another_major_version(
         with pytest.raises(subprocess.CalledProcessError) as stopped:
             run("docker", "compose", *options, "up", "--detach", "--wait", "init-db")
         assert "postgres-volume" in stopped.value.stderr
-        (said,) = run("docker", "compose", *options, "logs", "--no-log-prefix").splitlines()
-        assert line in said
+        (logged,) = run("docker", "compose", *options, "logs", "--no-log-prefix").splitlines()
+        assert line in logged
         assert line in diagnosis(compose.env_file, monkeypatch, old_volume)
     finally:
         run("docker", "compose", *options, "down", "--volumes")
 
 
-def test_wrong_keys_for_s3(compose: ComposeStack) -> None:
+def test_wrong_keys_for_s3_are_reported(compose: ComposeStack) -> None:
     with pytest.raises(subprocess.CalledProcessError) as stopped:
         compose.compose("run", "--rm", "--no-deps", "--no-TTY", "-e", "AWS_SECRET_ACCESS_KEY=wrong", "create-bucket")
     (line,) = stopped.value.stderr.splitlines()
@@ -83,7 +83,7 @@ def test_wrong_keys_for_s3(compose: ComposeStack) -> None:
     assert "(SignatureDoesNotMatch)" in line
 
 
-def test_another_password_than_that_of_the_volume(compose: ComposeStack, tmp_path: Path) -> None:
+def test_a_wrong_database_password_is_reported(compose: ComposeStack, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{compose.env_file.read_text()}POSTGRES_PASSWORD=not-that-of-the-volume\n")
     with pytest.raises(subprocess.CalledProcessError) as stopped:
         compose.compose("run", "--rm", "--no-deps", "--no-TTY", "init-db", env_file=tmp_path / ".env")
@@ -91,13 +91,13 @@ def test_another_password_than_that_of_the_volume(compose: ComposeStack, tmp_pat
     assert dotenv.parse((tmp_path / ".env").read_text())["POSTGRES_PASSWORD"] not in stopped.value.stderr
 
 
-def test_mlflow_that_is_down(
+def test_an_outage_of_mlflow_is_reported(
     compose: ComposeStack, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     request.addfinalizer(lambda: deployment.start("mlflow"))
     before = len(compose.log("api"))
     deployment.stop("mlflow")
-    until(lambda: len(compose.log("api")) > before, "the service to notice")
+    until(lambda: len(compose.log("api")) > before, "a log line of the service")
     (line,) = compose.log("api")[before:]
     assert "registry.unavailable" in line
     assert "mlflow is exited" in diagnosis(compose.env_file, monkeypatch)

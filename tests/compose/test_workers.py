@@ -16,7 +16,7 @@ SHARDS = 4
 
 @pytest.fixture(scope="module")
 def celery(compose: ComposeStack) -> Deployment:
-    """The stack with two workers, from now on: by its name this module is the last one."""
+    """The stack with two workers. This module runs last, because the workers stay."""
     compose.up(workers=2)
     deployment = compose.deployment()
     until(lambda: deployment.airflow.has_dag(DAG), "the DAG to be parsed")
@@ -46,13 +46,13 @@ def test_shards_are_trained_by_both_workers(compose: ComposeStack, celery: Deplo
         assert any("Pushing xcom" in line for line in celery.airflow.task_log(DAG, run_id, task)), task
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(compose: ComposeStack, celery: Deployment) -> None:
+def test_tasks_of_a_killed_worker_are_retried(compose: ComposeStack, celery: Deployment) -> None:
     run_id = celery.trigger(shards=SHARDS)
     until(
         lambda: (
             any(shard["state"] == "running" for shard in shards(celery, run_id)) and bool(children_of(celery, run_id))
         ),
-        "a shard under way",
+        "a running shard",
     )
     hostname = next(shard["hostname"] for shard in shards(celery, run_id) if shard["state"] == "running")
     run("docker", "kill", workers(compose)[hostname])

@@ -8,7 +8,7 @@ from tests.e2e.deployment import Deployment, Made, embedded, in_production
 
 @pytest.fixture(scope="session")
 def deployment(whole: Stack, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """The stack under test, with the DAG in it."""
+    """The stack under test, with the DAG parsed."""
     started = embedded(whole, tmp_path_factory.mktemp("e2e"))
     until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
     return started
@@ -16,13 +16,13 @@ def deployment(whole: Stack, tmp_path_factory: pytest.TempPathFactory) -> Deploy
 
 @pytest.fixture(scope="session")
 def first_run(made: Made) -> str:
-    """A run of the DAG with its defaults that has succeeded; its id."""
+    """Id of a successful run of the DAG with its defaults."""
     return made.run
 
 
 @pytest.fixture(scope="session")
 def second_run(deployment: Deployment, first_run: str) -> tuple[str, str, str]:
-    """Another such run, in two shards: its id, and the version in Production before and after it."""
+    """A second successful run, in two shards: its id, and the version in Production before and after."""
     del first_run
     before = in_production(deployment.mlflow).number
     run, states = deployment.run(shards=2)

@@ -1,4 +1,4 @@
-"""A running stack as the end-to-end checks see it, however it is run."""
+"""A running stack for the end-to-end checks, embedded or in containers."""
 
 import json
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from local.waiting import until
 
 @dataclass(frozen=True)
 class Made:
-    """What the first run of the DAG has made, as it was right after it: tests change what is in Production.
+    """Results of the first run of the DAG, recorded at its end, because tests change the version in Production.
 
     Attributes:
         run: id of the DAG run.
         version: the version in Production.
-        answer: of the service, for `PENGUIN`.
-        output: what the command that started it has printed, if it was one.
+        answer: answer of the service for `PENGUIN`.
+        output: output of the command that started the run, if any.
     """
 
     run: str
@@ -37,14 +37,14 @@ class Made:
 
     @classmethod
     def read(cls, output: str, mlflow: Mlflow) -> Self:
-        """Take it from what `make run` has printed, and from the registry."""
+        """Read the results from the output of `make run` and from the registry."""
         run = output.partition("DAG run ")[2].split()[0]
         answer = json.loads(output[output.index("\n{") : output.index("\n}") + 2])
         return cls(run, in_production(mlflow), answer, output)
 
 
 def in_production(mlflow: Mlflow) -> Version:
-    """Return the version in Production, which there must be."""
+    """Return the version in Production; fail if there is none."""
     version = mlflow.production(MODEL)
     assert version is not None
     return version
@@ -52,14 +52,14 @@ def in_production(mlflow: Mlflow) -> Version:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where the services are, and what a check may do to them.
+    """Clients of the services, and actions on the stack.
 
     Attributes:
         query: runs SQL in the database `penguins` and returns the rows.
-        upload: puts a text where a task can read it and returns what to give as the data source.
-        stop, start: end and begin one service by its name in the embedded stack.
-        identity: something that changes when the prediction service is restarted.
-        scheduler_log: what Airflow's scheduler has logged.
+        upload: writes a text to a file for the tasks and returns its data source.
+        stop, start: stop and start one service by its name in the embedded stack.
+        identity: a value that changes with a restart of the prediction service.
+        scheduler_log: log of Airflow's scheduler.
     """
 
     airflow: Airflow
@@ -83,12 +83,12 @@ class Deployment:
 
     def end_of(self, run: str) -> dict[str, str]:
         """Wait for the end of a run, and return the state of every task."""
-        # half a second: every answer takes processor from the task that is waited for
+        # every half second only, because answers take processor time from the task
         until(lambda: self.airflow.run_state(DAG, run) in ("success", "failed"), f"{run} to end", poll=0.5)
         return self.task_states(run)
 
     def make(self) -> Made:
-        """Run the DAG with its defaults on a deployment in which nothing was trained yet."""
+        """Run the DAG with its defaults on a new deployment."""
         run, states = self.run()
         assert set(states.values()) == {"success"}, states
         version = in_production(self.mlflow)
@@ -96,22 +96,22 @@ class Deployment:
         return Made(run, version, self.service.predict(PENGUIN))
 
     def trigger(self, **params: Any) -> str:
-        """Start a run of the DAG with these parameters; returns its id."""
+        """Start a run of the DAG with these parameters and return its id."""
         body = {"logical_date": None, "conf": params}
         return str(self.airflow_api.post(f"/api/v2/dags/{DAG}/dagRuns", body)["dag_run_id"])
 
     def task_states(self, run: str) -> dict[str, str]:
-        """State by task, in the order of the DAG."""
+        """Return the state of each task, in the order of the DAG."""
         return {task.name: str(task.state) for task in self.airflow.tasks(DAG, run)}
 
     def log(self, run: str, name: str) -> str:
-        """What a task of a run has logged in its last try."""
+        """Return the log of the last try of a task."""
         task = next(task for task in self.airflow.tasks(DAG, run) if task.name == name)
         return "\n".join(self.airflow.task_log(DAG, run, task))
 
 
 def embedded(stack: Stack, folder: Path) -> Deployment:
-    """The whole embedded stack; files for its tasks go into `folder`."""
+    """Return the deployment of the whole embedded stack; files for its tasks go into `folder`."""
     credentials, urls = stack.config.credentials, stack.urls
 
     def query(statement: str) -> list[tuple[Any, ...]]:
@@ -137,9 +137,9 @@ def embedded(stack: Stack, folder: Path) -> Deployment:
 
 
 def deployment(
-    airflow: tuple[str, str, str], mlflow: str, service: str, s3: tuple[str, str, str], **abilities: Any
+    airflow: tuple[str, str, str], mlflow: str, service: str, s3: tuple[str, str, str], **actions: Any
 ) -> Deployment:
-    """A deployment from its addresses and logins: (address, user, password) of Airflow and of S3."""
+    """Return a deployment from its addresses and logins: (address, user, password) of Airflow and of S3."""
     address, user, password = airflow
     airflow_api = JsonApi(address)
     airflow_api.authorize(airflow_api.post("/auth/token", {"username": user, "password": password})["access_token"])
@@ -151,7 +151,7 @@ def deployment(
         service=Service(service),
         service_api=JsonApi(service),
         objects=lambda prefix: _objects(s3, prefix),
-        **abilities,
+        **actions,
     )
 
 

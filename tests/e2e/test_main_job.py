@@ -1,4 +1,4 @@
-"""The main job, on the whole stack and from outside: HTTP, SQL and S3 only."""
+"""The main job on the whole stack, through HTTP, SQL and S3 only."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def point_production_at(deployment: Deployment, version: str) -> None:
     deployment.mlflow_api.post("/api/2.0/mlflow/registered-models/alias", body)
 
 
-def test_the_dag_explains_itself(deployment: Deployment) -> None:
+def test_the_dag_is_documented(deployment: Deployment) -> None:
     dag = deployment.airflow_api.get(f"/api/v2/dags/{DAG}/details")
     assert (dag["is_paused"], dag["catchup"], dag["max_active_runs"]) == (False, False, 1)
     assert dag["timetable_summary"] == "0 0 * * 0"
@@ -92,7 +92,7 @@ def test_every_candidate_is_a_run_with_its_model_in_the_bucket(deployment: Deplo
     )
 
 
-def test_the_best_is_in_production_and_answers(deployment: Deployment, made: Made) -> None:
+def test_the_best_version_is_in_production_and_serves(deployment: Deployment, made: Made) -> None:
     (version,) = [version for version in versions(deployment) if tags(version)["dag_run_id"] == made.run]
     assert (made.version.number, made.version.stage) == (version["version"], "Production")
     answer = made.answer
@@ -127,7 +127,7 @@ def test_another_version_is_served_without_a_restart(deployment: Deployment) -> 
     point_production_at(deployment, oldest)
 
 
-def test_clearing_a_run_makes_nothing_twice(deployment: Deployment, first_run: str) -> None:
+def test_clearing_a_run_creates_no_duplicates(deployment: Deployment, first_run: str) -> None:
     def everything() -> tuple[object, ...]:
         runs = sorted(run["info"]["run_id"] for run in runs_of(deployment, first_run))
         rows = deployment.query("SELECT count(*), sum(source_row), sum(body_mass_g) FROM penguins_processed")

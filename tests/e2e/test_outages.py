@@ -1,4 +1,4 @@
-"""What the tasks need goes down while they run. On the embedded stack only: it is mostly waiting."""
+"""Outages of services during grid_train. On the embedded stack only, because the test mostly waits."""
 
 import pytest
 
@@ -6,19 +6,19 @@ from local.waiting import until
 from tests.e2e.deployment import Deployment
 from tests.e2e.test_main_job import children_of, tags, versions
 
-# In a run each would take as long again.
+# Both outages share a run, to save time.
 DOWN = ("mlflow", "s3")
 
 
 def ended(deployment: Deployment, run: str) -> str | None:
-    """The state that a try of grid_train has led to, once it isn't running any more."""
+    """Return the state of grid_train after a try, or None while it is running."""
     state = deployment.task_states(run)["grid_train"]
     return None if state == "running" else state
 
 
 @pytest.fixture(scope="module")
 def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
-    """A run in which each service went down when grid_train had recorded more: its id, and the state it led to."""
+    """A run with an outage of each service during grid_train: its id, and the state after each outage."""
     del first_run
     run, states = deployment.trigger(cv_folds=2), {}
     for down in DOWN:
@@ -33,9 +33,7 @@ def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("down", DOWN)
-def test_a_service_that_goes_down_in_grid_train_is_waited_for(
-    deployment: Deployment, outages: dict[str, str], down: str
-) -> None:
+def test_grid_train_is_retried_after_an_outage(deployment: Deployment, outages: dict[str, str], down: str) -> None:
     assert outages[down] == "up_for_retry"
     run = outages["run"]
     assert set(deployment.end_of(run).values()) == {"success"}

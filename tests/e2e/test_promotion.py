@@ -1,4 +1,4 @@
-"""A person decides in Airflow's UI; the way from a task to MLflow."""
+"""Promotion by a person in Airflow's UI, and the links from tasks to MLflow."""
 
 import re
 from typing import Any
@@ -23,10 +23,10 @@ def links(deployment: Deployment, run: str, name: str, **index: int) -> dict[str
 
 
 def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
-    """A run whose promotion waits for a person, and what the person is asked.
+    """Start a run with a manual promotion, and return its id and the question to the person.
 
-    Returns when the scheduler has seen the task pause: answered earlier, it would be taken for one that got lost, and
-    be run again.
+    Waits until the scheduler has handled the pause of the task: after an earlier answer the scheduler would treat
+    the task as lost and run it again.
     """
     run = deployment.trigger(promotion="manual", cv_folds=2, **params)
     paused = re.compile(
@@ -42,7 +42,7 @@ def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
 
 
 def answer(deployment: Deployment, run: str, given: dict[str, Any]) -> None:
-    """Answer once, and wait for the end of the run: an answer that is lost shows as being asked again."""
+    """Answer once, and wait for the end of the run. Fails if the question is asked again, after a lost answer."""
     address = f"{task(run, 'register_best')}/-1/hitlDetails"
     deployment.airflow_api.patch(address, given)
 
@@ -81,7 +81,7 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
     assert {"data_digest", "git_commit"} <= set(lineage["lineage"])
 
 
-def test_nobodys_answer_keeps_the_champion(deployment: Deployment) -> None:
+def test_an_expired_question_keeps_the_champion(deployment: Deployment) -> None:
     champion = aliases(deployment)["production"]
     run = deployment.trigger(promotion="manual", approval_hours=0.001, cv_folds=2)
     assert set(deployment.end_of(run).values()) == {"success"}
@@ -91,7 +91,7 @@ def test_nobodys_answer_keeps_the_champion(deployment: Deployment) -> None:
     assert reason.startswith("nobody answered in time")
 
 
-def test_tasks_lead_to_what_they_left_in_mlflow(deployment: Deployment, first_run: str) -> None:
+def test_tasks_link_to_their_results_in_mlflow(deployment: Deployment, first_run: str) -> None:
     made = deployment.mlflow.version_of(MODEL, first_run)
     assert made is not None
     candidates = links(deployment, first_run, "grid_train", map_index=0)["Candidates in MLflow"]

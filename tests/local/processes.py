@@ -1,4 +1,4 @@
-"""Processes that may end while they are looked at."""
+"""Inspect processes that may end at any time."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,7 +10,7 @@ Answer = TypeVar("Answer")
 
 
 def of_each(processes: Iterable[psutil.Process], ask: Callable[[psutil.Process], Answer]) -> list[Answer]:
-    """What is found out about each process but those that have ended meanwhile, as short-lived children do."""
+    """Return the answer for each process; skip processes that have ended."""
     answers = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):

@@ -16,13 +16,13 @@ def unused(tmp_path):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name):
+def test_every_command_has_help(name):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
     assert "Usage" in result.stdout
 
 
-def test_without_a_stack_nothing_is_created(unused):
+def test_commands_without_a_stack_create_nothing(unused):
     assert "isn't running" in command(unused, "status").stderr
     assert "isn't running" in command(unused, "down").stdout
     assert "never started" in command(unused, "logs").stderr
@@ -30,7 +30,7 @@ def test_without_a_stack_nothing_is_created(unused):
     assert not unused.state_dir.exists()
 
 
-def test_up_on_a_running_stack_says_so(whole):
+def test_up_reports_a_running_stack(whole):
     result = command(whole.config.settings, "up")
     assert result.returncode == 0
     assert "running already" in result.stdout
@@ -48,14 +48,14 @@ def test_status_shows_every_program_and_the_memory(whole):
     assert 500 < int(total.group(1).replace(",", "")) < 3500
 
 
-def test_logs_of_one_program(whole):
+def test_logs_prints_the_log_of_one_program(whole):
     last = whole.config.layout.log("postgres").read_text().splitlines()[-1]
     shown = command(whole.config.settings, "logs", "postgres").stdout
     assert last in shown
     assert "mlflow.log" not in shown
 
 
-def test_logs_of_an_unknown_program(whole):
+def test_logs_refuses_an_unknown_program(whole):
     result = command(whole.config.settings, "logs", "nonsense")
     assert result.returncode == 1
     assert "there is no program nonsense; there are: postgres" in result.stderr
@@ -66,7 +66,7 @@ def test_commands_of_the_pipeline_reach_the_stack(whole):
     assert (result.returncode, result.stderr.strip()) == (1, "penguins_rf has no version 999.")
 
 
-def test_clean_asks_first_and_deletes_only_after_yes(unused):
+def test_clean_deletes_only_after_confirmation(unused):
     unused.state_dir.mkdir()
     assert command(unused, "clean").returncode != 0
     assert unused.state_dir.exists()
@@ -75,7 +75,7 @@ def test_clean_asks_first_and_deletes_only_after_yes(unused):
 
 
 @pytest.mark.parametrize("arguments", [("up",), ("clean", "--yes")])
-def test_a_directory_with_other_files_is_left_alone(unused, arguments):
+def test_a_directory_with_other_files_is_refused(unused, arguments):
     unused.state_dir.mkdir()
     (unused.state_dir / "thesis.tex").touch()
     refused = command(unused, *arguments)

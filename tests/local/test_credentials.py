@@ -4,7 +4,7 @@ import stat
 from local.credentials import Credentials, write_private
 
 
-def test_made_once_and_readable_by_the_owner_only(tmp_path):
+def test_credentials_are_created_once_and_private(tmp_path):
     path = tmp_path / "credentials.json"
     first = Credentials.load_or_create(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -16,7 +16,7 @@ def test_no_secret_is_used_twice(tmp_path):
     assert len(set(values)) == len(values)
 
 
-def test_what_an_older_file_lacks_is_added(tmp_path):
+def test_missing_credentials_are_added_to_an_older_file(tmp_path):
     path = tmp_path / "credentials.json"
     write_private(path, json.dumps({"airflow_password": "kept"}))
     credentials = Credentials.load_or_create(path)

@@ -25,7 +25,7 @@ def connect(stack: Stack, role: str, database: str) -> psycopg.Connection:
 
 
 def shape(stack: Stack) -> list[tuple]:
-    """Everything that init-db makes: tables with their comments, grants, owners."""
+    """Return everything created by init-db: tables with their comments, grants, owners."""
     with connect(stack, "penguins", "penguins") as connection:
         columns = connection.execute(
             """SELECT table_name, column_name, data_type, is_nullable,
@@ -69,14 +69,14 @@ def test_roles_have_no_more_rights_than_they_need(stack, role):
         assert not any(connection.execute(rights, [role]).fetchone())
 
 
-def test_the_second_time_changes_nothing(stack):
+def test_a_second_run_changes_nothing(stack):
     before = shape(stack)
     apply(stack)
     assert shape(stack) == before
     assert any("millimetres" in (row[4] or "") for row in before if len(row) == 6)
 
 
-def test_data_survives(stack):
+def test_a_second_run_keeps_the_data(stack):
     with connect(stack, "penguins", "penguins") as connection:
         insert = "INSERT INTO penguins_rejected VALUES (1, 'test_init_db', 'kept', '{}')"
         connection.execute(insert)
@@ -107,7 +107,7 @@ def test_the_pipelines_role_owns_the_tables(stack):
 
 
 @pytest.mark.parametrize("variable", ["AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "PENGUINS_DB_PASSWORD"])
-def test_a_missing_password_stops_it(stack, variable):
+def test_a_missing_password_is_reported(stack, variable):
     with pytest.raises(subprocess.CalledProcessError) as failure:
         apply(stack, **{variable: ""})
     assert variable in failure.value.stderr.decode()

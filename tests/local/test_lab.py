@@ -30,7 +30,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(config, tmp_path_factory):
-    """JupyterLab, started by a user whose own Jupyter lets everyone in."""
+    """JupyterLab, started by a user whose own configuration of Jupyter needs no token."""
     home = tmp_path_factory.mktemp("home")
     (home / ".jupyter").mkdir()
     (home / ".jupyter" / "jupyter_server_config.json").write_text(json.dumps(OPEN_TO_ALL))
@@ -46,7 +46,7 @@ def server(config, tmp_path_factory):
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("path", ["/api/contents", "/api/kernels", f"/files/{NOTEBOOK}", "/lab"])
 @pytest.mark.parametrize("query", ["", "?token=", "?token=wrong"])
-def test_without_the_token_it_refuses(config, path, query):
+def test_a_request_without_the_token_is_refused(config, path, query):
     response = httpx.get(Lab(config).base_url + path + query)
     assert response.status_code == httpx.codes.FORBIDDEN or "/login?" in response.headers.get("location", "")
 
@@ -57,14 +57,14 @@ def test_no_code_is_run_without_the_token(config):
 
 
 @pytest.mark.usefixtures("server")
-def test_with_the_token_it_has_the_notebook(config):
+def test_a_request_with_the_token_finds_the_notebook(config):
     token = {"token": config.credentials.jupyter_token}
     contents = httpx.get(f"{Lab(config).base_url}/api/contents", params=token)
     assert NOTEBOOK in [item["name"] for item in contents.json()["content"]]
     assert httpx.get(Lab(config).url, follow_redirects=True).is_success
 
 
-def test_it_listens_on_loopback_only_and_hides_its_token(config, server):
+def test_jupyterlab_listens_on_loopback_only_and_hides_its_token(config, server):
     listening = [found for found in server.net_connections(kind="tcp") if found.status == psutil.CONN_LISTEN]
     assert {found.laddr.ip for found in listening} == {LOOPBACK}
     shown = " ".join([*server.cmdline(), *server.environ().values()])
@@ -73,7 +73,7 @@ def test_it_listens_on_loopback_only_and_hides_its_token(config, server):
 
 
 @pytest.mark.programs
-def test_one_that_cant_start_is_told_with_its_log(tmp_path):
+def test_a_failed_start_is_reported_with_the_log(tmp_path):
     config = Config.of(Settings.on_free_ports(tmp_path))
     with (
         socket.create_server((LOOPBACK, config.settings.lab_port)),
@@ -83,7 +83,7 @@ def test_one_that_cant_start_is_told_with_its_log(tmp_path):
         pass
 
 
-def test_a_taken_port_is_told_before_anything_is_started(tmp_path):
+def test_a_taken_port_is_reported_before_the_start(tmp_path):
     settings = Settings.on_free_ports(tmp_path)
     with socket.create_server((LOOPBACK, settings.lab_port)):
         result = command(settings, "lab")
@@ -95,14 +95,14 @@ def test_a_taken_port_is_told_before_anything_is_started(tmp_path):
 
 
 def kernel_of(pid: int) -> psutil.Process | None:
-    """The process in which a notebook's code runs, once it is there."""
+    """Return the process that runs a notebook's code, or None."""
     lines = of_each(psutil.Process(pid).children(recursive=True), lambda process: (process, process.cmdline()))
     return next((process for process, line in lines if any("ipykernel" in part for part in line)), None)
 
 
 @contextmanager
 def ended(process: subprocess.Popen[str]) -> Iterator[None]:
-    """A test that fails leaves no process that is waited for without end."""
+    """End the process also if the test fails."""
     try:
         yield
     finally:
@@ -110,8 +110,8 @@ def ended(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_lab_serves_beside_a_running_stack_until_it_is_ended(whole, ending):
-    (port,) = free_ports(1)  # not the one that the stack was started with
+def test_lab_runs_beside_the_stack_until_a_signal(whole, ending):
+    (port,) = free_ports(1)  # another port than in the settings of the running stack
     ports = {name: str(number) for name, number in whole.config.settings.ports.items()} | {"LAB_PORT": str(port)}
     variables = os.environ | ports | {"PENGUINS_STATE_DIR": str(whole.config.layout.state), "BROWSER": "true"}
     arguments = (sys.executable, "-m", "local", "lab")

@@ -1,4 +1,4 @@
-"""The command `run`, and the clients it is made of, on the whole stack with the real DAG."""
+"""The command `run` and its clients, on the whole stack with the real DAG."""
 
 import httpx
 import pytest
@@ -34,12 +34,12 @@ def test_the_clients_agree_on_the_version(whole, made):
     until(lambda: Service(whole.urls["api"]).version() == production.number, "the service to follow", 60)
 
 
-def test_a_wrong_password_is_told(whole):
+def test_a_wrong_password_is_reported(whole):
     with pytest.raises(StackError, match="answered 401"):
         Airflow(whole.urls["airflow-api-server"], "admin", "wrong")
 
 
-def test_the_log_of_a_failed_task_says_why(whole, airflow):
+def test_the_log_of_a_failed_task_holds_the_error(whole, airflow):
     api = httpx.Client(base_url=whole.urls["airflow-api-server"])
     login = {"username": "admin", "password": whole.config.credentials.airflow_password}
     api.headers["Authorization"] = f"Bearer {api.post('/auth/token', json=login).json()['access_token']}"

@@ -23,7 +23,7 @@ def test_free_ports_are_distinct_free_and_not_reserved():
     assert all(is_free(port) for port in ports)
 
 
-def test_processes_that_are_seeded_alike_choose_other_ports():
+def test_processes_with_equal_seeds_choose_different_ports():
     chosen = []
     for _ in range(2):
         random.seed(1)

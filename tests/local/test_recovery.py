@@ -1,4 +1,4 @@
-"""After a crash: what is left running, and what is left on the disk."""
+"""Recovery after a crash: processes and files left by it."""
 
 import os
 import signal
@@ -19,8 +19,8 @@ from tests import stacks
 @pytest.fixture
 def small(tmp_path):
     with stacks.copy(tmp_path).running("init-db", "s3") as stack:
-        # until then it writes to its log, and would end with a supervisord that reads it no more
-        until(lambda: "Press Ctrl+C" in stack.config.layout.log("s3").read_text(), "S3 to have started all of itself")
+        # S3 logs during its start, and a write to the closed pipe of a killed supervisord would end it
+        until(lambda: "Press Ctrl+C" in stack.config.layout.log("s3").read_text(), "S3 to finish its start")
         yield stack
 
 
@@ -56,7 +56,7 @@ def test_up_works_after_supervisord_was_killed_and_keeps_the_data(small):
     assert bucket(small).Object("kept").content_length == 5_000_000
 
 
-def test_down_stops_what_a_crash_left(small):
+def test_down_stops_orphans_after_a_crash(small):
     crash(small)
     assert small.down() is True
     assert orphans(small.config) == []
@@ -69,15 +69,15 @@ def test_up_works_after_a_reboot(small):
     killed = orphans(small.config)
     for process in killed:
         process.kill()
-    psutil.wait_procs(killed)  # one that is ending has lost its mark, but may still have its ports
+    psutil.wait_procs(killed)  # an ending process has lost its mark, but may still hold its ports
     pid_file = small.config.layout.postgres / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
-    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))  # the number is another process's now
-    small.config.layout.remove_run()  # the temporary directory was emptied
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))  # the pid of another process, as after a reboot
+    small.config.layout.remove_run()  # a reboot empties the temporary directory
     assert small.up("init-db", "s3") is True
 
 
-def test_another_stacks_processes_are_left_alone(small, tmp_path):
+def test_down_keeps_the_processes_of_another_stack(small, tmp_path):
     other = Stack(Settings.on_free_ports(tmp_path / "other"))
     before = {name: state.pid for name, state in small.states().items()}
     assert other.down() is False

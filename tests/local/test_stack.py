@@ -61,7 +61,7 @@ def test_no_password_is_on_a_command_line(whole):
     assert not [line for line in lines if any(secret in line for secret in secrets)]
 
 
-def test_a_killed_program_comes_back(whole):
+def test_a_killed_program_is_restarted(whole):
     killed = whole.states()["api"].pid
     os.kill(killed, signal.SIGKILL)
     until(lambda: whole.states()["api"].pid not in (0, killed), "another process")
@@ -78,14 +78,14 @@ def test_one_program_stops_and_starts(whole):
     assert httpx.get(f"{whole.urls['api']}/health/live").is_success
 
 
-def test_other_ports_than_those_it_runs_with_are_refused(whole):
+def test_changed_ports_of_a_running_stack_are_refused(whole):
     other = whole.config.settings.model_copy(update={"api_port": 1})
     with pytest.raises(StackError, match="the stack is running with API_PORT="):
         Stack(other).up()
 
 
 @pytest.mark.programs
-def test_a_program_that_cant_start_is_told_with_its_log(tmp_path):
+def test_a_failed_start_is_reported_with_the_log(tmp_path):
     stack = stacks.copy(tmp_path)
     (stack.config.layout.postgres / "postgresql.conf").write_text("no_such_option = 1\n")
     try:

@@ -18,14 +18,14 @@ def parsed(text: str) -> configparser.ConfigParser:
     return parser
 
 
-def test_nothing_is_told_to_listen_on_every_interface(tmp_path):
+def test_no_program_listens_on_every_interface(tmp_path):
     stack = Stack(Settings.on_free_ports(tmp_path))
     text = configuration(stack.config, stack.programs.values())
     assert "0.0.0.0" not in text  # noqa: S104
     assert len([section for section in parsed(text).sections() if section.startswith("program:")]) == 10
 
 
-def test_commands_and_variables_arrive_as_they_were(tmp_path):
+def test_commands_and_variables_are_escaped(tmp_path):
     command = ("/a path/with 'quotes'", "100%", "--name=value")
     variables = {"SPACE": "a b", "QUOTE": "it's", "PERCENT": "50%", "EMPTY": "", "URL": "postgresql://u:p@h:1/d"}
     text = configuration(Config.of(Settings.on_free_ports(tmp_path)), [Program("p", command, variables)])
@@ -35,6 +35,6 @@ def test_commands_and_variables_arrive_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["both ' and \"", "a #b", "a ;b", "two\nlines"])
-def test_what_cant_be_written_is_refused(tmp_path, value):
+def test_a_value_that_cant_be_escaped_is_refused(tmp_path, value):
     with pytest.raises(StackError, match="can't be given"):
         configuration(Config.of(Settings.on_free_ports(tmp_path)), [Program("p", ("true",), {"NAME": value})])

@@ -21,7 +21,7 @@ def test_a_new_file_has_every_secret_and_is_private(tmp_path: Path) -> None:
     assert same == {"MINIO_ROOT_USER", "LAB_UID", "LAB_GID"}
 
 
-def test_what_is_there_is_kept(tmp_path: Path) -> None:
+def test_existing_values_are_kept(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("# mine\nPOSTGRES_PASSWORD='kept as it is'\nMLFLOW_DB_PASSWORD=\nMLFLOW_PORT=5002\n")
     path.chmod(0o644)
@@ -45,7 +45,7 @@ def test_a_complete_file_is_made_private(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     assert report(tmp_path / ".env") == "  FAIL  .env is missing\n        → make env"
 
 
@@ -60,7 +60,7 @@ def test_no_file(tmp_path: Path) -> None:
         ("AIRFLOW_FERNET_KEY=0123456789abcdef", "AIRFLOW_FERNET_KEY is not 32 bytes"),
     ],
 )
-def test_a_value_that_will_not_do(tmp_path: Path, line: str, complaint: str) -> None:
+def test_an_unsuitable_value_is_reported(tmp_path: Path, line: str, complaint: str) -> None:
     path = tmp_path / ".env"
     env.complete(path)
     with path.open("a") as file:
@@ -68,7 +68,7 @@ def test_a_value_that_will_not_do(tmp_path: Path, line: str, complaint: str) -> 
     assert complaint in report(path)
 
 
-def test_the_shell_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shell_variable_that_overrides_the_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / ".env"
     env.complete(path)
     monkeypatch.setitem(os.environ, "POSTGRES_PASSWORD", "another")

@@ -1,4 +1,4 @@
-"""Files that must agree with one another, as far as that can be seen without Docker."""
+"""Files that must agree with one another, checked without Docker."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ from ops.env import EXAMPLE, REPO
 
 DOCKERFILES = ["Dockerfile.airflow", "Dockerfile.mlflow", "notebooks/Dockerfile", "serving/Dockerfile"]
 COMPOSE: dict[str, Any] = yaml.safe_load((REPO / "docker-compose.yaml").read_text())
-# Given by the image or by the compose file itself.
+# Settings given by the image or by the compose file.
 FIXED = {"PENGUINS_CONNECTION_ID", "PENGUINS_GIT_COMMIT", "SERVING_HOST", "SERVING_PORT", "SERVING_CACHE_DIR"}
 
 

@@ -1,4 +1,4 @@
-"""A registered model, a cache and services of its own for each test, on the MLflow of the stack."""
+"""Fixtures of the service: a registered model, a cache and services for each test, on the MLflow of the stack."""
 
 import json
 import re
@@ -25,13 +25,13 @@ def mlflow_url(stack: Stack) -> str:
 
 @pytest.fixture
 def publisher(mlflow_url: str, request: pytest.FixtureRequest) -> Publisher:
-    """A registered model of this test's own."""
+    """A separate registered model for this test."""
     return Publisher(mlflow_url, re.sub(r"\W+", "_", request.node.name))
 
 
 @pytest.fixture
 def line(mlflow_url: str) -> Iterator[Line]:
-    """The line between the service and MLflow, to be cut."""
+    """A network line between the service and MLflow."""
     target = urlsplit(mlflow_url)
     assert target.hostname
     assert target.port
@@ -49,7 +49,7 @@ def model() -> RandomForestClassifier:
 def service(
     mlflow_url: str, model: RandomForestClassifier, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service that serves `model` in version 1, for tests that only ask."""
+    """A service with `model` as version 1, for tests that only send requests."""
     publisher = Publisher(mlflow_url, "asked")
     version = publisher.publish(model)
     publisher.promote(version)
@@ -64,7 +64,7 @@ def service(
 
 @pytest.fixture
 def start(publisher: Publisher, line: Line, tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start a service of the test's model, which reaches MLflow by the line; settings by keyword."""
+    """Start a service for the test's model, connected to MLflow through `line`; settings by keyword."""
     with ExitStack() as running:
 
         def start_service(*command: str, **settings: Any) -> Service:

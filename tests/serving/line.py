@@ -1,4 +1,4 @@
-"""A network line that can be cut: how an outage looks from the service."""
+"""A network line that can be cut, to simulate an outage."""
 
 import contextlib
 import select
@@ -12,7 +12,7 @@ TICK_SECONDS = 0.02
 
 
 class Line:
-    """Forwards a local port to a server for as long as it is up. While it is cut, connections are refused."""
+    """Forwards a local port to a server. While the line is cut, connections are refused."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -20,21 +20,21 @@ class Line:
         self.url = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
-        self.mend()
+        self.restore()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cut()
 
-    def mend(self) -> None:
-        """Forward (again)."""
+    def restore(self) -> None:
+        """Start to forward connections."""
         self._listener = socket.create_server(("127.0.0.1", self._port))
         self._cut = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
     def cut(self) -> None:
-        """Close all connections, and refuse others."""
+        """Close all connections and refuse new ones."""
         self._cut.set()
         for thread in self._threads:
             thread.join()

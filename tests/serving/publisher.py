@@ -1,4 +1,4 @@
-"""Makes real model versions in a real registry, as the contract between pipeline and service says."""
+"""Publish model versions in the registry, in the format of the contract between pipeline and service."""
 
 import hashlib
 import json
@@ -34,13 +34,13 @@ def penguins(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def forest(seed: int = 0, **parameters: Any) -> RandomForestClassifier:
-    """Return a small forest; another seed makes another one."""
+    """Return a small forest; different seeds give different forests."""
     rows, labels = penguins(seed)
     return RandomForestClassifier(**{"n_estimators": 20, "random_state": seed} | parameters).fit(rows, labels)
 
 
 def onnx(model: RandomForestClassifier, zipmap: bool = False) -> bytes:
-    """Export the forest as the contract says."""
+    """Export the forest as ONNX, in the form required by the contract."""
     rows, _ = penguins(0)
     return bytes(to_onnx(model, rows[:1], options={id(model): {"zipmap": zipmap}}).SerializeToString())
 
@@ -55,7 +55,7 @@ def features(seed: int = 0) -> list[dict[str, Any]]:
 
 
 def known_contract() -> Contract:
-    """Return the contract of the versions made here."""
+    """Return the contract of the versions published here."""
     return Contract.model_validate({"features": features(), "species": SPECIES})
 
 
@@ -80,7 +80,7 @@ def inference_files(model: RandomForestClassifier) -> dict[str, bytes]:
 
 
 def digests(files: dict[str, bytes]) -> dict[str, str]:
-    """Return path to sha256."""
+    """Return the sha256 of each file."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
@@ -101,23 +101,29 @@ class Publisher:
         after: Edit | None = None,
         tags: dict[str, str] | None = None,
     ) -> str:
-        """Register a version and return its number; `before` and `after` edit its files, the digests in between."""
+        """Register a version and return its number.
+
+        Args:
+            before: edits the files before the digests are recorded.
+            after: edits the files after the digests are recorded.
+            tags: further tags of the version.
+        """
         run = self.client.create_run(self._experiment)
         files = inference_files(model)
         if before:
             before(files)
-        vouched = {"digests": json.dumps(digests(files))}
+        recorded = {"digests": json.dumps(digests(files))}
         if after:
             after(files)
         self.upload(run, files)
         source = f"{run.info.artifact_uri}/model"
         version = self.client.create_model_version(
-            self.model_name, source, run.info.run_id, tags=vouched | (tags or {})
+            self.model_name, source, run.info.run_id, tags=recorded | (tags or {})
         )
         return str(version.version)
 
-    def publish_by_hand(self, model: Any, metadata: bool = True, vouch: bool = True) -> str:
-        """Log a model as the pipeline logs its candidates, and register it as a user does."""
+    def publish_by_hand(self, model: Any, metadata: bool = True, with_digests: bool = True) -> str:
+        """Log a model as the pipeline does, and register it without files for inference."""
         with mlflow.start_run(experiment_id=self._experiment):
             logged = mlflow.sklearn.log_model(
                 model,
@@ -127,8 +133,8 @@ class Publisher:
                 signature=mlflow.models.infer_signature(penguins(0)[0]),
                 metadata={"contract": {"features": features(), "species": SPECIES}} if metadata else None,
             )
-        if vouch:
-            self.vouch(logged.model_id)
+        if with_digests:
+            self.record_digests(logged.model_id)
         return str(mlflow.register_model(logged.model_uri, self.model_name, await_registration_for=None).version)
 
     def logged_model(self, version: str) -> str:
@@ -137,14 +143,14 @@ class Publisher:
         assert source
         return source.removeprefix("models:/")
 
-    def vouch(self, model_id: str) -> None:
+    def record_digests(self, model_id: str) -> None:
         """Tag the logged model with the digests of its files."""
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
         files = {name: (folder / name).read_bytes() for name in ("MLmodel", "model.pkl")}
         self.client.set_logged_model_tags(model_id, {"digests": json.dumps(digests(files))})
 
     def promote(self, version: str) -> None:
-        """Give the version the alias."""
+        """Set the alias production to the version."""
         self.client.set_registered_model_alias(self.model_name, "production", version)
 
     def overwrite(self, version: str, name: str, content: bytes) -> None:
@@ -154,7 +160,7 @@ class Publisher:
         self.upload(self.client.get_run(run_id), {name: content})
 
     def upload(self, run: Run, files: dict[str, bytes]) -> None:
-        """Put files into the version's artifact folder."""
+        """Upload files into the artifact folder of the version."""
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 path = Path(folder, name)

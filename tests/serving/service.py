@@ -1,4 +1,4 @@
-"""The service as users start it: a process of its own."""
+"""The service in a separate process."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ from local.ports import free_ports
 from local.waiting import until
 
 PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 Result = TypeVar("Result")
 
 
 def with_largest_file(size: int) -> tuple[str, ...]:
-    """Return the command of a service that can write no file of more than `size` bytes: a full disk."""
+    """Return the command of a service that can't write files larger than `size` bytes, to simulate a full disk."""
     limit = f"import resource as r, runpy; r.setrlimit(r.RLIMIT_FSIZE, ({size}, {size})); "
     return (sys.executable, "-c", limit + "runpy.run_module('serving', run_name='__main__')")
 
@@ -34,10 +34,10 @@ class Service:
         self._settings = {name: str(value) for name, value in settings.items()}
         self._log = folder / "service.log"
         self._entered = False
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=PATIENCE_SECONDS)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
-        """Start it, unless it is running: a test may end early what its fixture would end later."""
+        """Start the service, unless it was started: a test may use its own `with` inside the fixture."""
         if self._entered:
             return self
         self._entered = True
@@ -60,16 +60,16 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.http.close()
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # Its workers, too.
+            os.killpg(self.process.pid, signal.SIGKILL)  # The workers share the process group.
         self.process.wait()
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """Log of the service."""
         return self._log.read_text()
 
     def is_live(self) -> bool:
-        """Tell whether it listens."""
+        """Return whether the service answers."""
         if self.process.poll() is not None:
             raise AssertionError(f"the service ended:\n{self.log}")
         try:
@@ -78,25 +78,25 @@ class Service:
             return False
 
     def cpu_seconds(self) -> float:
-        """Return how long it has computed: what a start costs, however busy the machine is."""
+        """Return the processor time of the service, which doesn't depend on the load of the machine."""
         times = Path("/proc", str(self.process.pid), "stat").read_text().rpartition(")")[2].split()[11:13]
         return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
     def peak_bytes(self) -> int:
-        """Return the most memory it has had."""
+        """Return the peak memory of the service."""
         status = Path("/proc", str(self.process.pid), "status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
     def predict(self, penguin: Any = PENGUIN) -> httpx.Response:
-        """Ask for a prediction."""
+        """Request a prediction."""
         return self.http.post("/predict", json=penguin)
 
     def status(self) -> dict[str, Any]:
-        """Return what `/model` says."""
+        """Return the answer of `/model`."""
         return dict(self.http.get("/model").json())
 
     def serves(self, version: str) -> httpx.Response:
-        """Wait until predictions come from `version`, and it is kept on disk."""
+        """Wait until `version` serves and is kept on disk; return its prediction."""
 
         def answer() -> httpx.Response | None:
             response = self.predict()
@@ -108,7 +108,7 @@ class Service:
         return until(answer, f"version {version} to serve; the log:\n{self.log}")
 
     def refuses(self, version: str) -> dict[str, Any]:
-        """Wait until `version` is refused, and return how."""
+        """Wait until `version` is refused, and return the refusal."""
 
         def refused() -> dict[str, Any] | None:
             found = self.status()["refused"]
@@ -117,10 +117,10 @@ class Service:
         return until(refused, f"version {version} to be refused; the log:\n{self.log}")
 
     def polled(self, outcome: str) -> dict[str, Any]:
-        """Wait until the last look at the registry ended so, and return it."""
+        """Wait until the last poll has this outcome, and return the poll."""
 
         def ended() -> dict[str, Any] | None:
             poll = self.status()["last_poll"]
             return poll if poll and poll["outcome"] == outcome else None
 
-        return until(ended, f"a look at the registry to end with {outcome}")
+        return until(ended, f"a poll with the outcome {outcome}")

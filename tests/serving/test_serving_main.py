@@ -1,4 +1,4 @@
-"""`python -m serving` starts, explains itself, and stops when it is told to."""
+"""Start, help and end of `python -m serving`."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def test_help_explains_every_setting() -> None:
     assert all(f"  {variable(name)}=" in done.stdout for name in Settings.model_fields)
 
 
-def test_wrong_setting_is_told() -> None:
+def test_wrong_setting_is_reported() -> None:
     environment = {**os.environ, "SERVING_PORT": "eighty"}
     done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
@@ -33,7 +33,7 @@ def test_wrong_setting_is_told() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_port_in_use_is_told(start: Start) -> None:
+def test_port_in_use_is_reported(start: Start) -> None:
     port = str(start().http.base_url.port)
     environment = {**os.environ, "SERVING_PORT": port}
     done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
@@ -42,14 +42,14 @@ def test_port_in_use_is_told(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_promptly(start: Start, number: int) -> None:
+def test_signal_stops_the_service_promptly(start: Start, number: int) -> None:
     service = start()
     service.process.send_signal(number)
     assert service.process.wait(timeout=5) == 0
     assert "Traceback" not in service.log
 
 
-def test_it_finishes_what_is_under_way(publisher: Publisher, start: Start) -> None:
+def test_open_requests_are_finished_before_the_end(publisher: Publisher, start: Start) -> None:
     version = publisher.publish(forest())
     publisher.promote(version)
     service = start()
@@ -65,7 +65,7 @@ def test_it_finishes_what_is_under_way(publisher: Publisher, start: Start) -> No
     assert service.process.wait(timeout=10) == 0
 
 
-def test_it_is_small_and_needs_neither_mlflow_nor_sklearn(publisher: Publisher, start: Start) -> None:
+def test_service_is_small_and_needs_neither_mlflow_nor_sklearn(publisher: Publisher, start: Start) -> None:
     version = publisher.publish(forest())
     publisher.promote(version)
     service = start()

@@ -1,4 +1,4 @@
-"""Every setting is explained, and read from its variable."""
+"""Every setting has a description and is read from its variable."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""The documentation says what the service does."""
+"""The OpenAPI document matches the service."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def document() -> dict[str, Any]:
 
 
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every operation."""
+    """Return every operation of the document."""
     return [operation for path in document["paths"].values() for operation in path.values()]
 
 
@@ -30,7 +30,7 @@ def test_document_has_every_endpoint(document: dict[str, Any]) -> None:
     assert all(operation["summary"] and operation["description"] for operation in operations(document))
 
 
-def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_is_defined(document: dict[str, Any]) -> None:
     def check(part: Any) -> None:
         if isinstance(part, dict):
             if "$ref" in part:
@@ -57,7 +57,7 @@ def test_document_has_every_error(document: dict[str, Any]) -> None:
             assert response["content"]
 
 
-def test_document_describes_what_is_validated(document: dict[str, Any]) -> None:
+def test_document_describes_the_validated_fields(document: dict[str, Any]) -> None:
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert set(content) == {"application/json", *TABLES}
     schema, many = content["application/json"]["schema"]["anyOf"]
@@ -69,7 +69,7 @@ def test_document_describes_what_is_validated(document: dict[str, Any]) -> None:
         Measurements.model_validate(penguin)
 
 
-def test_answer_is_what_the_document_says(publisher: Any, start: Any) -> None:
+def test_answer_matches_the_document(publisher: Any, start: Any) -> None:
     from tests.serving.publisher import forest
 
     publisher.promote(version := publisher.publish(forest()))

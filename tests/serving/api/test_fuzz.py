@@ -1,4 +1,4 @@
-"""Whatever a client sends, the service answers as its OpenAPI document says, and never with 500."""
+"""Random requests: the service answers as in its OpenAPI document, and never with 500."""
 
 import pytest
 import schemathesis
@@ -48,8 +48,10 @@ damage = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_siz
 @pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
 @PER_RUN
 @given(places=damage, end=st.floats(0, 1))
-def test_damaged_tables(service: Service, media_type: str, places: list[tuple[float, bytes]], end: float) -> None:
-    """A table with other bytes in some places, or cut off, is answered or refused."""
+def test_damaged_tables_are_answered_or_refused(
+    service: Service, media_type: str, places: list[tuple[float, bytes]], end: float
+) -> None:
+    """Send a table with changed bytes in some places, or cut off."""
     content = bytearray(encoded(table(), media_type))
     for place, other in places:
         start = int(place * len(content))
@@ -68,7 +70,9 @@ heads = st.dictionaries(
 
 @PER_RUN
 @given(headers=heads, body=st.binary(max_size=200), path=st.sampled_from(["/predict", "/model", "/metrics", "/", "/x"]))
-def test_strange_requests(service: Service, headers: dict[str, str], body: bytes, path: str) -> None:
+def test_strange_requests_cause_no_server_error(
+    service: Service, headers: dict[str, str], body: bytes, path: str
+) -> None:
     response = service.http.post(path, content=body, headers=headers)
     assert response.status_code < 500
     assert response.headers["x-request-id"]

@@ -1,4 +1,4 @@
-"""Every request has an id, needs a key where keys are wanted, and is counted; none is one too many."""
+"""Middleware: request IDs, API keys, limits, metrics and logs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ Start = Callable[..., Service]
 
 
 def started(publisher: Publisher, start: Start, **settings: Any) -> Service:
-    """A service that serves a version; it is asked without a key by the health check only."""
+    """Start a service with a version in Production, and wait until the health check reports it ready."""
     publisher.promote(publisher.publish(forest()))
     service = start(**settings)
     until(lambda: service.http.get("/health/ready").is_success, "the service to be ready")
@@ -27,27 +27,27 @@ def started(publisher: Publisher, start: Start, **settings: Any) -> Service:
 
 
 def predict(service: Service, **headers: str) -> httpx.Response:
-    """Ask for a prediction, with these headers."""
+    """Request a prediction with these headers."""
     return service.http.post("/predict", json=PENGUIN, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
 @pytest.mark.parametrize("path", ["/predict", "/model", "/health/live", "/nowhere", "/metrics", "/"])
-def test_request_id_comes_back(service: Service, path: str) -> None:
+def test_request_id_is_returned(service: Service, path: str) -> None:
     response = service.http.get(path, headers={"X-Request-Id": "trace-1/a"})
     assert response.headers["x-request-id"] == "trace-1/a"
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "é".encode(), "a\tb", '{"a":1}'])
-def test_other_ids_are_replaced(service: Service, given: Any) -> None:
+def test_invalid_request_ids_are_replaced(service: Service, given: Any) -> None:
     response = service.http.get("/health/live", headers={"X-Request-Id": given})
     assert re.fullmatch(r"[0-9a-f]{24}-[0-9a-f]+", response.headers["x-request-id"])
 
 
-def test_every_request_has_an_id_of_its_own(service: Service) -> None:
+def test_request_ids_are_unique(service: Service) -> None:
     assert len({predict(service).headers["x-request-id"] for _ in range(20)}) == 20
 
 
-def test_keys(publisher: Publisher, start: Start) -> None:
+def test_requests_without_a_valid_key_are_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_API_KEYS="first, second")
     for path in ("/model", "/model/history", "/model/points"):
         assert service.http.get(path).status_code == 401
@@ -84,7 +84,7 @@ def test_keys_are_rotated_without_restart(publisher: Publisher, start: Start, tm
     assert accepted() == ["fixed", "old"]
 
 
-def test_no_more_than_some_predictions_at_once(publisher: Publisher, start: Start) -> None:
+def test_requests_above_the_limit_are_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_MAX_REQUESTS=1)
     head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
@@ -92,10 +92,10 @@ def test_no_more_than_some_predictions_at_once(publisher: Publisher, start: Star
         refused = until(lambda: (r := predict(service)).status_code == 503 and r, "a refusal")
         assert (refused.json()["reason"], refused.headers["retry-after"]) == ("overloaded", "1")
         assert service.http.get("/health/ready").is_success
-    until(lambda: predict(service).is_success, "the client's leaving to be noticed")
+    until(lambda: predict(service).is_success, "the end of the first request")
 
 
-def test_client_that_pauses_for_too_long(publisher: Publisher, start: Start) -> None:
+def test_slow_body_is_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_BODY_SECONDS=0.2)
     head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
@@ -106,7 +106,7 @@ def test_client_that_pauses_for_too_long(publisher: Publisher, start: Start) -> 
 
 
 def sample(service: Service, name: str) -> float:
-    """One line of the metrics."""
+    """Return the value of one metric."""
     lines = service.http.get("/metrics").text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name), 0)
 
@@ -126,7 +126,7 @@ def test_requests_and_predictions_are_counted(publisher: Publisher, start: Start
     assert sample(service, 'penguins_predictions_total{species="Adelie",version="1"}') == 4
 
 
-def test_state_is_told(publisher: Publisher, start: Start, line: Any) -> None:
+def test_metrics_report_the_state(publisher: Publisher, start: Start, line: Any) -> None:
     service = started(publisher, start)
     service.polled("up_to_date")
     assert sample(service, 'penguins_model{engine="onnxruntime",version="1"}') == 1
@@ -136,14 +136,14 @@ def test_state_is_told(publisher: Publisher, start: Start, line: Any) -> None:
     line.cut()
     service.polled("unavailable")
     age = sample(service, "penguins_poll_age_seconds")
-    until(lambda: sample(service, "penguins_poll_age_seconds") > age, "the last answer to grow older")
+    until(lambda: sample(service, "penguins_poll_age_seconds") > age, "the age of the last answer to grow")
     assert sample(service, 'penguins_polls_total{outcome="unavailable"}') >= 1
 
 
-def test_log_is_json_with_the_id_of_the_request(publisher: Publisher, start: Start) -> None:
+def test_log_is_json_with_the_request_id(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_ACCESS_LOG="true")
     predict(service, X_Request_Id="trace-1")
-    until(lambda: "trace-1" in service.log, "the request to be logged, which is after its answer")
+    until(lambda: "trace-1" in service.log, "the log line of the request")
     lines = [json.loads(line) for line in service.log.splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     (access,) = [line for line in lines if line.get("request_id") == "trace-1"]
@@ -151,7 +151,7 @@ def test_log_is_json_with_the_id_of_the_request(publisher: Publisher, start: Sta
     assert access["milliseconds"] > 0
 
 
-def test_history(publisher: Publisher, start: Start) -> None:
+def test_history_lists_the_serving_periods(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start)
     publisher.promote(second := publisher.publish(forest(1)))
     service.serves(second)
@@ -168,7 +168,7 @@ def test_several_workers_follow_the_registry(publisher: Publisher, start: Start)
     base_url = service.http.base_url
 
     def versions() -> dict[int, str]:
-        """What each worker serves; a connection stays with one of them."""
+        """Return the version of each worker, by process id; each request opens a new connection."""
         found = {}
         for _ in range(20):
             history = httpx.get(f"{base_url}/model/history").json()
@@ -191,10 +191,10 @@ def test_several_workers_follow_the_registry(publisher: Publisher, start: Start)
 
 
 @pytest.mark.parametrize("path", ["/", "/health/live", "/health/ready"])
-def test_monitors_may_ask_for_the_head_only(service: Service, path: str) -> None:
+def test_head_requests_are_answered(service: Service, path: str) -> None:
     response = service.http.head(path)
     assert (response.status_code, response.content) == (200, b"")
 
 
-def test_no_redirect_to_where_the_client_says(service: Service) -> None:
+def test_host_header_causes_no_redirect(service: Service) -> None:
     assert service.http.get("/model/", headers={"Host": "elsewhere.example"}).status_code == 404

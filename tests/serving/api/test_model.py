@@ -1,4 +1,4 @@
-"""The service tells how it is and what it serves."""
+"""Health checks and `/model`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ TAGS = {
 }
 
 
-def test_live_but_not_ready(start: Start) -> None:
+def test_service_without_a_model_is_live_but_not_ready(start: Start) -> None:
     service = start()
     service.polled("no_production")
     assert service.http.get("/health/live").json() == {"status": "live"}
@@ -32,7 +32,7 @@ def test_live_but_not_ready(start: Start) -> None:
     assert status["reason"] == status["last_poll"]["detail"]
 
 
-def test_model(publisher: Publisher, start: Start) -> None:
+def test_status_describes_the_served_model(publisher: Publisher, start: Start) -> None:
     version = publisher.publish(forest(), tags=TAGS)
     publisher.promote(version)
     service = start()

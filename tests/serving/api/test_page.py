@@ -1,4 +1,4 @@
-"""The page at `/` and the documentation at `/docs`, in a real browser that reaches nothing but the service."""
+"""The page at `/` and the documentation at `/docs`, in a real browser without access to other servers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +21,7 @@ Start = Callable[..., Service]
 pytestmark = pytest.mark.browser
 
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-# Every name but the service's own address leads nowhere.
+# Only the address of the service can be resolved.
 OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 BARS = "return [...document.querySelectorAll('#bars progress')].map((bar) => bar.value)"
 
@@ -40,7 +40,7 @@ def browser() -> Iterator[Chrome]:
 
 @pytest.fixture(autouse=True)
 def _clean(browser: Chrome) -> Iterator[None]:
-    """A usual window and no stored key before each test; nothing to complain about after it."""
+    """Reset the window before each test; after the test check that the browser logged no errors."""
     size(browser, 1100, 900)
     yield
     complaints = [entry["message"] for entry in browser.get_log("browser")]
@@ -57,12 +57,12 @@ def find(browser: Chrome, selector: str) -> WebElement:
 
 
 def answer(browser: Chrome) -> str:
-    """The species that the page says."""
+    """Return the species shown on the page."""
     return find(browser, "#answer").text.partition(",")[0]
 
 
 def opened(browser: Chrome, service: Service) -> Chrome:
-    """The page, with its first answer."""
+    """Open the page and wait for its first answer."""
     browser.get(str(service.http.base_url))
     until(lambda: answer(browser) in SPECIES, "the first answer")
     return browser
@@ -75,7 +75,7 @@ def enter(browser: Chrome, penguin: dict[str, float]) -> None:
         field.send_keys(str(value))
 
 
-def test_answer_is_that_of_the_service(browser: Chrome, service: Service) -> None:
+def test_page_shows_the_answer_of_the_service(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     for label, name in enumerate(SPECIES):
         row = contract(forest())["example"]["inputs"][label * 7]
@@ -87,13 +87,13 @@ def test_answer_is_that_of_the_service(browser: Chrome, service: Service) -> Non
         until(lambda shares=shares: browser.execute_script(BARS) == shares, "its bars")
 
 
-def test_which_model_since_when(browser: Chrome, service: Service) -> None:
+def test_page_shows_the_model_and_its_start(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     assert find(browser, "#model").text.startswith("asked version 1 (onnxruntime)")
     assert find(browser, "#served").text.startswith("Version 1 answers since ")
 
 
-def test_sliders_have_the_range_of_the_model_and_obey_keys(browser: Chrome, service: Service) -> None:
+def test_sliders_have_the_range_of_the_model_and_follow_the_keyboard(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     for feature in service.status()["model"]["features"]:
         slider = find(browser, f"#{feature['name']}")
@@ -105,24 +105,24 @@ def test_sliders_have_the_range_of_the_model_and_obey_keys(browser: Chrome, serv
         assert after > before
 
 
-def test_value_outside_the_range_is_warned_of(browser: Chrome, service: Service) -> None:
+def test_value_outside_the_range_causes_a_warning(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     assert not find(browser, "#warnings").is_displayed()
     enter(browser, {"body_mass_g": 9000})
     until(lambda: "body_mass_g=9000 g is outside the range" in find(browser, "#warnings").text, "the warning")
 
 
-def test_field_that_is_empty_is_told(browser: Chrome, service: Service) -> None:
+def test_empty_field_is_reported(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     field = find(browser, "#body_mass_g-number")
     field.send_keys(Keys.CONTROL, "a")
     field.send_keys(Keys.DELETE)
-    until(lambda: "body_mass_g=null isn't a number" in find(browser, "#trouble").text, "the complaint")
+    until(lambda: "body_mass_g=null isn't a number" in find(browser, "#trouble").text, "the error")
     enter(browser, {"body_mass_g": 4000})
-    until(lambda: not find(browser, "#trouble").is_displayed(), "the complaint to go")
+    until(lambda: not find(browser, "#trouble").is_displayed(), "the error to disappear")
 
 
-def test_scatter_shows_the_penguins_that_came_with_the_version(browser: Chrome, service: Service) -> None:
+def test_scatter_shows_the_training_data_of_the_version(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     points = browser.find_elements(By.CSS_SELECTOR, "#scatter path[class^=species]")
     assert len(points) == len(service.http.get("/model/points").json()["labels"]) == 20
@@ -134,7 +134,7 @@ def test_scatter_shows_the_penguins_that_came_with_the_version(browser: Chrome, 
     until(lambda: answer(browser) == "Gentoo", "the answer for a Gentoo")
 
 
-def test_everything_has_a_name_and_can_be_reached_by_keyboard(browser: Chrome, service: Service) -> None:
+def test_every_control_has_a_name_and_keyboard_focus(browser: Chrome, service: Service) -> None:
     opened(browser, service)
     controls = browser.find_elements(By.CSS_SELECTOR, "a, main button, select, main input")
     assert len(controls) >= 16
@@ -150,7 +150,7 @@ def test_everything_has_a_name_and_can_be_reached_by_keyboard(browser: Chrome, s
 
 @pytest.mark.parametrize("width", [390, 768, 1600])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_and_can_be_read(browser: Chrome, service: Service, width: int, scheme: str) -> None:
+def test_page_fits_the_window_and_has_contrast(browser: Chrome, service: Service, width: int, scheme: str) -> None:
     size(browser, width, 900)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
@@ -161,7 +161,7 @@ def test_it_fits_and_can_be_read(browser: Chrome, service: Service, width: int, 
 
 
 def contrast(browser: Chrome, element: WebElement) -> float:
-    """The contrast of a text to what is behind it, as WCAG counts it."""
+    """Return the contrast of a text to its background, as defined by WCAG."""
     script = """
         let behind = arguments[0], back;
         do { back = getComputedStyle(behind).backgroundColor; behind = behind.parentElement; }
@@ -187,18 +187,18 @@ def test_new_version_and_its_training_data_appear(browser: Chrome, publisher: Pu
     scatter = {"inputs": [list(PENGUIN.values())] * 30, "labels": [0, 1, 2] * 10}
     publisher.promote(version := publisher.publish(forest(1), edit_contract(scatter=scatter)))
     service.serves(version)
-    until(lambda: f"version {version}" in find(browser, "#model").text, "the page to notice")
+    until(lambda: f"version {version}" in find(browser, "#model").text, "the page to show the version")
     until(lambda: "Of the 30 penguins drawn" in find(browser, "#scatter-text").text, "its training data")
 
 
-def test_nothing_to_serve_is_told(browser: Chrome, start: Start) -> None:
+def test_missing_model_is_reported(browser: Chrome, start: Start) -> None:
     service = start()
     service.polled("no_production")
     browser.get(str(service.http.base_url))
     until(lambda: "No answer: no version of" in find(browser, "#trouble").text, "the reason")
 
 
-def test_key_is_asked_for(browser: Chrome, publisher: Publisher, start: Start) -> None:
+def test_page_requests_the_key(browser: Chrome, publisher: Publisher, start: Start) -> None:
     publisher.promote(publisher.publish(forest()))
     service = start(SERVING_API_KEYS="secret")
     until(lambda: service.http.get("/health/ready").is_success, "the service to be ready")

@@ -1,4 +1,4 @@
-"""`POST /predict` answers every penguin as scikit-learn does, and says what is wrong with anything else."""
+"""`POST /predict` answers every penguin as scikit-learn does, and explains the errors of other requests."""
 
 import json
 from typing import Any
@@ -20,17 +20,17 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def post(service: Service, body: str | bytes, headers: dict[str, str] = JSON) -> httpx.Response:
-    """Post a body as it is."""
+    """Post a body without changes."""
     return service.http.post("/predict", content=body, headers=headers)
 
 
 def body_with(**literals: str) -> str:
-    """A penguin in JSON, with other literals in some fields."""
+    """Return a penguin in JSON, with the given literals in some fields."""
     fields = {name: json.dumps(value) for name, value in PENGUIN.items()} | literals
     return "{" + ", ".join(f'"{name}": {literal}' for name, literal in fields.items()) + "}"
 
 
-def test_request_of_the_seed(service: Service, model: RandomForestClassifier) -> None:
+def test_valid_request_is_answered(service: Service, model: RandomForestClassifier) -> None:
     body = b'{"bill_length_mm":20,"bill_depth_mm":40,"flipper_length_mm":200,"body_mass_g":4000}'
     answer = post(service, body).json()
     assert list(answer) == ["prediction", "species", "probabilities", "model_version", "warnings"]
@@ -75,7 +75,7 @@ def test_no_warning_at_the_ends_of_the_range(service: Service) -> None:
     ],
 )
 @pytest.mark.parametrize(("field", "unit"), [("bill_length_mm", "mm"), ("body_mass_g", "g")])
-def test_wrong_value(service: Service, field: str, unit: str, literal: str, shown: str, kind: str) -> None:
+def test_wrong_value_is_refused(service: Service, field: str, unit: str, literal: str, shown: str, kind: str) -> None:
     response = post(service, body_with(**{field: literal}))
     assert response.status_code == 422
     problem = response.json()["detail"][0]
@@ -107,35 +107,35 @@ def test_wrong_value(service: Service, field: str, unit: str, literal: str, show
         (body_with(**{"é\U0001f427": "1"}), '"\\u00e9\\ud83d\\udc27" isn\'t a known field'),
     ],
 )
-def test_wrong_body(service: Service, body: str | bytes, text: str) -> None:
+def test_wrong_body_is_refused(service: Service, body: str | bytes, text: str) -> None:
     response = post(service, body)
     assert response.status_code == 422
     assert response.json()["detail"][0]["msg"].startswith(text)
 
 
-def test_everything_wrong_is_told_at_once(service: Service) -> None:
+def test_all_errors_are_reported_at_once(service: Service) -> None:
     problems = post(service, '{"bill_length_mm": -1, "bill_depth_mm": "x", "island": 1}').json()["detail"]
     assert [problem["loc"][1] for problem in problems] == [*FEATURES, "island"]
 
 
-def test_not_more_than_some_problems_are_told(service: Service) -> None:
+def test_number_of_reported_errors_is_limited(service: Service) -> None:
     body = json.dumps({str(number): number for number in range(1000)})
     assert len(post(service, body).json()["detail"]) == 20
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/x+json"])
-def test_json_by_another_name(service: Service, content_type: str) -> None:
+def test_other_json_content_types_are_accepted(service: Service, content_type: str) -> None:
     assert post(service, body_with(), {"content-type": content_type}).status_code == 200
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "json", "text/json"])
-def test_wrong_content_type(service: Service, content_type: str) -> None:
+def test_wrong_content_type_is_refused(service: Service, content_type: str) -> None:
     response = post(service, body_with(), {"content-type": content_type})
     assert response.status_code == 415
     assert response.json()["detail"] == "send the body as JSON, with the header Content-Type: application/json"
 
 
-def test_large_body(service: Service) -> None:
+def test_body_above_the_limit_is_refused(service: Service) -> None:
     limit = Settings.model_fields["max_body_bytes"].default
     too_large = (body_with() + " " * limit).encode()
     for body in (too_large, iter([too_large[:1000], too_large[1000:]])):
@@ -144,12 +144,12 @@ def test_large_body(service: Service) -> None:
         assert response.json()["detail"] == f"the body is larger than {limit} bytes"
 
 
-def test_body_in_pieces(service: Service) -> None:
+def test_body_in_pieces_is_accepted(service: Service) -> None:
     pieces = [bytes([byte]) for byte in body_with().encode()]
     assert service.http.post("/predict", content=iter(pieces), headers=JSON).status_code == 200
 
 
-def test_other_method(service: Service) -> None:
+def test_other_method_is_refused(service: Service) -> None:
     assert service.http.get("/predict").status_code == 405
 
 
@@ -183,7 +183,7 @@ documents = anything | st.fixed_dictionaries({}, optional=dict.fromkeys([*FEATUR
 
 @PER_RUN
 @given(body=st.binary(max_size=50) | documents.map(lambda value: json.dumps(value).encode()))
-def test_nothing_makes_it_fail(service: Service, body: bytes) -> None:
+def test_any_body_is_answered_or_refused(service: Service, body: bytes) -> None:
     response = post(service, body)
     assert response.status_code in (200, 422)
     if response.status_code == 422:
@@ -192,6 +192,6 @@ def test_nothing_makes_it_fail(service: Service, body: bytes) -> None:
         assert all(problem["msg"] and problem["type"] and problem["loc"][0] == "body" for problem in problems)
 
 
-def test_nothing_was_logged_about_it(service: Service) -> None:
+def test_client_errors_are_not_logged_as_errors(service: Service) -> None:
     assert "Traceback" not in service.log
     assert "ERROR" not in service.log

@@ -1,4 +1,4 @@
-"""`POST /predict` answers a list in its order, as it answers each penguin alone."""
+"""`POST /predict` answers a list in its order, with the same answers as for single penguins."""
 
 import json
 import math
@@ -27,7 +27,7 @@ LIMIT = Settings.model_fields["max_rows"].default
 
 
 def as_json(rows: np.ndarray) -> list[dict[str, float]]:
-    """Rows [n, 4] as penguins."""
+    """Return rows [n, 4] as penguins."""
     return [dict(zip(FEATURES, row, strict=True)) for row in rows.tolist()]
 
 
@@ -48,7 +48,7 @@ def test_list_of_one_is_a_list(service: Service) -> None:
     assert service.predict([PENGUIN]).json() == service.predict(PENGUIN).json()
 
 
-def test_longest_list_and_one_more(service: Service) -> None:
+def test_list_above_the_limit_is_refused(service: Service) -> None:
     assert len(service.predict([PENGUIN] * LIMIT).json()["species"]) == LIMIT
     response = service.predict([PENGUIN] * (LIMIT + 1))
     assert response.status_code == 413
@@ -56,7 +56,7 @@ def test_longest_list_and_one_more(service: Service) -> None:
     assert "text/csv" in response.json()["detail"]
 
 
-def test_warnings_tell_which_penguin(service: Service) -> None:
+def test_warnings_name_the_penguin(service: Service) -> None:
     heavy = PENGUIN | {"body_mass_g": 9000}
     warnings = service.predict([PENGUIN, heavy]).json()["warnings"]
     assert warnings == [f"[1]: {service.predict(heavy).json()['warnings'][0]}"]
@@ -78,7 +78,9 @@ def test_the_first_wrong_penguin_is_explained(service: Service) -> None:
         (b'{"a0":1' + b"".join(b',"a%d":1' % number for number in range(150_000)) + b"}", "bytes are too many for one"),
     ],
 )
-def test_explaining_a_large_body_takes_little(publisher: Publisher, start: Start, body: bytes, text: str) -> None:
+def test_explaining_a_large_body_takes_little_memory(
+    publisher: Publisher, start: Start, body: bytes, text: str
+) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start()
     service.serves(version)
@@ -99,8 +101,8 @@ objects = st.lists(st.tuples(names, literals), min_size=3, max_size=6) | st.tupl
 
 @settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=objects)
-def test_both_readers_accept_the_same(fields: list[tuple[str, str]]) -> None:
-    """The fast reader doesn't let anything through that the documented model refuses, and changes no value."""
+def test_both_readers_accept_the_same_values(fields: list[tuple[str, str]]) -> None:
+    """Compare the fast reader with the documented model: same accepted bodies, same values."""
     body = "{" + ",".join(f'"{name}":{literal}' for name, literal in fields) + "}"
 
     codec = JsonCodec(known_contract(), "1")
@@ -120,7 +122,7 @@ def test_both_readers_accept_the_same(fields: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[1,", b"[]]", b"[{}", b'[{"a":', b"\xef\xbb\xbf[]", b"[\xff]", b" [ ] "])
-def test_broken_lists(service: Service, body: bytes) -> None:
+def test_broken_lists_are_refused(service: Service, body: bytes) -> None:
     response = service.http.post("/predict", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 422
     assert response.json()["detail"][0]["msg"]

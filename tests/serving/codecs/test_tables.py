@@ -1,4 +1,4 @@
-"""`POST /predict` answers tables of any length in constant memory, or says what is wrong with them."""
+"""`POST /predict` answers tables of any length in constant memory, and explains errors in tables."""
 
 import csv
 import gzip
@@ -32,12 +32,12 @@ ROWS = penguins(2)[0].astype(np.float64)
 
 
 def table(rows: np.ndarray = ROWS, names: list[str] | None = None) -> pa.Table:
-    """Rows [n, 4] in columns."""
+    """Return rows [n, 4] in columns."""
     return pa.table(dict(zip(names or list(FEATURES), rows.T, strict=True)))
 
 
 def encoded(content: pa.Table, media_type: str) -> bytes:
-    """A table as a file."""
+    """Return a table as a file."""
     sink = io.BytesIO()
     if media_type == CSV:
         pyarrow.csv.write_csv(content, sink)
@@ -50,7 +50,7 @@ def encoded(content: pa.Table, media_type: str) -> bytes:
 
 
 def decoded(content: bytes, media_type: str) -> dict[str, list[Any]]:
-    """The columns of an answer."""
+    """Return the columns of an answer."""
     if media_type == CSV:
         names, *rows = csv.reader(io.StringIO(content.decode()))
         columns: dict[str, list[Any]] = {name: list(column) for name, *column in zip(names, *rows, strict=True)}
@@ -87,7 +87,7 @@ def test_table_is_answered_with_a_table(service: Service, model: RandomForestCla
 
 
 def header(*lines: str) -> bytes:
-    """CSV with these rows."""
+    """Return CSV with these rows."""
     return "\n".join([",".join(FEATURES), *lines]).encode()
 
 
@@ -114,24 +114,24 @@ WRONG_CSV = {
 
 
 @pytest.mark.parametrize(("body", "text"), WRONG_CSV.items())
-def test_wrong_csv(service: Service, body: bytes, text: str) -> None:
+def test_wrong_csv_is_refused(service: Service, body: bytes, text: str) -> None:
     response = post(service, body, CSV)
     assert response.status_code == 422
     assert response.json()["detail"][0]["msg"].startswith(text)
 
 
-def test_csv_as_spreadsheets_write_it(service: Service) -> None:
+def test_csv_of_spreadsheets_is_accepted(service: Service) -> None:
     body = '\ufeff"bill_length_mm","bill_depth_mm","flipper_length_mm","body_mass_g"\r\n"39.1","18.7",181,3750\r\n\r\n'
     assert post(service, body.encode(), CSV).text.splitlines()[1].startswith("0,Adelie,")
 
 
 def wrong_tables() -> Iterator[tuple[bytes, str, str]]:
-    """Body, media type, and what is said about it."""
-    for media_type, what in {ARROW: "an Arrow stream", PARQUET: "Parquet"}.items():
+    """Yield body, media type, and the start of the error message."""
+    for media_type, name in {ARROW: "an Arrow stream", PARQUET: "Parquet"}.items():
         sound = encoded(table(), media_type)
-        yield b"", media_type, f"the body isn't {what}"
-        yield b"no table at all", media_type, f"the body isn't {what}"
-        yield sound[: len(sound) // 2], media_type, f"the body isn't {what}"
+        yield b"", media_type, f"the body isn't {name}"
+        yield b"no table at all", media_type, f"the body isn't {name}"
+        yield sound[: len(sound) // 2], media_type, f"the body isn't {name}"
         yield sound[: len(sound) // 2] + b"\xff" * 20 + sound[len(sound) // 2 + 20 :], media_type, ""
         yield encoded(table().drop_columns(["body_mass_g"]), media_type), media_type, "the columns are"
         yield encoded(table().slice(0, 0), media_type), media_type, "the table has no rows"
@@ -142,14 +142,14 @@ def wrong_tables() -> Iterator[tuple[bytes, str, str]]:
 
 
 @pytest.mark.parametrize(("body", "media_type", "text"), list(wrong_tables()))
-def test_wrong_table(service: Service, body: bytes, media_type: str, text: str) -> None:
+def test_wrong_table_is_refused(service: Service, body: bytes, media_type: str, text: str) -> None:
     response = post(service, body, media_type)
     assert response.status_code in ((422,) if text else (200, 422))
     if response.status_code == 422:
         assert response.json()["detail"][0]["msg"].startswith(text)
 
 
-def test_batch_that_claims_to_be_huge_is_refused(service: Service) -> None:
+def test_batch_with_a_false_length_is_refused(service: Service) -> None:
     sound = encoded(table(), ARROW)
     huge = sound.replace(len(ROWS[:100]).to_bytes(8, "little"), (2**40).to_bytes(8, "little"))
     assert huge != sound
@@ -158,7 +158,7 @@ def test_batch_that_claims_to_be_huge_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
-def test_memory_stays_the_same(publisher: Publisher, start: Start, media_type: str) -> None:
+def test_memory_is_constant_in_the_number_of_rows(publisher: Publisher, start: Start, media_type: str) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
     service = start()
     service.serves(version)
@@ -171,11 +171,11 @@ def test_memory_stays_the_same(publisher: Publisher, start: Start, media_type: s
             received += len(piece)
     more_rows = 3600 * len(ROWS)
     assert received > len(ROWS)
-    assert service.peak_bytes() - before < 8 * more_rows  # a quarter of the 32 bytes that a row has
+    assert service.peak_bytes() - before < 8 * more_rows  # a quarter of the 32 bytes of a row
 
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
-def test_little_that_unpacks_to_much_is_refused(publisher: Publisher, start: Start, media_type: str) -> None:
+def test_highly_compressed_table_is_refused(publisher: Publisher, start: Start, media_type: str) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
     service = start()
     service.serves(version)
@@ -194,7 +194,7 @@ def test_little_that_unpacks_to_much_is_refused(publisher: Publisher, start: Sta
     assert service.peak_bytes() - before < 2 * len(sink.getvalue()) + 32 * MEGABYTE
 
 
-def test_more_rows_than_the_disk_should_hold(publisher: Publisher, start: Start) -> None:
+def test_table_above_the_limit_of_rows_is_refused(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
     service = start(SERVING_MAX_TABLE_BYTES=16_000)
     service.serves(version)
@@ -204,7 +204,7 @@ def test_more_rows_than_the_disk_should_hold(publisher: Publisher, start: Start)
     assert (response.status_code, response.json()["detail"]) == (413, "the table has more than 1000 rows: send several")
 
 
-def test_client_that_does_not_read_its_answer(publisher: Publisher, start: Start) -> None:
+def test_request_of_a_client_that_does_not_read_is_given_up(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
     service = start(SERVING_MAX_TABLES=1, SERVING_BODY_SECONDS=0.5)
     service.serves(version)
@@ -212,20 +212,20 @@ def test_client_that_does_not_read_its_answer(publisher: Publisher, start: Start
     head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {CSV}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head.encode() + body)
-        until(lambda: "request.given_up" in service.log, "the service to give up")
+        until(lambda: "request.given_up" in service.log, "the service to give up the request")
         assert post(service, header("39,18,181,3750"), CSV).status_code == 200
     assert "Traceback" not in service.log
 
 
 @pytest.mark.parametrize(("declared", "status"), [("Text/CSV; x=json", 503), ("Application/JSON", 200), ("a/b", 415)])
-def test_only_tables_take_the_place_of_tables(publisher: Publisher, start: Start, declared: str, status: int) -> None:
+def test_limit_of_tables_applies_to_tables_only(publisher: Publisher, start: Start, declared: str, status: int) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
     service = start(SERVING_MAX_TABLES=1)
     service.serves(version)
     head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {CSV}\r\ncontent-length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head.encode())
-        assert all(service.is_live() for _ in range(5))  # By then it has taken the place.
+        assert all(service.is_live() for _ in range(5))  # The request has reached the service after these answers.
         assert post(service, json.dumps(PENGUIN).encode(), declared).status_code == status
 
 
@@ -235,7 +235,7 @@ def test_compressed_body_is_refused(service: Service) -> None:
     assert (response.status_code, response.json()["detail"]) == (415, "the body is compressed: send it as it is")
 
 
-def test_pyarrow_is_loaded_when_it_is_needed(publisher: Publisher, start: Start) -> None:
+def test_pyarrow_is_loaded_for_the_first_arrow_table(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start()
     service.serves(version)
@@ -246,7 +246,7 @@ def test_pyarrow_is_loaded_when_it_is_needed(publisher: Publisher, start: Start)
     assert "pyarrow" in maps.read_text()
 
 
-def test_too_large_and_too_many(publisher: Publisher, start: Start) -> None:
+def test_too_large_or_too_many_tables_are_refused(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start(SERVING_MAX_TABLE_BYTES=10_000, SERVING_MAX_TABLES=1)
     service.serves(version)
@@ -261,7 +261,7 @@ def test_too_large_and_too_many(publisher: Publisher, start: Start) -> None:
 
     def upload() -> None:
         url, headers = f"{service.http.base_url}/predict", {"content-type": CSV}
-        # The requests that ask for a refusal below may have the only place.
+        # The requests below may occupy the only place.
         while not outcome or outcome[-1].status_code == 503:
             outcome.append(httpx.post(url, content=slow(), headers=headers, timeout=60))
 
@@ -276,7 +276,7 @@ def test_too_large_and_too_many(publisher: Publisher, start: Start) -> None:
     until(lambda: post(service, header("39,18,181,3750"), CSV).status_code == 200, "the place to be free again")
 
 
-def test_disk_that_is_full(publisher: Publisher, start: Start) -> None:
+def test_table_is_refused_when_the_disk_is_full(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start(*with_largest_file(2 * MEGABYTE))
     service.serves(version)

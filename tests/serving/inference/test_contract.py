@@ -1,4 +1,4 @@
-"""The contract of a version is read strictly."""
+"""Strict parsing of the contract of a version."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ MLMODEL = {
 }
 
 
-def test_sound_contract() -> None:
+def test_sound_contract_is_parsed() -> None:
     parsed = parse_manifest(json.dumps(SOUND).encode())
     assert parsed.model_dump(exclude_unset=True) == SOUND
 
@@ -53,7 +53,7 @@ def test_sound_contract() -> None:
         ),
     ],
 )
-def test_other_contract_is_refused(changes: dict[str, Any], text: str) -> None:
+def test_wrong_contract_is_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(RefusedError) as refused:
         parse_manifest(json.dumps(SOUND | changes).encode())
     assert refused.value.code == "contract_invalid"
@@ -61,12 +61,12 @@ def test_other_contract_is_refused(changes: dict[str, Any], text: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
-def test_what_is_no_contract_is_refused(content: bytes) -> None:
+def test_content_that_is_not_a_contract_is_refused(content: bytes) -> None:
     with pytest.raises(RefusedError, match=r"inference/contract\.json"):
         parse_manifest(content)
 
 
-def test_sound_mlmodel() -> None:
+def test_sound_mlmodel_is_parsed() -> None:
     parsed = parse_mlmodel(yaml.safe_dump(MLMODEL).encode())
     assert parsed.metadata.contract.species == SPECIES
     assert parsed.flavors.sklearn.sklearn_version == "1.9.1"
@@ -84,7 +84,7 @@ def test_sound_mlmodel() -> None:
         (yaml.safe_dump(MLMODEL | {"metadata": {}}).encode(), "MLmodel: metadata.contract: Field required"),
     ],
 )
-def test_other_mlmodel_is_refused(content: bytes, text: str) -> None:
+def test_wrong_mlmodel_is_refused(content: bytes, text: str) -> None:
     with pytest.raises(RefusedError) as refused:
         parse_mlmodel(content)
     assert refused.value.code == "contract_invalid"

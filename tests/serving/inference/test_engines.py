@@ -1,4 +1,4 @@
-"""ONNX Runtime answers what scikit-learn answers."""
+"""ONNX Runtime gives the same answers as scikit-learn."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from serving.registry.refusals import RefusedError
 from tests.serving.publisher import forest, known_contract, onnx, penguins
 
 
-def test_it_answers_as_scikit_learn() -> None:
+def test_onnx_runtime_predicts_as_scikit_learn() -> None:
     model = forest(n_estimators=100)
     random = np.random.default_rng(1)
     rows = random.uniform((30, 12, 170, 2500), (60, 22, 235, 6500), (10_000, 4)).astype(np.float32)
@@ -20,21 +20,21 @@ def test_it_answers_as_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", onnx(forest())[:1000]])
-def test_what_is_no_model_is_refused(content: bytes) -> None:
+def test_content_that_is_not_a_model_is_refused(content: bytes) -> None:
     with pytest.raises(RefusedError, match="ONNX Runtime can't load it") as refused:
         OnnxEngine(content, known_contract())
     assert refused.value.code == "model_unreadable"
 
 
 def other_inputs() -> bytes:
-    """A model of three features."""
+    """Return a model of three features."""
     rows, labels = penguins(0)
     model = forest().fit(rows[:, :3], labels)
     return bytes(to_onnx(model, rows[:1, :3], options={id(model): {"zipmap": False}}).SerializeToString())
 
 
 def other_outputs() -> bytes:
-    """A model that is no classifier."""
+    """Return a model that isn't a classifier."""
     rows, labels = penguins(0)
     return bytes(to_onnx(LinearRegression().fit(rows, labels), rows[:1]).SerializeToString())
 
@@ -47,7 +47,7 @@ def other_outputs() -> bytes:
         (onnx(forest(), zipmap=True), "its outputs are"),
     ],
 )
-def test_other_signature_is_refused(content: bytes, text: str) -> None:
+def test_wrong_signature_is_refused(content: bytes, text: str) -> None:
     with pytest.raises(RefusedError) as refused:
         OnnxEngine(content, known_contract())
     assert refused.value.code == "signature_mismatch"

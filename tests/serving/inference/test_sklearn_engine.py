@@ -1,4 +1,4 @@
-"""Versions registered by hand are served through scikit-learn, if something vouches for them."""
+"""Versions registered by hand are served through scikit-learn, if their digests are recorded."""
 
 import json
 import pickle
@@ -27,7 +27,7 @@ WITHOUT_SKLEARN = (
 )
 
 
-def test_version_registered_by_hand(publisher: Publisher, start: Start, line: Line) -> None:
+def test_version_registered_by_hand_is_served(publisher: Publisher, start: Start, line: Line) -> None:
     rows, labels = penguins(0)
     model = forest().fit(pd.DataFrame(rows, columns=list(FEATURES)), labels)
     version = publisher.publish_by_hand(model)
@@ -43,18 +43,18 @@ def test_version_registered_by_hand(publisher: Publisher, start: Start, line: Li
     assert start().predict().json() == answer
 
 
-def test_nothing_is_unpickled_that_nobody_vouches_for(publisher: Publisher, start: Start) -> None:
-    version = publisher.publish_by_hand(forest(), vouch=False)
+def test_model_without_recorded_digests_is_refused(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish_by_hand(forest(), with_digests=False)
     publisher.promote(version)
     service = start()
     refused = service.refuses(version)
     assert refused["code"] == "digests_missing"
     assert 'set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}' in refused["message"]
-    publisher.vouch(publisher.logged_model(version))
+    publisher.record_digests(publisher.logged_model(version))
     service.serves(version)
 
 
-def test_changed_pickle_is_refused(publisher: Publisher, start: Start) -> None:
+def test_a_changed_pickle_is_refused(publisher: Publisher, start: Start) -> None:
     version = publisher.publish_by_hand(forest())
     wrong = {"digests": json.dumps({"MLmodel": "0" * 64, "model.pkl": "0" * 64})}
     publisher.client.set_logged_model_tags(publisher.logged_model(version), wrong)
@@ -70,7 +70,7 @@ def test_version_without_a_contract_is_refused(publisher: Publisher, start: Star
     assert refused["message"].startswith("MLmodel: metadata")
 
 
-def test_without_sklearn_it_is_refused(publisher: Publisher, start: Start) -> None:
+def test_pickle_is_refused_without_sklearn(publisher: Publisher, start: Start) -> None:
     sound, by_hand = publisher.publish(forest()), publisher.publish_by_hand(forest())
     publisher.promote(sound)
     service = start(*WITHOUT_SKLEARN)
@@ -82,7 +82,7 @@ def test_without_sklearn_it_is_refused(publisher: Publisher, start: Start) -> No
 
 
 def flavor(**changes: str) -> SklearnFlavor:
-    """What MLmodel says of a sound model."""
+    """Return the flavor of a sound model in MLmodel."""
     sound = {
         "pickled_model": "model.pkl",
         "serialization_format": "cloudpickle",
@@ -92,12 +92,12 @@ def flavor(**changes: str) -> SklearnFlavor:
 
 
 def pickled(model: object) -> bytes:
-    """A pickle of the model."""
+    """Return a pickle of the model."""
     return pickle.dumps(model)
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-def test_model_fitted_with_column_names() -> None:
+def test_model_fitted_with_column_names_predicts_as_scikit_learn() -> None:
     rows, labels = penguins(0)
     model = forest().fit(pd.DataFrame(rows, columns=list(FEATURES)), labels)
     found, probabilities = SklearnEngine(pickled(model), flavor(), known_contract()).predict(rows)
@@ -108,7 +108,7 @@ def test_model_fitted_with_column_names() -> None:
 
 
 def other_columns() -> object:
-    """A forest fitted with the columns in another order."""
+    """Return a forest fitted with the columns in another order."""
     rows, labels = penguins(0)
     return forest().fit(pd.DataFrame(rows, columns=list(FEATURES)[::-1]), labels)
 
@@ -126,7 +126,7 @@ def other_columns() -> object:
         (pickled(other_columns()), {}, "signature_mismatch", "fitted with the columns ['body_mass_g'"),
     ],
 )
-def test_unfit_model_is_refused(content: bytes, changes: dict[str, str], code: str, text: str) -> None:
+def test_unsuitable_model_is_refused(content: bytes, changes: dict[str, str], code: str, text: str) -> None:
     with pytest.raises(RefusedError) as refused:
         SklearnEngine(content, flavor(**changes), known_contract())
     assert refused.value.code == code

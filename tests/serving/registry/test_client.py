@@ -1,4 +1,4 @@
-"""MLflow is asked as it answers: what isn't there, what isn't MLflow, what doesn't answer."""
+"""Client of the registry: missing entries, servers other than MLflow, and unreachable servers."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ CONTRACT = "inference/contract.json"
 
 
 def ask(url: str, question: Callable[[Registry], Awaitable[Result]], **settings: object) -> Result:
-    """Ask the registry at `url`."""
+    """Call the registry at `url`."""
 
     async def asking() -> Result:
         registry = Registry(Settings.model_validate({"mlflow_tracking_uri": url, **settings}))
@@ -35,18 +35,18 @@ def ask(url: str, question: Callable[[Registry], Awaitable[Result]], **settings:
 
 
 def production(publisher: Publisher, url: str) -> ModelVersion | None:
-    """What is in Production."""
+    """Return the version in Production."""
     return ask(url, Registry.production, model_name=publisher.model_name)
 
 
-def test_no_model_no_version_no_alias(mlflow_url: str, publisher: Publisher) -> None:
-    assert ask(mlflow_url, Registry.production, model_name="nobody_knows_it") is None
+def test_missing_model_version_or_alias_means_no_production(mlflow_url: str, publisher: Publisher) -> None:
+    assert ask(mlflow_url, Registry.production, model_name="unknown_model") is None
     assert production(publisher, mlflow_url) is None
     publisher.publish(forest())
     assert production(publisher, mlflow_url) is None
 
 
-def test_version_digests_and_files(mlflow_url: str, publisher: Publisher) -> None:
+def test_production_gives_version_digests_and_files(mlflow_url: str, publisher: Publisher) -> None:
     publisher.promote(number := publisher.publish(forest(), tags={"git_commit": "abc"}))
     version = production(publisher, mlflow_url)
     assert version
@@ -56,7 +56,7 @@ def test_version_digests_and_files(mlflow_url: str, publisher: Publisher) -> Non
     assert ask(mlflow_url, lambda registry: registry.download(version, files)) == files
 
 
-def test_file_that_is_missing_or_too_large(mlflow_url: str, publisher: Publisher) -> None:
+def test_missing_or_too_large_file_is_refused(mlflow_url: str, publisher: Publisher) -> None:
     publisher.promote(publisher.publish(forest()))
     version = production(publisher, mlflow_url)
     assert version
@@ -79,7 +79,7 @@ def test_logged_model_is_found_by_its_source() -> None:
     assert logged_model("anything", "m-5") == "m-5"
 
 
-def test_artifacts_behind_the_proxy() -> None:
+def test_path_behind_the_proxy_is_found() -> None:
     assert proxied("mlflow-artifacts:/0/run/artifacts/model") == "0/run/artifacts/model"
     assert proxied("mlflow-artifacts://host:5000/0/run") == "0/run"
     assert proxied("http://host/api/2.0/mlflow-artifacts/artifacts/0/run") == "0/run"
@@ -92,19 +92,19 @@ def test_artifacts_elsewhere_are_refused(uri: str) -> None:
     assert refused.value.code == "not_proxied"
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_server_is_reported() -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(UnavailableError, match=rf"MLflow at {url} can't be reached \(ConnectError"):
         ask(url, Registry.production)
 
 
-def test_password_is_not_told() -> None:
+def test_password_is_not_in_the_error() -> None:
     with pytest.raises(UnavailableError) as unavailable:
         ask(f"http://eve:secret@127.0.0.1:{free_ports(1)[0]}", Registry.production)
     assert "secret" not in str(unavailable.value)
 
 
-class Somebody(BaseHTTPRequestHandler):
+class OtherServer(BaseHTTPRequestHandler):
     """A server that isn't MLflow."""
 
     status = 200
@@ -116,14 +116,14 @@ class Somebody(BaseHTTPRequestHandler):
         self.wfile.write(self.body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
-def somebody(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a server that answers every request so."""
+def other_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that gives this answer to every request."""
     status, body = request.param
-    handler = type("Handler", (Somebody,), {"status": status, "body": body})
+    handler = type("Handler", (OtherServer,), {"status": status, "body": body})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -133,7 +133,7 @@ def somebody(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("somebody", "text"),
+    ("other_server", "text"),
     [
         ((200, b"<html>Welcome</html>"), "answered 200 to .*: <html>Welcome</html>"),
         ((200, b"{}"), "answered 200 to .*: {}"),
@@ -142,8 +142,8 @@ def somebody(request: pytest.FixtureRequest) -> Iterator[str]:
         ((404, b"not found"), "answered 404 .*not found"),
         ((500, b"\xff\n\noops"), "answered 500 .*\ufffd oops"),
     ],
-    indirect=["somebody"],
+    indirect=["other_server"],
 )
-def test_other_answers_are_told(somebody: str, text: str) -> None:
+def test_unexpected_answers_are_reported(other_server: str, text: str) -> None:
     with pytest.raises(UnavailableError, match=text):
-        ask(somebody, Registry.production)
+        ask(other_server, Registry.production)

@@ -1,4 +1,4 @@
-"""The service starts from its verified copies on disk."""
+"""Verified copies on disk, and starts from them."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ FILES = {"inference/contract.json": b"{}", "inference/model.onnx": b"model"}
 
 
 def release(version: int, files: dict[str, bytes] = FILES) -> Release:
-    """A version with these files."""
+    """Return a version with these files."""
     made = ModelVersion(name="penguins", version=str(version), creation_timestamp=version, source="models:/m-0")
     return Release(made, digests(files))
 
@@ -35,16 +35,16 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def entries(cache: Cache) -> list[str]:
-    """The versions of which there are copies."""
+    """Return the versions with a copy."""
     return sorted(path.name.partition("-")[0] for path in cache.folder.iterdir() if path.is_dir())
 
 
-def test_nothing_is_cached_at_first(cache: Cache) -> None:
+def test_new_cache_is_empty(cache: Cache) -> None:
     assert cache.current() is None
     assert cache.find(release(1)) is None
 
 
-def test_current_is_what_was_stored_last(cache: Cache) -> None:
+def test_current_is_the_version_stored_last(cache: Cache) -> None:
     cache.store(release(1), FILES)
     cache.store(release(2), FILES)
     assert cache.current() == (release(2), FILES)
@@ -61,7 +61,7 @@ def test_current_and_previous_are_kept(cache: Cache) -> None:
     assert entries(cache) == ["2", "3"]
 
 
-def test_what_a_killed_process_left_is_removed(cache: Cache) -> None:
+def test_folder_left_by_a_killed_process_is_removed(cache: Cache) -> None:
     cache.store(release(1), FILES)
     (left := cache.folder / ".new-left").mkdir()
     cache.store(release(2), FILES)
@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_removed(cache: Cache) -> None:
 
 
 @pytest.mark.programs
-def test_workers_that_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
+def test_workers_can_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom tests.serving.reload.test_cache import *\ncache = Cache(Settings(cache_dir=sys.argv[1]))\n"
         "for version in range(1, 51):\n    cache.store(release(version % 3), FILES)"
@@ -80,12 +80,12 @@ def test_workers_that_store_at_the_same_time(cache: Cache, tmp_path: Path) -> No
     assert len(entries(cache)) == 2
 
 
-def test_only_the_service_may_read_it(cache: Cache) -> None:
+def test_cache_is_private(cache: Cache) -> None:
     cache.store(release(1), FILES)
     assert cache.folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_half_written_remains_when_the_disk_is_full(cache: Cache) -> None:
+def test_failed_store_leaves_no_partial_copy(cache: Cache) -> None:
     cache.store(release(1), FILES)
     too_long = {**FILES, "x" * 300: b""}
     with pytest.raises(OSError, match="too long"):
@@ -96,7 +96,7 @@ def test_nothing_half_written_remains_when_the_disk_is_full(cache: Cache) -> Non
 
 @pytest.mark.parametrize("name", [*FILES, "release.json", "../index.json"])
 @pytest.mark.parametrize("damage", [b"", b"other", None])
-def test_damage_is_noticed_and_mended(cache: Cache, name: str, damage: bytes | None) -> None:
+def test_damage_is_detected_and_repaired(cache: Cache, name: str, damage: bytes | None) -> None:
     cache.store(release(1), FILES)
     path = next(path for path in cache.folder.iterdir() if path.is_dir()) / name
     if damage is None:
@@ -120,7 +120,7 @@ def test_each_server_and_model_has_its_own_copies(tmp_path: Path) -> None:
         assert Cache(Settings(cache_dir=tmp_path, **other)).current() is None
 
 
-def test_restart_without_mlflow(publisher: Publisher, start: Start, line: Line) -> None:
+def test_service_restarts_without_mlflow(publisher: Publisher, start: Start, line: Line) -> None:
     version = publisher.publish(forest())
     publisher.promote(version)
     with start() as service:
@@ -131,14 +131,14 @@ def test_restart_without_mlflow(publisher: Publisher, start: Start, line: Line) 
     assert service.cpu_seconds() < 2
     status = service.status()["model"]
     assert (status["origin"], status["version"]) == ("cache", version)
-    line.mend()
+    line.restore()
     service.polled("up_to_date")
     other = publisher.publish(forest(1))
     publisher.promote(other)
     service.serves(other)
 
 
-def test_restart_with_a_damaged_copy(publisher: Publisher, start: Start, line: Line, tmp_path: Path) -> None:
+def test_damaged_copy_is_refused_at_a_restart(publisher: Publisher, start: Start, line: Line, tmp_path: Path) -> None:
     version = publisher.publish(forest())
     publisher.promote(version)
     with start() as service:
@@ -152,7 +152,7 @@ def test_restart_with_a_damaged_copy(publisher: Publisher, start: Start, line: L
     assert response.status_code == 503
     assert "can't be reached" in response.json()["detail"]
     assert f"the copy of version {version} is damaged" in response.json()["detail"]
-    line.mend()
+    line.restore()
     service.serves(version)
     assert service.status()["cache_error"] is None
     line.cut()

@@ -1,4 +1,4 @@
-"""Bad days: the service serves on, says what is wrong, and catches up by itself."""
+"""Outages: the service keeps its version, reports the problem, and recovers by itself."""
 
 import os
 import shutil
@@ -24,38 +24,38 @@ Answer = Callable[[BaseHTTPRequestHandler, httpx.Response], None]
 DOWNLOAD = "/mlflow-artifacts/artifacts/"
 
 
-class Between:
-    """A proxy between the service and the real MLflow, which can spoil what MLflow answers."""
+class FaultyProxy:
+    """A proxy between the service and the real MLflow that can change MLflow's answers."""
 
     def __init__(self, target: str) -> None:
-        self.spoil: Answer | None = None
-        between = self
+        self.fault: Answer | None = None
+        proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer = httpx.get(f"{target}{self.path}")
-                (between.spoil or whole)(self, answer)
+                (proxy.fault or forward)(self, answer)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
 
 def drip(handler: BaseHTTPRequestHandler, _: httpx.Response) -> None:
-    """A byte now and then, and never the whole answer."""
+    """Send a byte at a time, without an end."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(10**9))
     handler.end_headers()
-    with suppress(OSError):  # until the service has had enough
+    with suppress(OSError):  # until the service closes the connection
         while not handler.wfile.closed:
             handler.wfile.write(b" ")
             Event().wait(0.05)
 
 
-def whole(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
-    """What MLflow answered."""
+def forward(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
+    """Send MLflow's answer."""
     handler.send_response(answer.status_code)
     handler.send_header("Content-Length", str(len(answer.content)))
     handler.end_headers()
@@ -63,14 +63,14 @@ def whole(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
 
 
 def error(handler: BaseHTTPRequestHandler, _: httpx.Response) -> None:
-    """An error that isn't MLflow's."""
+    """Send an error of another server."""
     handler.send_response(500)
     handler.end_headers()
     handler.wfile.write(b"<html><h1>Internal Server Error</h1></html>")
 
 
 def html(handler: BaseHTTPRequestHandler, _: httpx.Response) -> None:
-    """What a gateway says while it is maintained."""
+    """Send the page of a gateway under maintenance."""
     handler.send_response(200)
     handler.send_header("Content-Type", "text/html")
     handler.end_headers()
@@ -78,7 +78,7 @@ def html(handler: BaseHTTPRequestHandler, _: httpx.Response) -> None:
 
 
 def half(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
-    """The first half of MLflow's answer, and then the line is cut."""
+    """Send the first half of MLflow's answer, then close the connection."""
     handler.send_response(answer.status_code)
     handler.send_header("Content-Length", str(len(answer.content)))
     handler.end_headers()
@@ -86,113 +86,115 @@ def half(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
 
 
 def half_of_files(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
-    """The line is cut in the middle of each download."""
-    (half if DOWNLOAD in handler.path else whole)(handler, answer)
+    """Close the connection in the middle of each download."""
+    (half if DOWNLOAD in handler.path else forward)(handler, answer)
 
 
-def half_of_files_unnoticed(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
-    """Something on the way cuts the files and says that they are whole."""
+def truncated_files(handler: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
+    """Send the first half of each file as if it were the whole file."""
     if DOWNLOAD in handler.path:
         answer._content = answer.content[: len(answer.content) // 2]
-    whole(handler, answer)
+    forward(handler, answer)
 
 
 @pytest.fixture
-def between(mlflow_url: str) -> Iterator[Between]:
+def proxy(mlflow_url: str) -> Iterator[FaultyProxy]:
     """A proxy in front of MLflow."""
-    between = Between(mlflow_url)
-    with between.server:
-        thread = Thread(target=between.server.serve_forever)
+    proxy = FaultyProxy(mlflow_url)
+    with proxy.server:
+        thread = Thread(target=proxy.server.serve_forever)
         thread.start()
-        yield between
-        between.server.shutdown()
+        yield proxy
+        proxy.server.shutdown()
         thread.join()
 
 
-SPOILT: list[tuple[Answer, str, str]] = [
+FAULTS: list[tuple[Answer, str, str]] = [
     (error, "unavailable", "answered 500"),
     (html, "unavailable", "<html><h1>Back soon</h1></html>"),
     (half, "unavailable", "can't be reached (RemoteProtocolError"),
     (half_of_files, "unavailable", "can't be reached (RemoteProtocolError"),
-    (half_of_files_unnoticed, "refused", "has sha256"),
+    (truncated_files, "refused", "has sha256"),
 ]
 
 
-def test_spoilt_answers(publisher: Publisher, start: Start, between: Between) -> None:
+def test_invalid_answers_of_mlflow_keep_the_version(publisher: Publisher, start: Start, proxy: FaultyProxy) -> None:
     publisher.promote(version := publisher.publish(forest()))
-    service = start(MLFLOW_TRACKING_URI=between.url, SERVING_RETRY_REFUSED_SECONDS=0.2)
+    service = start(MLFLOW_TRACKING_URI=proxy.url, SERVING_RETRY_REFUSED_SECONDS=0.2)
     service.serves(version)
-    for number, (spoil, outcome, text) in enumerate(SPOILT, 1):
+    for number, (fault, outcome, text) in enumerate(FAULTS, 1):
         other = publisher.publish(forest(number))
-        between.spoil = spoil
+        proxy.fault = fault
         publisher.promote(other)
         assert text in service.polled(outcome)["detail"]
         assert service.predict().json()["model_version"] == version
-        between.spoil = None
+        proxy.fault = None
         service.serves(version := other)
     assert "Traceback" not in service.log
 
 
-@pytest.mark.parametrize("spoil", [error, html, half])
-def test_spoilt_from_the_start(publisher: Publisher, start: Start, between: Between, spoil: Answer) -> None:
+@pytest.mark.parametrize("fault", [error, html, half])
+def test_invalid_answers_at_the_start_are_reported(
+    publisher: Publisher, start: Start, proxy: FaultyProxy, fault: Answer
+) -> None:
     publisher.promote(version := publisher.publish(forest()))
-    between.spoil = spoil
-    service = start(MLFLOW_TRACKING_URI=between.url)
+    proxy.fault = fault
+    service = start(MLFLOW_TRACKING_URI=proxy.url)
     service.polled("unavailable")
     assert service.predict().status_code == 503
     assert service.predict().json()["reason"] == "unavailable"
-    between.spoil = None
+    proxy.fault = None
     service.serves(version)
 
 
-def test_name_that_is_not_known(publisher: Publisher, start: Start) -> None:
+def test_unknown_host_name_is_reported(publisher: Publisher, start: Start) -> None:
     publisher.promote(publisher.publish(forest()))
     service = start(MLFLOW_TRACKING_URI="http://mlflow.invalid:5000")
     assert "http://mlflow.invalid:5000 can't be reached" in service.polled("unavailable")["detail"]
     assert service.predict().json()["reason"] == "unavailable"
 
 
-def test_server_that_accepts_and_says_nothing(publisher: Publisher, start: Start, between: Between) -> None:
+def test_server_without_an_answer_is_reported(publisher: Publisher, start: Start, proxy: FaultyProxy) -> None:
     publisher.promote(version := publisher.publish(forest()))
-    service = start(MLFLOW_TRACKING_URI=between.url, SERVING_READ_TIMEOUT_SECONDS=1)
+    service = start(MLFLOW_TRACKING_URI=proxy.url, SERVING_READ_TIMEOUT_SECONDS=1)
     service.serves(version)
     over = Event()
-    between.spoil = lambda *_: over.wait(60) and None
+    proxy.fault = lambda *_: over.wait(60) and None
     assert "ReadTimeout" in service.polled("unavailable")["detail"]
     assert service.predict().is_success
     over.set()
-    between.spoil = None
+    proxy.fault = None
     publisher.promote(other := publisher.publish(forest(1)))
     service.serves(other)
 
 
-def test_server_that_answers_without_end(publisher: Publisher, start: Start, between: Between) -> None:
+def test_endless_answer_is_reported(publisher: Publisher, start: Start, proxy: FaultyProxy) -> None:
     publisher.promote(version := publisher.publish(forest()))
-    service = start(MLFLOW_TRACKING_URI=between.url, SERVING_READ_TIMEOUT_SECONDS=1)
+    service = start(MLFLOW_TRACKING_URI=proxy.url, SERVING_READ_TIMEOUT_SECONDS=1)
     service.serves(version)
-    between.spoil = drip
+    proxy.fault = drip
     assert "hasn't finished its answer in 12 s" in service.polled("unavailable")["detail"]
-    between.spoil = None
+    proxy.fault = None
     publisher.promote(other := publisher.publish(forest(1)))
     service.serves(other)
 
 
-def test_disk_full_for_the_cache(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+def test_full_disk_does_not_stop_the_service(publisher: Publisher, start: Start, tmp_path: Path) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=200)))
-    # No file may be larger than the log and the contract are, but the model is.
+    # The limit allows the log and the contract, but not the model.
     service = start(*with_largest_file(40_000))
     service.serves(version)
     assert "could not be kept on disk: [Errno 27] File too large" in service.status()["cache_error"]
     assert not list(tmp_path.glob("cache/*/*/inference"))
 
 
-def test_cache_that_is_read_only(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+def test_read_only_cache_does_not_stop_the_service(publisher: Publisher, start: Start, tmp_path: Path) -> None:
     publisher.promote(version := publisher.publish(forest()))
     with start() as service:
         service.serves(version)
     (folder,) = (tmp_path / "cache").iterdir()
     folder.chmod(0o500)
-    # Permissions don't stop root, unless it gives up that power.
+    # Root ignores permissions unless it drops this capability.
     plain = [] if os.getuid() else ["setpriv", "--bounding-set=-dac_override"]
     service = start(*plain, sys.executable, "-m", "serving")
     service.serves(version)
@@ -202,11 +204,11 @@ def test_cache_that_is_read_only(publisher: Publisher, start: Start, tmp_path: P
     assert "Permission denied" in service.status()["cache_error"]
     assert service.http.get("/metrics").text.count("penguins_cache_ok 0.0") == 1
     folder.chmod(0o700)
-    until(lambda: service.status()["cache_error"] is None, "the version to be kept, now that it can be")
+    until(lambda: service.status()["cache_error"] is None, "the version to be kept on disk")
     assert list(folder.glob(f"{other}-*"))
 
 
-def test_cache_that_disappears_while_it_serves(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+def test_deleted_cache_is_created_again(publisher: Publisher, start: Start, tmp_path: Path) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start()
     service.serves(version)
@@ -217,8 +219,8 @@ def test_cache_that_disappears_while_it_serves(publisher: Publisher, start: Star
     assert service.status()["cache_error"] is None
 
 
-def test_frozen_process_catches_up(publisher: Publisher, start: Start) -> None:
-    """A laptop that sleeps: to the process, the clock jumps."""
+def test_stopped_process_catches_up(publisher: Publisher, start: Start) -> None:
+    """Stop and continue the process, as on a laptop that sleeps."""
     publisher.promote(version := publisher.publish(forest()))
     service = start()
     service.serves(version)
@@ -228,7 +230,7 @@ def test_frozen_process_catches_up(publisher: Publisher, start: Start) -> None:
     service.serves(other)
 
 
-def test_killed_service_starts_from_what_it_had(publisher: Publisher, start: Start, line: Line) -> None:
+def test_killed_service_starts_from_the_cache(publisher: Publisher, start: Start, line: Line) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start()
     service.serves(version)
@@ -238,7 +240,7 @@ def test_killed_service_starts_from_what_it_had(publisher: Publisher, start: Sta
         line.cut()
         service = start()
         assert service.predict().json()["model_version"] == version
-        line.mend()
+        line.restore()
 
 
 def test_old_versions_are_pruned(publisher: Publisher, start: Start, tmp_path: Path) -> None:

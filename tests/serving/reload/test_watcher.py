@@ -1,4 +1,4 @@
-"""The service follows the registry: it swaps to what is in Production, and refuses what is not sound."""
+"""The service follows the registry: it loads the version in Production, and refuses unsound versions."""
 
 import json
 from collections.abc import Callable
@@ -23,13 +23,13 @@ MODEL = "inference/model.onnx"
 
 
 def probabilities(model: RandomForestClassifier) -> Any:
-    """What the service must answer for `PENGUIN`."""
+    """Return the expected probabilities for `PENGUIN`."""
     row = np.array([list(PENGUIN.values())], dtype=np.float32)
     return pytest.approx(dict(zip(SPECIES, model.predict_proba(row)[0], strict=True)), abs=2e-6)
 
 
 def promoted(publisher: Publisher, start: Start, **settings: object) -> tuple[Service, str]:
-    """A service that serves a first version."""
+    """Start a service with a first version in Production; return both."""
     version = publisher.publish(forest())
     publisher.promote(version)
     service = start(**settings)
@@ -93,7 +93,7 @@ def test_promotion_swaps_under_load(publisher: Publisher, start: Start) -> None:
 
 
 def edit_contract(**changes: object) -> Edit:
-    """Change fields of the contract."""
+    """Return an edit that changes fields of the contract."""
 
     def edit(files: dict[str, bytes]) -> None:
         files[CONTRACT] = json.dumps(json.loads(files[CONTRACT]) | changes).encode()
@@ -102,17 +102,17 @@ def edit_contract(**changes: object) -> Edit:
 
 
 def replace(name: str, content: bytes) -> Edit:
-    """Put other content into a file."""
+    """Return an edit that replaces the content of a file."""
     return lambda files: files.update({name: content})
 
 
 def truncate(name: str) -> Edit:
-    """Cut off the last byte of a file."""
+    """Return an edit that removes the last byte of a file."""
     return lambda files: files.update({name: files[name][:-1]})
 
 
 def remove(name: str) -> Edit:
-    """Leave a file out."""
+    """Return an edit that removes a file."""
     return lambda files: files.pop(name)
 
 
@@ -140,7 +140,7 @@ UNSOUND = {
 }
 
 
-def test_unsound_version_is_refused_and_the_old_one_serves_on(publisher: Publisher, start: Start) -> None:
+def test_unsound_version_is_refused_and_the_current_one_stays(publisher: Publisher, start: Start) -> None:
     service, sound = promoted(publisher, start)
     for before, after, code, text in UNSOUND.values():
         version = publisher.publish(forest(), before, after)
@@ -156,7 +156,7 @@ def test_unsound_version_is_refused_and_the_old_one_serves_on(publisher: Publish
     assert "Traceback" not in service.log
 
 
-def test_refused_only_version_is_the_reason_for_503(publisher: Publisher, start: Start) -> None:
+def test_refusal_of_the_only_version_is_the_reason_for_503(publisher: Publisher, start: Start) -> None:
     version = publisher.publish(forest(), after=truncate(MODEL))
     publisher.promote(version)
     service = start()
@@ -167,19 +167,19 @@ def test_refused_only_version_is_the_reason_for_503(publisher: Publisher, start:
         assert f"version {version} was refused: inference/model.onnx has sha256" in response.json()["detail"]
 
 
-def test_refused_version_is_not_downloaded_at_every_look(publisher: Publisher, start: Start) -> None:
+def test_refused_version_is_not_downloaded_at_every_poll(publisher: Publisher, start: Start) -> None:
     service, _ = promoted(publisher, start)
     version = publisher.publish(forest(), after=truncate(MODEL))
     publisher.promote(version)
     refused = service.refuses(version)
     publisher.overwrite(version, MODEL, inference_files(forest())[MODEL])
-    looks = {service.polled("refused")["at"]}
-    while len(looks) < 4:
-        looks.add(service.polled("refused")["at"])
+    polls = {service.polled("refused")["at"]}
+    while len(polls) < 4:
+        polls.add(service.polled("refused")["at"])
     assert service.status()["refused"] == refused
 
 
-def test_mended_version_is_served_after_a_while(publisher: Publisher, start: Start) -> None:
+def test_repaired_version_is_served_after_the_retry(publisher: Publisher, start: Start) -> None:
     service, _ = promoted(publisher, start, SERVING_RETRY_REFUSED_SECONDS=0.5)
     version = publisher.publish(forest(), after=truncate(MODEL))
     publisher.promote(version)
@@ -188,7 +188,7 @@ def test_mended_version_is_served_after_a_while(publisher: Publisher, start: Sta
     service.serves(version)
 
 
-def test_stage_decides_where_no_alias_is_set(publisher: Publisher, start: Start) -> None:
+def test_stage_is_used_without_an_alias(publisher: Publisher, start: Start) -> None:
     first, second = publisher.publish(forest(0)), publisher.publish(forest(1))
     with pytest.warns(FutureWarning, match="stage"):
         publisher.client.transition_model_version_stage(publisher.model_name, first, "Production")
@@ -198,7 +198,7 @@ def test_stage_decides_where_no_alias_is_set(publisher: Publisher, start: Start)
     service.serves(second)
 
 
-def test_registry_made_anew_is_noticed(publisher: Publisher, start: Start) -> None:
+def test_recreated_model_is_detected(publisher: Publisher, start: Start) -> None:
     service, version = promoted(publisher, start)
     publisher.client.delete_registered_model(publisher.model_name)
     service.polled("no_production")
@@ -224,7 +224,7 @@ def test_tags_set_after_the_promotion_are_shown(publisher: Publisher, start: Sta
     assert tagged(start())
 
 
-def test_outage_of_mlflow(publisher: Publisher, start: Start, line: Line) -> None:
+def test_outage_of_mlflow_keeps_the_version(publisher: Publisher, start: Start, line: Line) -> None:
     service, first = promoted(publisher, start)
     second = publisher.publish(forest(1))
     line.cut()
@@ -233,7 +233,7 @@ def test_outage_of_mlflow(publisher: Publisher, start: Start, line: Line) -> Non
     publisher.promote(second)
     assert service.predict().json()["model_version"] == first
     assert service.http.get("/health/ready").json() == {"status": "ready", "model_version": first}
-    line.mend()
+    line.restore()
     service.serves(second)
     assert service.log.count("registry.unavailable") == 1
     assert service.log.count("registry.available") == 1
