@@ -45,7 +45,7 @@ def promote(
         UserError: a file that the gate or the service opens isn't there, or isn't the one that was recorded.
     """
     with alone(connection, production.lock_name()):
-        before = production.champion(connection)
+        before = production.reconcile(connection)
         if before is not None and before.version == version.version:
             return
         model_versions.files(model_versions.model_id(version), model_versions.recorded_digests(version))
@@ -76,7 +76,7 @@ def promote_by_hand(
     """
     reason = checked(reason)
     with alone(connection, production.lock_name(), PATIENCE):
-        now = production.champion(connection)
+        now = production.reconcile(connection)
         production.expect(now, instead_of)
         if now is not None and now.version == version.version:
             raise UserError(f"Version {version.version} is in Production already.")
@@ -88,7 +88,7 @@ def refuse(
 ) -> None:
     """Leave Production as it is; the version stays as the challenger, with the reason on it and in the audit trail."""
     with alone(connection, production.lock_name()):
-        now = production.champion(connection)
+        now = production.reconcile(connection)
         entry = audit.append(connection, "refuse", now.version if now else None, version, by, reason, numbers)
         production.tag(version, reason=entry.reason)
         client().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
@@ -114,7 +114,7 @@ def rollback(
     """
     reason = checked(reason)
     with alone(connection, production.lock_name(), PATIENCE):
-        before = production.champion(connection)
+        before = production.reconcile(connection)
         production.expect(before, instead_of)
         target = rollback_target(audit.trail(connection), before, model_versions.versions())
         now = f"version {before.version}" if before else "nothing"

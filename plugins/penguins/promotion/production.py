@@ -34,11 +34,11 @@ def expect(champion: ModelVersion | None, number: str | None) -> None:
         raise UserError(f"Production has changed meanwhile: it is {is_now}, not {was}. Look again.")
 
 
-def champion(connection: Connection[Any]) -> ModelVersion | None:
-    """The version in Production. Whoever decides holds the lock and asks here first, for this tidies up.
+def reconcile(connection: Connection[Any]) -> ModelVersion | None:
+    """Bring stage, tags and audit trail in line with the version in Production, and return that version.
 
-    What didn't follow the alias, for a promotion was interrupted or done in MLflow's UI, is brought along; and
-    if the audit trail doesn't know how the version came there, that is said in it.
+    They differ after an interrupted promotion, and after a change in MLflow's UI. Every decision calls this first,
+    under the lock. Callers that only read use `model_versions.production`.
     """
     found = model_versions.production()
     if found is None:

@@ -68,7 +68,7 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
         UserError: the version was deleted, or Production is to change and isn't what the person saw any more.
     """
     with alone(connection, production.lock_name()):
-        champion, version = production.champion(connection), model_versions.version(number)
+        champion, version = production.reconcile(connection), model_versions.version(number)
         verdict = json.loads(version.tags[decisions.GATE])
         comment = comment[:LONGEST] or "no comment"
 
@@ -108,7 +108,7 @@ def _register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, 
     recorded = json.loads(client().get_logged_model(model_id).tags[DIGESTS])
     model = model_versions.load(model_id, recorded)
     plots.log_plots(dag_run_id, finished, model, data)
-    champion = production.champion(connection)  # first, for it completes what an earlier try began
+    champion = production.reconcile(connection)  # first, for it completes what an earlier try began
     made = model_versions.versions(f"run_id = '{best.info.run_id}' AND tags.{DAG_RUN} = '{dag_run_id}'")
     version = made[0] if made else _register(best, model_id, recorded, model, data)
     if production.VERDICT in version.tags:

@@ -55,21 +55,25 @@ def client() -> mlflow.MlflowClient:
 
 
 def experiment_id() -> str:
-    """The id of our experiment, which is created if need be.
+    """Return the id of our experiment, and create the experiment if there is none.
 
     Raises:
         UserError: it was deleted.
     """
+    return _find_experiment() or client().create_experiment(settings().experiment, tags=_EXPERIMENT_TAGS)
+
+
+def _find_experiment() -> str | None:
     name = settings().experiment
     found = client().get_experiment_by_name(name)
     if found is None:
-        return client().create_experiment(name, tags=_EXPERIMENT_TAGS)
+        return None
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise UserError(
             f"The MLflow experiment {name!r} was deleted. Restore it with `mlflow experiments restore "
             f"--experiment-id {found.experiment_id}`, or choose another name with PENGUINS_EXPERIMENT."
         )
-    return found.experiment_id
+    return str(found.experiment_id)
 
 
 def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Run:
@@ -114,8 +118,11 @@ def find_candidates(dag_run_id: str) -> list[Run]:
 def _search(dag_run_id: str, role: str) -> list[Run]:
     if {"'", "\\"} & set(dag_run_id):  # a tag that somebody edited: Airflow has none ([core] allowed_run_id_pattern)
         return []
+    experiment = _find_experiment()
+    if experiment is None:
+        return []
     query = f"tags.{DAG_RUN} = '{dag_run_id}' AND tags.{ROLE} = '{role}'"
-    return list(client().search_runs([experiment_id()], query, max_results=50_000))
+    return list(client().search_runs([experiment], query, max_results=50_000))
 
 
 def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:

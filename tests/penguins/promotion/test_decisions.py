@@ -30,19 +30,8 @@ from tests.penguins.cutting import Cutting
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
 
 
-@pytest.fixture
-def connection(stack: Stack) -> Iterator[Connection[Any]]:
-    with connect(stack) as opened:
-        yield opened
-
-
 def connect(stack: Stack) -> Connection[Any]:
     return psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True)
-
-
-@pytest.fixture
-def versions(tmp_path: Path) -> list[ModelVersion]:
-    return [made_up_version(tmp_path) for _ in range(3)]
 
 
 def production() -> str | None:
