@@ -107,6 +107,24 @@ def model_id(run: Run) -> str:
     return str(run.outputs.model_outputs[0].model_id)
 
 
+def choose_best(runs: Sequence[Run]) -> Run:
+    """Choose the run that is best by cross-validated accuracy, then log loss, then fewer trees, then name.
+
+    The hold-out isn't used, so that it stays a fair measure between versions.
+    """
+
+    def rank(run: Run) -> tuple[float, float, float, str]:
+        metrics, params = run.data.metrics, run.data.params
+        return (
+            -metrics["cv_accuracy_mean"],
+            metrics["cv_log_loss_mean"],
+            float(params.get("n_estimators", 100)),
+            run.info.run_name,
+        )
+
+    return min(runs, key=rank)
+
+
 def discard(runs: Sequence[Run]) -> None:
     """Take runs out of their DAG run, and delete them and their models as MLflow deletes: restorable.
 

@@ -26,7 +26,7 @@ from penguins.errors import UserError
 from penguins.promotion import audit
 from penguins.promotion.decisions import promote, rollback
 from penguins.promotion.gate import judge, table
-from penguins.promotion.registration import answer, choose, register_best
+from penguins.promotion.registration import answer, register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.settings import settings
 from penguins.training import candidate_runs
@@ -184,13 +184,13 @@ def test_a_champion_that_was_deleted_is_named_with_the_remedy(data: Dataset) -> 
 def test_the_hold_out_has_no_say_in_the_choice(data: Dataset) -> None:
     del data
     runs = find_candidates(RUN)
-    best = choose(runs)
+    best = candidate_runs.choose_best(runs)
     for run in runs:
         run.data.metrics["holdout_accuracy"] = 0.0 if run is best else 1.0
-    assert choose(runs) is best
+    assert candidate_runs.choose_best(runs) is best
     for run in runs:
         run.data.metrics["cv_accuracy_mean"] = run.data.metrics["cv_log_loss_mean"] = 0.5
-    assert choose(runs).data.params["n_estimators"] == "2"
+    assert candidate_runs.choose_best(runs).data.params["n_estimators"] == "2"
 
 
 def test_a_tie_keeps_the_champion_and_names_a_challenger(
@@ -355,7 +355,7 @@ def test_a_candidate_that_one_species_would_pay_for_is_refused(
 
 
 def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
-    best = choose([run for run in find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
+    best = candidate_runs.choose_best([run for run in find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
     model_id = candidate_runs.model_id(best)
     model = model_versions.load(model_id, json.loads(client().get_logged_model(model_id).tags["digests"]))
     truth = data.labels[data.holdout]

@@ -1,0 +1,87 @@
+"""Versions that are made of a candidate, with the files that the service needs."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+from sklearn.base import ClassifierMixin
+
+from contract.digests import DIGESTS, MANIFEST_FILE, ONNX_FILE, digest_files
+from penguins.data.dataset import Dataset
+from penguins.registry import model_versions, onnx_export
+from penguins.registry.manifests import build_manifest
+from penguins.training import candidate_runs
+from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedCandidate:
+    """A finished candidate with its model.
+
+    Attributes:
+        digests: sha256 of the logged model's files, by path.
+    """
+
+    run: Run
+    model_id: str
+    digests: Mapping[str, str]
+    model: ClassifierMixin
+
+    @classmethod
+    def load(cls, run: Run) -> Self:
+        """Load the model that a finished run has logged.
+
+        Raises:
+            UserError: as `model_versions.load`.
+        """
+        model_id = candidate_runs.model_id(run)
+        digests = json.loads(client().get_logged_model(model_id).tags[DIGESTS])
+        return cls(run, model_id, digests, model_versions.load(model_id, digests))
+
+
+def find_version(run: Run) -> ModelVersion | None:
+    """Return the version that the DAG run of a candidate has registered from it, if any."""
+    query = f"run_id = '{run.info.run_id}' AND tags.{DAG_RUN} = '{run.data.tags[DAG_RUN]}'"
+    return next(iter(model_versions.versions(query)), None)
+
+
+def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
+    """Add the service's files to the logged model, then make it a version.
+
+    A version whose ONNX export gives other answers is registered without these files; a tag has the reason.
+    """
+    tags = _describe(candidate.run, data)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx, manifest = Path(folder, ONNX_FILE), Path(folder, MANIFEST_FILE)
+        onnx.parent.mkdir()
+        try:
+            onnx.write_bytes(onnx_export.export(candidate.model, data))
+        except onnx_export.NotEqualError as error:
+            log.warning("registered without an ONNX export, so the service will run scikit-learn: %s", error)
+            tags["onnx"] = str(error)
+        else:
+            manifest.write_text(build_manifest(candidate.model, data).model_dump_json())
+            client().log_model_artifacts(candidate.model_id, folder)
+        tags[DIGESTS] = json.dumps({**candidate.digests, **digest_files(Path(folder))})
+    run = candidate.run.info
+    return model_versions.create_version(candidate.model_id, run.run_id, tags, description=run.run_name)
+
+
+def _describe(run: Run, data: Dataset) -> dict[str, str]:
+    return {
+        DAG_RUN: run.data.tags[DAG_RUN],
+        DATA_DIGEST: data.digest,
+        SPLIT: split_of(data),
+        candidate_runs.ESTIMATOR: run.data.tags[candidate_runs.ESTIMATOR],
+        GIT_COMMIT: run.data.tags[MLFLOW_GIT_COMMIT],
+        **{name: str(value) for name, value in run.data.metrics.items() if name != "fit_seconds"},
+    }

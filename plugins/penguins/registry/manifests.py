@@ -1,0 +1,35 @@
+"""The manifest that goes with a version: the model's contract, recorded answers and training data to draw."""
+
+from typing import Final
+
+from sklearn.base import ClassifierMixin
+
+from contract.manifest import Example, Manifest, Points
+from penguins.data.dataset import Dataset
+from penguins.training.candidate_runs import contract_of
+
+EXAMPLE_ROWS: Final = 10
+SCATTER_ROWS: Final = 500
+
+
+def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
+    """Describe a model for the service.
+
+    The answers to some rows of the hold-out are recorded as examples. At most `SCATTER_ROWS` rows of the training part
+    are included to draw.
+    """
+    rows = data.features.iloc[data.holdout[:: max(1, len(data.holdout) // EXAMPLE_ROWS)]]
+    probabilities = model.predict_proba(rows)
+    drawn = data.train[:: -(-len(data.train) // SCATTER_ROWS)]
+    contract = contract_of(data)
+    return Manifest(
+        contract_version=1,
+        features=contract.features,
+        species=contract.species,
+        example=Example(
+            inputs=rows.to_numpy().tolist(),
+            labels=probabilities.argmax(axis=1).tolist(),
+            probabilities=probabilities.tolist(),
+        ),
+        scatter=Points(inputs=data.features.iloc[drawn].to_numpy().tolist(), labels=data.labels[drawn].tolist()),
+    )
