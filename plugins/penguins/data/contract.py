@@ -1,4 +1,4 @@
-"""The data contract: what a row of penguins is, before anything is learned from it."""
+"""The data contract: the columns, units, limits and species of a row of penguins."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Feature:
-    """A measurement the model uses.
+    """A measurement that the model uses.
 
     `lowest` and `highest` bound what any living penguin can measure, not what this data set
     happens to hold: a value outside is a mistake in the data. From the little penguin
@@ -26,13 +26,34 @@ FEATURES: Final = (
     Feature("flipper_length_mm", "mm", 50, 500),
     Feature("body_mass_g", "g", 300, 60_000),
 )
-FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 
 # Alphabetical: the position is the label.
 SPECIES: Final = ("Adelie", "Chinstrap", "Gentoo")
 
+
+@dataclass(frozen=True)
+class DataContract:
+    """The features and the species, in the order of the model's columns and labels."""
+
+    features: tuple[Feature, ...]
+    species: tuple[str, ...]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Return the names of the features, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """Return the columns that a row needs to be used."""
+        return ("species", *self.feature_names)
+
+
+PENGUINS: Final = DataContract(FEATURES, SPECIES)
+
 # Columns a source must have, and those it may have.
-REQUIRED_COLUMNS: Final = ("species", *FEATURE_NAMES)
+FEATURE_NAMES: Final = PENGUINS.feature_names
+REQUIRED_COLUMNS: Final = PENGUINS.required_columns
 OPTIONAL_COLUMNS: Final = ("island", "sex", "year")
 
 # How a source writes "not measured".

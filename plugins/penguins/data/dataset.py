@@ -1,4 +1,4 @@
-"""The rows a model learns from and the rows it is judged on."""
+"""The rows that a model learns from and the rows that it is judged on."""
 
 import hashlib
 import io
@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.csv
 from psycopg import Connection, sql
 
-from penguins.data.contract import FEATURE_NAMES, SPECIES
+from penguins.data.contract import PENGUINS, DataContract
 from penguins.errors import UserError
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -21,15 +21,16 @@ Fold = tuple[np.ndarray, np.ndarray]
 class Dataset:
     """The processed rows, split into a part to learn from and a hold-out.
 
-    What decides whether a row is held out is the row itself (see `split`), so that a row that one
-    version was judged on is one that a later version doesn't learn from, also when rows were added.
+    The values of a row decide whether the row is held out (see `split`). So a row that one version was judged on
+    stays held out for later versions, also when rows were added.
 
     Attributes:
         features: float64 `[n, 4]`, columns in the order of the contract.
-        labels: int64 `[n]`, positions in `contract.SPECIES`.
+        labels: int64 `[n]`, positions in `contract.species`.
         train, holdout: int64 positions of the rows of either part.
         digest: sha256 of features and labels, hex.
-        seed, holdout_share: what the split was made with.
+        seed, holdout_share: arguments of the split.
+        contract: features and species of the rows.
     """
 
     features: pd.DataFrame
@@ -39,16 +40,17 @@ class Dataset:
     digest: str
     seed: int
     holdout_share: float
+    contract: DataContract = PENGUINS
 
     def folds(self, count: int) -> list[Fold]:
-        """Stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.
+        """Cut stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.
 
         Raises:
             UserError: a species has fewer training rows than there are folds.
         """
         if count == 0:
             return []
-        from sklearn.model_selection import StratifiedKFold  # takes a second: most that read data don't cut folds
+        from sklearn.model_selection import StratifiedKFold  # takes a second, and most callers cut no folds
 
         fewest = int(np.bincount(self.labels[self.train]).min())
         if count > fewest:
@@ -58,9 +60,9 @@ class Dataset:
         return [(self.train[fit], self.train[judge]) for fit, judge in split]
 
 
-def read_processed(connection: Connection[Any]) -> pd.DataFrame:
-    """penguins_processed as a data frame: the features (float64) and `label`, ordered by source row."""
-    columns = sql.SQL(", ").join(sql.Identifier(name) for name in (*FEATURE_NAMES, "label"))
+def read_processed(connection: Connection[Any], contract: DataContract = PENGUINS) -> pd.DataFrame:
+    """Read penguins_processed: the features (float64) and `label`, ordered by source row."""
+    columns = sql.SQL(", ").join(sql.Identifier(name) for name in (*contract.feature_names, "label"))
     statement = sql.SQL(
         "COPY (SELECT {} FROM penguins_processed ORDER BY source_row) TO STDOUT (FORMAT csv, HEADER)"
     ).format(columns)
@@ -69,28 +71,28 @@ def read_processed(connection: Connection[Any]) -> pd.DataFrame:
         for block in copy:
             text.write(block)
     text.seek(0)
-    types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(FEATURE_NAMES, "float64"))
+    types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(contract.feature_names, "float64"))
     rows: pd.DataFrame = pyarrow.csv.read_csv(text, convert_options=types).to_pandas()
     return rows
 
 
-def split(rows: pd.DataFrame, holdout_share: float, seed: int) -> Dataset:
-    """Set a stratified hold-out aside: of each species the rows with the smallest hashes.
+def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataContract = PENGUINS) -> Dataset:
+    """Hold out, of each species, the rows with the smallest hashes.
 
     Args:
-        rows: what `read_processed` returns.
+        rows: as `read_processed` returns them.
         holdout_share: share of the rows to judge models on (between 0 and 1).
-        seed: decides which rows those are.
+        seed: part of what is hashed, so that another seed holds out other rows.
 
     Raises:
         UserError: a species is absent, or too rare to be in both parts.
     """
-    features = rows[list(FEATURE_NAMES)]
+    features = rows[list(contract.feature_names)]
     labels = rows["label"].to_numpy(dtype=np.int64)
-    _check_species(labels)
+    _check_species(labels, contract)
     hashes = pd.util.hash_pandas_object(features.assign(label=labels, seed=seed), index=False).to_numpy()
     held_out = np.zeros(len(rows), dtype=bool)
-    for label, species in enumerate(SPECIES):
+    for label, species in enumerate(contract.species):
         members = np.flatnonzero(labels == label)
         count = round(holdout_share * len(members))
         if not 0 < count < len(members):
@@ -100,12 +102,12 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int) -> Dataset:
             )
         held_out[members[np.argsort(hashes[members], kind="stable")[:count]]] = True
     train, holdout = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    return Dataset(features, labels, train, holdout, _digest(features, labels), seed, holdout_share)
+    return Dataset(features, labels, train, holdout, _digest(features, labels), seed, holdout_share, contract)
 
 
-def _check_species(labels: np.ndarray) -> None:
-    counts = np.bincount(labels, minlength=len(SPECIES))
-    rare = [f"{SPECIES[label]} ({count})" for label, count in enumerate(counts) if count < 2]
+def _check_species(labels: np.ndarray, contract: DataContract) -> None:
+    counts = np.bincount(labels, minlength=len(contract.species))
+    rare = [f"{contract.species[label]} ({count})" for label, count in enumerate(counts) if count < 2]
     if rare:
         raise UserError(
             f"penguins_processed has too few rows of {', '.join(rare)}: at least 2 of each species are needed."

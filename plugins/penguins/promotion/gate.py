@@ -1,5 +1,6 @@
 """The gate: does a challenger deserve Production? docs/explanation/adr/0005-the-gate.md says why by this rule."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
@@ -10,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
 from penguins.data import dataset
-from penguins.data.contract import SPECIES
+from penguins.data.contract import PENGUINS
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.registry import model_versions
@@ -91,12 +92,18 @@ def _against(champion: ModelVersion, answers: np.ndarray, data: Dataset, own: di
         return _without_champion(champion, error, own)
     rows, caveat = _fair_rows(champion, data)
     truth = data.labels[data.holdout]
-    comparison = compare(truth[rows], answers[rows], theirs[rows], champion.version)
+    comparison = compare(truth[rows], answers[rows], theirs[rows], champion.version, data.contract.species)
     promote, reason = decide(comparison)
     return Verdict(promote, reason + caveat, asdict(comparison))
 
 
-def compare(truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray, name: str) -> Comparison:
+def compare(
+    truth: np.ndarray,
+    challenger: np.ndarray,
+    champion: np.ndarray,
+    name: str,
+    species: Sequence[str] = PENGUINS.species,
+) -> Comparison:
     """Compare the answers `[n]` of challenger and champion (version `name`) with the truth `[n]`."""
     gained = int(((challenger == truth) & (champion != truth)).sum())
     lost = int(((challenger != truth) & (champion == truth)).sum())
@@ -113,7 +120,7 @@ def compare(truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray, nam
         lost=lost,
         p_value=float(binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0,
         recalls={
-            SPECIES[label]: (float(theirs), float(ours)) for label, (theirs, ours) in zip(labels, recalls, strict=True)
+            species[label]: (float(theirs), float(ours)) for label, (theirs, ours) in zip(labels, recalls, strict=True)
         },
     )
 
@@ -182,7 +189,7 @@ def _fair_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
     if made_of.get(SPLIT) == split_of(data):
         return everything, other_data
     rows = _held_out_by(made_of.get(SPLIT, ""), data)
-    if rows.sum() >= FEWEST_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(SPECIES):
+    if rows.sum() >= FEWEST_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.species):
         return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion.version} has, too)"
     return everything, (
         f" (version {champion.version} was made with another hold-out: it may have learned some of them, "
@@ -194,7 +201,7 @@ def _held_out_by(split: str, data: Dataset) -> np.ndarray:
     """Which rows `[n]` of the hold-out the split of another version, as its tag has it, holds out as well."""
     try:
         seed, share = (part.partition("=")[2] for part in split.split())
-        other = dataset.split(data.features.assign(label=data.labels), float(share), int(seed))
+        other = dataset.split(data.features.assign(label=data.labels), float(share), int(seed), data.contract)
     except (ValueError, UserError):  # no such tag, or one that doesn't fit these rows
         return np.zeros(len(data.holdout), dtype=bool)
     return np.isin(data.holdout, other.holdout)

@@ -17,7 +17,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from contract import manifest
 from contract.digests import DIGESTS, digest_files
-from penguins.data.contract import FEATURES, SPECIES
 from penguins.data.dataset import Dataset
 from penguins.training.grid import Candidate
 from penguins.training.search import Failed, Fitted
@@ -27,11 +26,6 @@ from penguins.training.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, cli
 FINGERPRINT: Final = "fingerprint"
 ESTIMATOR: Final = "estimator"
 REASON: Final = "reason"
-
-_SIGNATURE: Final = ModelSignature(
-    inputs=Schema([ColSpec(DataType.double, feature.name) for feature in FEATURES]),
-    outputs=Schema([ColSpec(DataType.long)]),
-)
 
 
 def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None:
@@ -65,7 +59,7 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
                 model_id=model.model_id,
                 metadata={"contract": contract_of(data).model_dump()},
             ),
-            signature=_SIGNATURE,
+            signature=_signature(data),
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             pip_requirements=_requirements(),
         )
@@ -150,9 +144,16 @@ def contract_of(data: Dataset) -> manifest.Contract:
             min=float(seen[feature.name].min()),
             max=float(seen[feature.name].max()),
         )
-        for feature in FEATURES
+        for feature in data.contract.features
     ]
-    return manifest.Contract(contract_version=1, features=features, species=list(SPECIES))
+    return manifest.Contract(contract_version=1, features=features, species=list(data.contract.species))
+
+
+def _signature(data: Dataset) -> ModelSignature:
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.double, name) for name in data.contract.feature_names]),
+        outputs=Schema([ColSpec(DataType.long)]),
+    )
 
 
 @cache

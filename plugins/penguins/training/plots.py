@@ -13,7 +13,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from penguins.data.contract import FEATURES, SPECIES
 from penguins.data.dataset import Dataset
 from penguins.training import tracking
 
@@ -89,8 +88,8 @@ def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
     ConfusionMatrixDisplay.from_predictions(
         data.labels[data.holdout],
         model.predict(data.features.iloc[data.holdout]),
-        labels=range(len(SPECIES)),
-        display_labels=SPECIES,
+        labels=range(len(data.contract.species)),
+        display_labels=data.contract.species,
         cmap="Blues",
         colorbar=False,
         ax=axes,
@@ -110,8 +109,7 @@ def importances(model: ClassifierMixin, data: Dataset) -> Figure:
     )
     figure = Figure(figsize=(5.5, 2.8), layout="constrained")
     axes = figure.subplots()
-    names = [feature.name for feature in FEATURES]
-    axes.barh(names, shuffled.importances_mean, xerr=shuffled.importances_std, color="#4878a8")
+    axes.barh(data.contract.feature_names, shuffled.importances_mean, xerr=shuffled.importances_std, color="#4878a8")
     axes.invert_yaxis()
     axes.set(title="Feature importances", xlabel="accuracy lost on the hold-out when shuffled")
     return figure

@@ -22,13 +22,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
-from penguins.data.contract import SPECIES
 from penguins.training.grid import Candidate
 
 if TYPE_CHECKING:  # the processes that fit import this module: spare them pandas, pyarrow and psycopg
     from penguins.data.dataset import Dataset, Fold
-
-LABELS = range(len(SPECIES))
 
 
 @dataclass(frozen=True)
@@ -158,11 +155,11 @@ def _snapshot(model: ClassifierMixin, names: list[str]) -> ClassifierMixin:
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Accuracy, macro-averaged F1 and log loss of `probabilities` `[n, 3]` against `labels` `[n]`."""
-    predicted = probabilities.argmax(axis=1)
+    classes, predicted = range(probabilities.shape[1]), probabilities.argmax(axis=1)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
-        "f1_macro": float(f1_score(labels, predicted, average="macro", labels=LABELS, zero_division=0)),
-        "log_loss": float(log_loss(labels, probabilities, labels=LABELS)),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", labels=classes, zero_division=0)),
+        "log_loss": float(log_loss(labels, probabilities, labels=classes)),
     }
 
 

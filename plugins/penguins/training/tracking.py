@@ -15,7 +15,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
-from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.settings import settings
@@ -175,7 +174,7 @@ def dataset_input(data: Dataset) -> DatasetInput:
             schema=json.dumps({"mlflow_colspec": [*columns, {"name": "label", "type": "long", "required": True}]}),
             profile=json.dumps(
                 {"num_rows": len(data.labels), "num_train": len(data.train), "num_holdout": len(data.holdout)}
-                | {species: int((data.labels == label).sum()) for label, species in enumerate(SPECIES)}
+                | {species: int((data.labels == label).sum()) for label, species in enumerate(data.contract.species)}
             ),
         )
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from psycopg import Connection
 
-from penguins.data.contract import FEATURE_NAMES
+from penguins.data.contract import FEATURE_NAMES, FEATURES, SPECIES, DataContract
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 
@@ -74,3 +74,12 @@ def test_a_holdout_without_room_for_every_species_is_refused(data: Dataset, shar
     rows = pd.concat([data.features, pd.Series(data.labels, name="label")], axis=1)
     with pytest.raises(UserError, match=f"holdout_share={share} takes .* rows of Adelie"):
         split(rows, share, 42)
+
+
+@pytest.mark.usefixtures("data")
+def test_the_given_contract_decides_features_and_species(connection: Connection[Any]) -> None:
+    contract = DataContract(FEATURES[:2], SPECIES[:2])
+    rows = read_processed(connection, contract)
+    found = split(rows[rows["label"] < 2], 0.2, 42, contract)
+    assert tuple(found.features.columns) == FEATURE_NAMES[:2]
+    assert set(found.labels) == {0, 1}

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from penguins.data.contract import SPECIES
+from penguins.data.contract import FEATURES, SPECIES, DataContract
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
 from penguins.errors import UserError
@@ -91,3 +91,10 @@ def test_too_many_impossible_rows_change_nothing(connection: Connection[Any]) ->
 def test_an_empty_raw_table_is_refused(connection: Connection[Any]) -> None:
     with pytest.raises(UserError, match="penguins_raw is empty. Run load_raw first"):
         preprocess(connection, 0)
+
+
+def test_the_given_contract_decides_which_species_are_known(connection: Connection[Any]) -> None:
+    insert(connection, GOOD, change(species="Adelie"))
+    report = preprocess(connection, 0.5, DataContract(FEATURES, ("Gentoo",)))
+    assert (report.rows, report.rejected) == (1, 1)
+    assert connection.execute("SELECT species, label FROM penguins_processed").fetchall() == [("Gentoo", 0)]
