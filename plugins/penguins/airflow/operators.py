@@ -1,6 +1,5 @@
-"""register_best as Airflow runs it: by itself or, on request, with a person who decides in Airflow's UI."""
+"""The operator of register_best: it decides by itself or, on request, asks a person in Airflow's UI."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -17,9 +16,9 @@ from penguins.promotion.reasons import LONGEST
 
 PROMOTE: Final = "Promote"
 KEEP: Final = "Keep the champion"
-# The XCom with the version that the person is asked about; kept while the task waits.
+# XCom with the number of the version in question, kept while the task waits.
 ASKED: Final = "asked"
-# What the person may fill in beside the decision: the Params of the task.
+# Params of the task: the form beside the decision.
 FORM: Final = {
     "comment": Param(
         "", type=["string", "null"], maxLength=LONGEST, title="Comment", description="Goes into the audit trail."
@@ -28,10 +27,10 @@ FORM: Final = {
 
 
 class RegisterBest(HITLOperator):
-    """Register the best candidate, and promote it if it deserves it.
+    """Register the best candidate, and promote it if the gate allows it.
 
-    With the Param `promotion` at `manual` it waits for a person in the state `awaiting_input`, which takes no
-    worker. Nobody's answer within `approval_hours` keeps the champion.
+    With the Param `promotion` at `manual` the task waits for a person in the state `awaiting_input`, which takes no
+    worker. Without an answer within `approval_hours` the champion stays.
     """
 
     operator_extra_links = (CandidatesLink(), VersionLink())
@@ -41,7 +40,7 @@ class RegisterBest(HITLOperator):
             subject="Promote the challenger?",
             options=[PROMOTE, KEEP],
             defaults=KEEP,
-            response_timeout=timedelta(hours=1),  # execute() sets that of the run
+            response_timeout=timedelta(hours=1),  # replaced in execute() by the time of the run
             **settings,
         )
 
@@ -49,7 +48,7 @@ class RegisterBest(HITLOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Register and judge; then decide, or ask."""
         from penguins.airflow import database
-        from penguins.promotion import registration
+        from penguins.promotion import approval, registration
 
         params, run = context["params"], context["dag_run"].run_id
         data = database.read(params)
@@ -57,16 +56,17 @@ class RegisterBest(HITLOperator):
             report = registration.register_best(connection, data, run, ask=params["promotion"] == "manual")
         if report.promoted is None:
             context["ti"].xcom_push(ASKED, report.version)
-            self.subject, self.body = question(report.version)
+            base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+            self.subject, self.body = approval.question(report.version, base_path)
             self.response_timeout = timedelta(hours=params["approval_hours"])
             super().execute(context)
         return asdict(report)
 
     @plainly
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Do as the person said, or nobody did."""
+        """Carry out the person's decision, or keep the champion if there is none."""
         from penguins.airflow import database
-        from penguins.promotion import registration
+        from penguins.promotion import approval
 
         answer = super().execute_complete(context, event)
         person = answer["responded_by_user"]
@@ -75,28 +75,7 @@ class RegisterBest(HITLOperator):
         comment = str(answer["params_input"].get("comment") or "") if person else "nobody answered in time"
         number = context["ti"].xcom_pull(key=ASKED)
         with database.connect() as connection:
-            return asdict(registration.answer(connection, number, approved, by, comment))
+            return asdict(approval.answer(connection, number, approved, by, comment))
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
-        """Take the comment as it is: a person who has decided isn't asked again for its sake."""
-
-
-def question(number: str) -> tuple[str, str]:
-    """What the person is asked and shown about a version: a headline, and a text in Markdown."""
-    from penguins.promotion import decisions, gate
-    from penguins.registry import model_versions
-
-    version = model_versions.version(number)
-    kept = json.loads(version.tags[decisions.GATE])
-    verdict = gate.Verdict(kept["promote"], kept["reason"], kept["numbers"])
-    advice = "promote" if verdict.promote else "keep the champion"
-    both = [shown for shown in (kept["champion"], number) if shown]
-    base = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    pictures = [
-        f"Version {each}:\n\n![true against predicted species]({base}/penguins/confusion/{each})" for each in both
-    ]
-    subject = f"Put {version.name} version {number} in Production, in place of " + (
-        f"version {kept['champion']}?" if kept["champion"] else "nothing?"
-    )
-    table = gate.table(verdict, number)
-    return subject, "\n\n".join([f"The gate says: **{advice}**: {verdict.reason}.", table, *pictures])
+        """Accept any comment, so that an answer is never refused because of its comment."""

@@ -13,9 +13,9 @@ from psycopg import Connection
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.locks import alone
-from penguins.promotion import audit, decisions, gate, production
-from penguins.promotion.reasons import LONGEST, plain
-from penguins.registry import candidate_versions, model_versions
+from penguins.promotion import decisions, gate, production
+from penguins.promotion.reasons import plain
+from penguins.registry import candidate_versions
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.training import candidate_runs, plots, tracking
 from penguins.training.tracking import DATA_DIGEST, client
@@ -44,7 +44,7 @@ def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, a
     Other calls that promote or register wait meanwhile.
 
     Args:
-        ask: judge the version, but leave the decision to a person, who gives it to `answer`.
+        ask: judge the version, but leave the decision to a person, who gives it to `approval.answer`.
 
     Raises:
         UserError: the DAG run has no candidates, or they are of other data.
@@ -62,38 +62,6 @@ def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, a
         if ask:
             return RegisterReport(version.version, None, verdict.reason)
         return _decide(connection, version, verdict, by=f"register_best of {dag_run_id}")
-
-
-def answer(connection: Connection[Any], number: str, approved: bool, by: str, comment: str) -> RegisterReport:
-    """Promote the version that a person was asked about, or don't, as the person decided.
-
-    If something else was decided meanwhile that stays, and the answer is only written down.
-
-    Raises:
-        UserError: the version was deleted, or Production is to change and isn't what the person saw any more.
-    """
-    with alone(connection, production.lock_name()):
-        champion, version = production.reconcile(connection), model_versions.version(number)
-        verdict = json.loads(version.tags[decisions.GATE])
-        comment = comment[:LONGEST] or "no comment"
-
-        def overtaken(why: str) -> None:
-            wish = "promote it" if approved else "keep the champion"
-            before = champion.version if champion else None
-            reason = f"{comment} (the answer was to {wish}, too late: {why})"
-            audit.append(connection, "overtaken", before, version, by, reason, verdict["numbers"])
-
-        if production.VERDICT in version.tags:
-            overtaken(f"it was {version.tags[production.VERDICT]} already")
-            return report(version)
-        try:
-            production.expect(champion, (verdict["champion"] or "") if approved else None)
-        except UserError as error:
-            overtaken(str(error))
-            raise
-        decide = decisions.promote if approved else decisions.refuse
-        decide(connection, version, f"{comment} (the gate: {verdict['reason']})", by, verdict["numbers"])
-        return report(version)
 
 
 def report(version: ModelVersion) -> RegisterReport:

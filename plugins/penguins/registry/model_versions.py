@@ -108,7 +108,7 @@ def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]
     """
     location = _logged_model(logged_model_id).artifact_location
     found = {}
-    for name in dict.fromkeys((MODEL_FILE, *serving_files(recorded))):
+    for name in dict.fromkeys((MODEL_FILE, *serving_files(recorded))):  # each once, the model first
         if name not in recorded:
             raise UserError(f"models:/{logged_model_id}: no digest was recorded for {name}, so it isn't loaded.")
         found[name] = _download(location, name)

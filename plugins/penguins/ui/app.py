@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import psycopg
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
@@ -17,6 +14,7 @@ from pydantic import BaseModel, StringConstraints
 
 from penguins import outages
 from penguins.airflow import database
+from penguins.airflow.access import READER, WRITER, MayChange, UserName
 from penguins.errors import UserError
 from penguins.promotion import decisions
 from penguins.registry import model_versions
@@ -24,7 +22,6 @@ from penguins.ui import overview
 
 log = logging.getLogger(__name__)
 
-DAG: Final = "penguins_training"
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -35,9 +32,6 @@ POLICY: Final = (
 os.environ |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 app = FastAPI(title="Penguins: promotions", docs_url=None, redoc_url=None, openapi_url=None)
-
-READER: Final = Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))
-WRITER: Final = Depends(requires_access_dag("POST", DagAccessEntity.RUN, DAG))
 
 
 class Wish(BaseModel):
@@ -66,31 +60,26 @@ def index() -> FileResponse:
 
 
 @app.get("/api/overview", dependencies=[READER])
-def show(user: GetUserDep) -> overview.Overview:
-    """Everything the page shows."""
-    may_change = get_auth_manager().is_authorized_dag(
-        method="POST", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG), user=user
-    )
+def show(may_change: MayChange) -> overview.Overview:
+    """Return everything that the page shows."""
     with database.connect() as connection:
         return overview.overview(connection, may_change)
 
 
 @app.post("/api/promote", dependencies=[WRITER])
-def promote(wish: Promotion, user: GetUserDep) -> dict[str, str]:
+def promote(wish: Promotion, user: UserName) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
         version = model_versions.version(wish.version)
-        decisions.promote_by_hand(connection, version, wish.reason, user.get_name(), wish.instead_of or "")
+        decisions.promote_by_hand(connection, version, wish.reason, user, wish.instead_of or "")
     return {"production": version.version}
 
 
 @app.post("/api/rollback", dependencies=[WRITER])
-def rollback(wish: Rollback, user: GetUserDep) -> dict[str, str]:
+def rollback(wish: Rollback, user: UserName) -> dict[str, str]:
     """Put the version before in Production again."""
     with database.connect() as connection:
-        version = decisions.rollback(
-            connection, wish.reason, user.get_name(), instead_of=wish.instead_of or "", expected=wish.to
-        )
+        version = decisions.rollback(connection, wish.reason, user, instead_of=wish.instead_of or "", expected=wish.to)
     return {"production": version.version}
 
 

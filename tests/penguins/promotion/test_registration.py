@@ -19,14 +19,14 @@ from sklearn.metrics import recall_score
 
 from contract.digests import digest_files
 from local.stack import Stack
-from penguins.airflow.operators import question
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
 from penguins.errors import UserError
 from penguins.promotion import audit
+from penguins.promotion.approval import answer, question
 from penguins.promotion.decisions import promote, rollback
 from penguins.promotion.gate import judge, table
-from penguins.promotion.registration import answer, register_best
+from penguins.promotion.registration import register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.settings import settings
 from penguins.training import candidate_runs
@@ -367,7 +367,7 @@ def test_below_the_floor_a_person_sees_the_champions_numbers_too(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
-    subject, body = question("2")
+    subject, body = question("2", base_path="")
     assert subject.endswith("in place of version 1?")
     assert "below the floor" in body
     assert re.search(r"\| +\| +version 1 \| +version 2 \|", body)
@@ -383,7 +383,7 @@ def test_candidates_left_out_for_the_time_budget_are_told_to_a_person(
     client().set_tag(parent.info.run_id, "left_out.0", "4")
     register_best(connection, data, NEXT_RUN, ask=True)
     client().delete_tag(parent.info.run_id, "left_out.0")  # the run is shared with the other tests here
-    assert "4 candidates were left out for the time budget" in question("2")[1]
+    assert "4 candidates were left out for the time budget" in question("2", base_path="")[1]
 
 
 def test_a_champion_that_finds_no_memory_now_is_not_given_up(
@@ -452,9 +452,7 @@ def test_a_champion_whose_file_was_changed_gives_way(
     client().set_model_version_tag(first.name, first.version, "digests", json.dumps(digests))
     report = register_best(connection, data, NEXT_RUN)
     assert report.promoted
-    assert re.match(
-        r"version 1 can't be judged \(.* isn't the file that was recorded .* takes its place", report.reason
-    )
+    assert re.match(r"version 1 can't be judged \(.* isn't the file that was recorded.* takes its place", report.reason)
     assert aliases() == {"production": "2"}
 
 
