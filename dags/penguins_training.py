@@ -29,7 +29,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 
 from penguins.airflow.links import training_task
 from penguins.airflow.operators import FORM, RegisterBest
-from penguins.airflow.task_errors import RETRIES, plainly
+from penguins.airflow.task_errors import RETRIES, report_user_errors
 from penguins.settings import settings
 
 PARAMS = {
@@ -118,7 +118,7 @@ def penguins_training() -> None:
     """Wire the four tasks."""
 
     @task()
-    @plainly
+    @report_user_errors
     def load_raw(params: dict[str, Any]) -> dict[str, Any]:
         """Stream the data source into penguins_raw."""
         from penguins.airflow import database
@@ -128,9 +128,9 @@ def penguins_training() -> None:
             return asdict(ingest.load_raw(connection, params["source"], settings().max_rejected_share))
 
     @task()
-    @plainly
+    @report_user_errors
     def preprocess(params: dict[str, Any]) -> list[int]:
-        """Clean and encode penguins_raw into penguins_processed; returns the shards of the grid to train on it."""
+        """Clean and encode penguins_raw into penguins_processed, and return the shards of the grid."""
         from penguins.airflow import database
         from penguins.data import preprocessing
 
@@ -140,17 +140,17 @@ def penguins_training() -> None:
         return list(range(params["shards"]))  # Airflow can map a task over a return value only
 
     @training_task()
-    @plainly
+    @report_user_errors
     def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
-        """Fit, judge and log every candidate of the grid, or of one shard of it."""
+        """Fit, score and log every candidate of one shard of the grid."""
         from penguins import locks
         from penguins.airflow import database
         from penguins.training import training
 
-        data, folds = database.read(params), params["cv_folds"]
+        data, folds = database.read_dataset(params), params["cv_folds"]
         grid, estimator = params["grid"], params["estimator"]
         seconds = math.inf if params["time_budget"] is None else 60 * params["time_budget"]
-        with database.connect() as connection, locks.alone(connection, dag_run_id()):
+        with database.connect() as connection, locks.exclusive_lock(connection, dag_run_id()):
             parent = training.open_run(data, grid, folds, dag_run_id(), estimator)
         report = training.grid_train(data, grid, folds, parent, shard, params["shards"], estimator, seconds)
         return asdict(report)
@@ -161,7 +161,7 @@ def penguins_training() -> None:
 
 
 def dag_run_id() -> str:
-    """The id of the DAG run this task is of."""
+    """Return the id of the DAG run of this task."""
     return get_current_context()["dag_run"].run_id
 
 

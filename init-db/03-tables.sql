@@ -53,5 +53,5 @@ COMMENT ON COLUMN penguins_processed.body_mass_g IS 'Body mass in grams';
 COMMENT ON TABLE penguins_rejected IS 'Rows that break the data contract';
 COMMENT ON COLUMN penguins_rejected.source_row IS 'Number of the row in the source, from 1';
 COMMENT ON COLUMN penguins_rejected.task IS 'The task that rejected the row';
-COMMENT ON COLUMN penguins_rejected.reason IS 'What is wrong with the row, for a person to read';
+COMMENT ON COLUMN penguins_rejected.reason IS 'Reason of the rejection, for a person to read';
 COMMENT ON COLUMN penguins_rejected.record IS 'The row as it was read';

@@ -1,5 +1,5 @@
--- The audit trail of promotions. The role penguins can add to it and read it, and nothing else: neither the table
--- nor the schema is its own, and id and time of an entry aren't for it to choose.
+-- The audit trail of promotions. The role penguins can only read it and add entries: it owns neither the table nor the
+-- schema, and the database sets id and time of an entry.
 SET client_min_messages = 'warning';
 
 CREATE SCHEMA IF NOT EXISTS audit;
@@ -40,7 +40,7 @@ COMMENT ON COLUMN audit.promotions.action IS
     'promote; refuse: to_version was judged and not promoted; rollback; found: Production was moved by someone else; '
     'overtaken: a person''s answer that came too late and changed nothing';
 COMMENT ON COLUMN audit.promotions.from_version IS 'The version in Production before';
-COMMENT ON COLUMN audit.promotions.numbers IS 'What to_version was judged by';
+COMMENT ON COLUMN audit.promotions.numbers IS 'Numbers that to_version was judged by';
 COMMENT ON COLUMN audit.promotions.dag_run_id IS 'The DAG run that to_version comes from';
 COMMENT ON COLUMN audit.promotions.data_digest IS 'sha256 of the rows that to_version learned from';
 COMMENT ON COLUMN audit.promotions.git_commit IS 'The code that to_version was trained by';

@@ -1,4 +1,4 @@
-"""What the pipeline adds to Airflow's UI: the page about promotions, in the navigation under Penguins."""
+"""The plugin that adds the page about promotions to the navigation of Airflow's UI."""
 
 import asyncio
 from importlib import import_module
@@ -12,21 +12,21 @@ STATIC = Path(__file__).parent / "penguins" / "ui" / "static"
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """The page and what it asks.
+    """Serve the page and its API.
 
-    Imported when it is first asked for, because every process of Airflow loads plugins, and in a thread, because
-    MLflow's client takes its seconds and the API server has others to answer.
+    The app is imported at the first request, because every process of Airflow loads plugins. A thread imports it,
+    because MLflow's client takes seconds to import and the API server has other requests to answer.
     """
     module = await asyncio.to_thread(import_module, "penguins.ui.app")
     await module.app(scope, receive, send)
 
 
 class PenguinsPlugin(AirflowPlugin):
-    """Found by Airflow, for it is in the plugins folder."""
+    """Airflow finds this class in the plugins folder."""
 
     name = "penguins"
-    fastapi_apps = [  # noqa: RUF012 (as Airflow has it)
-        # By themselves: the icon is on every page, and must not be what the other waits for.
+    fastapi_apps = [  # noqa: RUF012 (as Airflow declares it)
+        # A separate app, because every page shows the icon and must not wait for the import of the other app.
         {"app": StaticFiles(directory=STATIC), "url_prefix": "/penguins/static", "name": "Penguins: files"},
         {"app": page, "url_prefix": "/penguins", "name": "Penguins"},
     ]

@@ -1,5 +1,5 @@
 """The pipeline's library: from a table of penguins to a model version in Production.
 
-Testable without Airflow: the functions take a database connection, a data frame or an
-MLflow client. `dags/` only wires them together.
+Only the package `airflow` needs Airflow. The other functions take a database connection or a dataset, and `dags/`
+wires them together.
 """

@@ -1,7 +1,7 @@
 """`python -m penguins`: versions, promotion and rollback on the command line.
 
-make models, make promote and make rollback call it with the environment of the embedded stack; in the
-containers the same targets with compose- before their name call it in a container of Airflow.
+`make models`, `make promote` and `make rollback` call it with the environment of the embedded stack. The same targets
+with the prefix `compose-` call it in a container of Airflow.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from rich.table import Table
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions
-from penguins.promotion.reasons import plain
+from penguins.promotion.reasons import to_plain_text
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
 
-TRAIL = 10  # entries shown
+TRAIL_ENTRIES = 10  # number of entries shown
 
 out = Console(markup=False, emoji=False, highlight=False)
 
 
 def main() -> int:
-    """Run one command; returns 1, with one line that says why, if it can't be done."""
+    """Run one command. After an error, print one line and return 1."""
     arguments = _parser().parse_args()
-    logging.disable(logging.WARNING)  # the answer is what is printed here
+    logging.disable(logging.WARNING)  # the command prints its result itself
     try:
         with _connect() as connection:
             arguments.command(connection, arguments)
@@ -58,11 +58,11 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
         tags = tracking.tags_of(version)
         here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
         metrics = [tags.get(name, "")[:6] for name in ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")]
-        texts = map(plain, [*metrics, version.description or "", tags.get("reason", "")])
+        texts = map(to_plain_text, [*metrics, version.description or "", tags.get("reason", "")])
         versions.add_row(version.version, here, *texts)
     trail = Table("when", "who", "what", "from", "to", "why", title="Audit trail", box=None)
-    for entry in audit.trail(connection, TRAIL):
-        when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", plain(entry.who), plain(entry.reason)
+    for entry in audit.trail(connection, TRAIL_ENTRIES):
+        when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", to_plain_text(entry.who), to_plain_text(entry.reason)
         trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
     none = f"{settings().model_name} has no version yet: a run of the DAG registers one."
     out.print(versions if versions.row_count else none)
@@ -84,23 +84,25 @@ def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m penguins", description="Which model is in Production, and why.")
+    parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (models, promote, rollback):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         if command is promote:
-            sub.add_argument("version", type=_given, help="number of the version")
+            sub.add_argument("version", type=_non_empty, help="number of the version")
         if command is not models:
-            sub.add_argument("--reason", required=True, type=_given, help="goes into the audit trail")
-            sub.add_argument("--by", type=_given, help="who decides; the user who calls if not given")
+            sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
+            sub.add_argument("--by", type=_non_empty, help="who decides; the user who calls if not given")
     return parser
 
 
 def _connect() -> AbstractContextManager[Connection[Any]]:
-    """Open the pipeline's database by the address in the environment, or else as Airflow knows it."""
+    """Open the pipeline's database by the address in the environment, or else by Airflow's connection."""
     address = os.environ.get(f"AIRFLOW_CONN_{settings().connection_id.upper()}", "")
-    plain_address = address.startswith("postgresql://") and "?" not in address  # others Airflow reads its own way
+    plain_address = (
+        address.startswith("postgresql://") and "?" not in address
+    )  # Airflow has its own syntax for other addresses
     if plain_address and "AIRFLOW__SECRETS__BACKEND" not in os.environ:
         return psycopg.connect(address, autocommit=True)
     from penguins.airflow import database  # imports Airflow, which takes two seconds
@@ -111,11 +113,11 @@ def _connect() -> AbstractContextManager[Connection[Any]]:
 def _caller() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # in a container a user may have no name; Python 3.13 says OSError
+    except (KeyError, OSError):  # a user of a container may have no name; Python 3.13 raises OSError
         return f"uid {os.getuid()}"
 
 
-def _given(text: str) -> str:
+def _non_empty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty (make promote VERSION=2 REASON='why')")
     return text.strip()

@@ -1,8 +1,8 @@
-"""The error with a message that is meant for a person."""
+"""The error whose message is meant for a person."""
 
 
 class UserError(Exception):
-    """Something the user gave (a file, a parameter) can't be used.
+    """A file, a parameter or another value from the user can't be used.
 
-    The message says what, where and how to mend it. Trying again doesn't help.
+    The message names the problem, its place and the remedy. A retry doesn't help.
     """

@@ -1,4 +1,4 @@
-"""What only one process may do at a time, on whatever machine."""
+"""Locks between processes, on any machine, held in the pipeline's database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,26 +11,26 @@ from penguins.errors import UserError
 
 
 @contextmanager
-def alone(connection: Connection[Any], what: str, patience: int = 0) -> Iterator[None]:
-    """Hold the lock `what` of the pipeline's database; others wait here. The same connection may take it again.
+def exclusive_lock(connection: Connection[Any], name: str, timeout: int = 0) -> Iterator[None]:
+    """Hold the lock `name` during the block; other connections wait. The same connection may take it again.
 
-    The lock is the connection's, not a transaction's: what is written meanwhile stays, whatever becomes of the
-    rest. It ends with the block or the connection, whichever is first.
+    The lock belongs to the connection, not to a transaction: writes made under it stay if a later one fails. It is
+    released at the end of the block or of the connection.
 
     Args:
-        patience: seconds to wait for it, 0 for as long as it takes.
+        timeout: seconds to wait for the lock, 0 for no limit.
 
     Raises:
-        UserError: another held it for longer than that.
+        UserError: another connection held the lock for longer than that.
     """
     try:
-        with connection.transaction():  # the limit ends with it; the lock doesn't
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{patience}s"])
-            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [what])
+        with connection.transaction():  # limits the setting of the timeout; the lock outlives it
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{timeout}s"])
+            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
     except LockNotAvailable:
-        raise UserError(f"The {what} is being decided on right now. Try again in a while.") from None
+        raise UserError(f"The {name} is being decided on right now. Try again in a while.") from None
     try:
         yield
     finally:
         if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", [what])
+            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", [name])

@@ -1,4 +1,4 @@
-"""Errors that say that a service or a disk has failed, told apart from all others."""
+"""Tell failures of a service or a disk from all other errors."""
 
 import errno
 from typing import Final
@@ -9,8 +9,8 @@ _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def describe_outage(error: Exception) -> str | None:
-    """Which service didn't answer, if that is what `error` says, and None otherwise."""
-    # imported here: the DAG file must parse in a moment
+    """Return a message that names the failed service or disk; None if `error` is of another kind."""
+    # Imported here to keep the parsing of the DAG file fast.
     import psycopg
     import requests
     from botocore.exceptions import BotoCoreError, ClientError
@@ -30,6 +30,6 @@ def describe_outage(error: Exception) -> str | None:
         return f"{where} is in trouble; is its Postgres up? {error}" if internal else None
     if isinstance(error, requests.RequestException):
         return f"{where} doesn't answer: {error}"
-    if isinstance(error, MlflowException) and "failed with" in str(error):  # how its client wraps the above
+    if isinstance(error, MlflowException) and "failed with" in str(error):  # its client wraps the errors above
         return f"{where} doesn't answer: {error}"
     return None

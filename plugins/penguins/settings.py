@@ -1,4 +1,4 @@
-"""Everything about the pipeline that can be set from outside, in one place."""
+"""Settings of the pipeline, read from the environment."""
 
 from functools import cache
 
@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read from environment variables that start with `PENGUINS_`."""
+    """Settings from environment variables that start with `PENGUINS_`."""
 
     model_config = SettingsConfigDict(env_prefix="PENGUINS_")
 
@@ -82,11 +82,11 @@ class Settings(BaseSettings):
 
     @property
     def mlflow_ui(self) -> str:
-        """Address of MLflow for a browser, without a slash at its end."""
+        """Return the address of MLflow for a browser, without a slash at its end."""
         return (self.mlflow_ui_url or self.mlflow_tracking_uri).rstrip("/")
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Read the settings of this process, once."""
     return Settings()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("first_run")
 
 PAGE = "/penguins/api/"
 # A version that doesn't exist: a permitted request gets an error, and nothing changes.
-MISSING_VERSION = {"version": "99999", "reason": "why not", "instead_of": None}
+MISSING_VERSION = {"version": "99999", "reason": "why not", "expected_champion": None}
 REASON = """-50% and $500, $(touch /tmp/x): "worse" isn't \\better # [/b]"""
 PASSWORD = "another-one-of-16"
 

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def connect() -> Iterator[Connection[Any]]:
-    """A connection in autocommit mode: only `connection.transaction()` makes a transaction."""
+    """Open a connection in autocommit mode: only `connection.transaction()` starts a transaction."""
     hook = PostgresHook(settings().connection_id)
     with closing(cast("Connection[Any]", hook.get_conn())) as connection:
         connection.autocommit = True
         yield connection
 
 
-def read(params: Mapping[str, Any]) -> Dataset:
-    """The processed rows, split as the parameters of a DAG run say."""
-    from penguins.data.dataset import read_processed, split  # pandas: tasks that don't read the rows do without
+def read_dataset(params: Mapping[str, Any]) -> Dataset:
+    """Read the processed rows, and split them by the parameters of a DAG run."""
+    from penguins.data.dataset import read_processed, split  # imports pandas, which other tasks don't need
 
     with connect() as connection:
         return split(read_processed(connection), params["holdout_share"], params["seed"])

@@ -1,4 +1,4 @@
-"""Buttons on the tasks in Airflow's UI that lead to what they left in MLflow."""
+"""Buttons on the tasks in Airflow's UI that lead to their results in MLflow."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from penguins.settings import settings
 
 
 class CandidatesLink(BaseOperatorLink):
-    """To the runs of a DAG run's candidates."""
+    """Link to the runs of a DAG run's candidates."""
 
     name = "Candidates in MLflow"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address, for a browser; empty while there are none."""
+        """Return the address for a browser, empty while there are no runs."""
         from penguins.training import tracking
 
         del operator
@@ -26,12 +26,12 @@ class CandidatesLink(BaseOperatorLink):
 
 
 class VersionLink(BaseOperatorLink):
-    """To the version that a DAG run registered."""
+    """Link to the version that a DAG run registered."""
 
     name = "Version in MLflow"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address, for a browser; empty while there is none."""
+        """Return the address for a browser, empty while there is no version."""
         from penguins.registry import model_versions
         from penguins.training import tracking
 
@@ -45,5 +45,5 @@ class _Training(_PythonDecoratedOperator):
 
 
 def training_task(function: Any = None, **settings: Any) -> TaskDecorator:
-    """Airflow's `@task`, with a button that leads to the candidates."""
+    """Decorate a task as Airflow's `@task` does, and add the link to the candidates."""
     return task_decorator_factory(function, decorated_operator_class=_Training, **settings)

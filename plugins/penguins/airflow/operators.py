@@ -11,17 +11,21 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 
 from penguins.airflow.links import CandidatesLink, VersionLink
-from penguins.airflow.task_errors import plainly
-from penguins.promotion.reasons import LONGEST
+from penguins.airflow.task_errors import report_user_errors
+from penguins.promotion.reasons import MAX_REASON_LENGTH
 
 PROMOTE: Final = "Promote"
 KEEP: Final = "Keep the champion"
 # XCom with the number of the version in question, kept while the task waits.
-ASKED: Final = "asked"
+QUESTION_XCOM: Final = "asked"
 # Params of the task: the form beside the decision.
 FORM: Final = {
     "comment": Param(
-        "", type=["string", "null"], maxLength=LONGEST, title="Comment", description="Goes into the audit trail."
+        "",
+        type=["string", "null"],
+        maxLength=MAX_REASON_LENGTH,
+        title="Comment",
+        description="Goes into the audit trail.",
     )
 }
 
@@ -44,25 +48,25 @@ class RegisterBest(HITLOperator):
             **settings,
         )
 
-    @plainly
+    @report_user_errors
     def execute(self, context: Context) -> dict[str, Any]:
         """Register and judge; then decide, or ask."""
         from penguins.airflow import database
         from penguins.promotion import approval, registration
 
         params, run = context["params"], context["dag_run"].run_id
-        data = database.read(params)
+        data = database.read_dataset(params)
         with database.connect() as connection:
             report = registration.register_best(connection, data, run, ask=params["promotion"] == "manual")
         if report.promoted is None:
-            context["ti"].xcom_push(ASKED, report.version)
+            context["ti"].xcom_push(QUESTION_XCOM, report.version)
             base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
             self.subject, self.body = approval.question(report.version, base_path)
             self.response_timeout = timedelta(hours=params["approval_hours"])
             super().execute(context)
         return asdict(report)
 
-    @plainly
+    @report_user_errors
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Carry out the person's decision, or keep the champion if there is none."""
         from penguins.airflow import database
@@ -73,7 +77,7 @@ class RegisterBest(HITLOperator):
         approved = answer["chosen_options"] == [PROMOTE] and person is not None
         by = person["name"] if person else "nobody"
         comment = str(answer["params_input"].get("comment") or "") if person else "nobody answered in time"
-        number = context["ti"].xcom_pull(key=ASKED)
+        number = context["ti"].xcom_pull(key=QUESTION_XCOM)
         with database.connect() as connection:
             return asdict(approval.answer(connection, number, approved, by, comment))
 

@@ -1,4 +1,4 @@
-"""How a task of the DAG ends when something goes wrong: one message, no stack trace for a person's mistake."""
+"""Errors of the DAG's tasks: one message without a stack trace for mistakes and outages."""
 
 import functools
 import logging
@@ -19,14 +19,14 @@ Result = TypeVar("Result")
 
 
 class Refused(SystemExit):
-    """Ends the task; Airflow logs no stack trace for a SystemExit. Not retried."""
+    """End of a task by a user's mistake, not retried. Airflow logs no stack trace for a SystemExit."""
 
 
 class Unavailable(SystemExit):
-    """Ends this try of the task, likewise without a stack trace. Retried."""
+    """End of a try by an outage, retried. Airflow logs no stack trace for a SystemExit."""
 
 
-# For the tasks' `@task(**RETRIES)`: services come back, mistakes don't go away by themselves.
+# For the tasks' `@task(**RETRIES)`: retry after an outage, but not after a mistake.
 RETRIES: Final[dict[str, Any]] = {
     "retries": 3,
     "retry_delay": timedelta(seconds=settings().retry_seconds),
@@ -44,8 +44,8 @@ RETRIES: Final[dict[str, Any]] = {
 }
 
 
-def plainly(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let a task say what a person can mend in one line, and no more."""
+def report_user_errors(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Make a task report a UserError or an outage in one line of its log, and end without a stack trace."""
 
     @functools.wraps(function)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -1,7 +1,7 @@
-"""Arrow record batches in the binary format of PostgreSQL's COPY: no number becomes text on the way.
+"""Encode Arrow record batches in the binary format of PostgreSQL's COPY, without turning numbers into text.
 
-https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". Every field is its length (int32, -1
-for null) and its bytes, every row the number of its fields (int16) before them, all big-endian.
+https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". A row is the number of its
+fields (int16) and its fields; a field is its length (int32, -1 for null) and its bytes. All numbers are big-endian.
 """
 
 import struct
@@ -19,7 +19,10 @@ _NUMBERS: Final = {pa.int32(): ">i4", pa.int64(): ">i8", pa.float64(): ">f8"}
 
 
 def encode(batch: pa.RecordBatch) -> memoryview:
-    """The rows of `batch`, without header and trailer; columns are int32, int64, float64 or dictionaries of text."""
+    """Encode the rows of `batch`, without header and trailer.
+
+    Columns are int32, int64, float64 or dictionaries of text.
+    """
     fields = [_numbers(column) if column.type in _NUMBERS else _texts(column) for column in batch.columns]
     count = pa.scalar(struct.pack(">h", len(fields)))
     rows = pc.binary_join_element_wise(count, *fields, pa.scalar(b""))

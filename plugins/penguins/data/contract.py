@@ -8,10 +8,9 @@ from typing import Final
 class Feature:
     """A measurement that the model uses.
 
-    `lowest` and `highest` bound what any living penguin can measure, not what this data set
-    happens to hold: a value outside is a mistake in the data. From the little penguin
-    (Eudyptula minor, under 1 kg) to the emperor penguin (Aptenodytes forsteri, up to 45 kg),
-    with room on both sides (T. D. Williams, The Penguins, Oxford University Press 1995).
+    `lowest` and `highest` are limits for any living penguin, not for this data set. A value outside is a mistake in the
+    data. The limits reach from the little penguin (Eudyptula minor, under 1 kg) to the emperor penguin (Aptenodytes
+    forsteri, up to 45 kg), with room on both sides (T. D. Williams, The Penguins, Oxford University Press 1995).
     """
 
     name: str
@@ -51,10 +50,10 @@ class DataContract:
 
 PENGUINS: Final = DataContract(FEATURES, SPECIES)
 
-# Columns a source must have, and those it may have.
+# Required and optional columns of a source.
 FEATURE_NAMES: Final = PENGUINS.feature_names
 REQUIRED_COLUMNS: Final = PENGUINS.required_columns
 OPTIONAL_COLUMNS: Final = ("island", "sex", "year")
 
-# How a source writes "not measured".
+# Texts that mean "not measured".
 NULL_VALUES: Final = ("", "NA", "NaN", "nan", "null", "NULL")

@@ -17,20 +17,20 @@ from psycopg import Connection, Cursor, sql
 from penguins.data import binary_copy
 from penguins.data.parsing import RAW_TYPES, Rejected, parse
 from penguins.data.sources import Source, open_source
-from penguins.data.tables import judge_rejected, replacing
+from penguins.data.tables import check_rejected_share, replace_table
 from penguins.errors import UserError
 
 log = logging.getLogger(__name__)
 
 TASK: Final = "load_raw"
-TOLD_EVERY: Final = 1_000_000  # rows, until the log says how many there are now
+LOG_EVERY_ROWS: Final = 1_000_000  # rows between two lines of progress in the log
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What load_raw did: rows now in penguins_raw, rows set aside, and where they came from."""
+    """The result of load_raw: the source, the rows now in penguins_raw, and the rows set aside."""
 
     source: str
     rows: int
@@ -40,8 +40,8 @@ class LoadReport:
 def load_raw(connection: Connection[Any], source: str, max_rejected_share: float) -> LoadReport:
     """Replace penguins_raw by the rows of `source`, in constant memory.
 
-    Rows with a value of the wrong type go to penguins_rejected. The swap is one transaction:
-    whatever goes wrong, the old rows stay.
+    Rows with a value of the wrong type go to penguins_rejected. All changes are one transaction: after an error the
+    old rows are still there.
 
     Raises:
         UserError: the source can't be read, has no rows, or too many of them are broken.
@@ -49,7 +49,7 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
     with (
         open_source(source) as opened,
         tempfile.TemporaryFile("w+b") as aside,
-        replacing(connection, "penguins_raw") as staging,
+        replace_table(connection, "penguins_raw") as staging,
         connection.cursor() as cursor,
     ):
         rows = _copy(cursor, staging, opened, aside)
@@ -61,7 +61,7 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
         total = rows + cursor.rowcount
         if total == 0:
             raise UserError(f"{source}: the file has a header but no rows.")
-        rejected = judge_rejected(connection, TASK, total, max_rejected_share, source)
+        rejected = check_rejected_share(connection, TASK, total, max_rejected_share, source)
         if rows == 0:
             raise UserError(f"{source}: not one of its {total:,} rows can be used.")
     log.info("penguins_raw now holds %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
@@ -71,25 +71,25 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
 def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, aside: Any) -> int:
     """Stream the good rows into `table`, write the others to `aside` as CSV, and count the good ones."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in ["source_row", *RAW_TYPES])
-    # frozen: the table is this transaction's own, so no later reader has to mark its rows as committed
+    # FREEZE: the table was made in this transaction, so its rows can be marked as committed for all later readers.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(table, columns)
-    started, rows, told = time.monotonic(), 0, TOLD_EVERY
+    started, rows, next_log = time.monotonic(), 0, LOG_EVERY_ROWS
     with cursor.copy(statement) as copy:
         copy.write(binary_copy.HEADER)
-        for count, content, rejected in _ahead(_encoded(source)):
+        for count, content, rejected in _prefetch(_encoded(source)):
             copy.write(content)
             aside.write(_rejected_as_csv(rejected))
             rows += count
-            if rows >= told:
+            if rows >= next_log:
                 log.info("%s rows in %.1f s", f"{rows:,}", time.monotonic() - started)
-                told = rows + TOLD_EVERY
+                next_log = rows + LOG_EVERY_ROWS
         copy.write(binary_copy.TRAILER)
     aside.write(_rejected_as_csv(Rejected(number, why, "null") for number, why in source.malformed.items()))
     return rows
 
 
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, the next one made in a thread while the last one is used."""
+def _prefetch(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items; a thread makes the next one while the caller uses the last one."""
     with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -98,13 +98,13 @@ def _ahead(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def _encoded(source: Source) -> Iterator[tuple[int, memoryview, list[Rejected]]]:
-    """Of each batch the number of good rows, those rows for COPY, and the others."""
+    """Yield, for each batch, the number of good rows, these rows encoded for COPY, and the rejected rows."""
     for batch, rejected in _parsed(source):
         yield len(batch), binary_copy.encode(batch), rejected
 
 
 def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
-    """Typed batches with their row numbers, which leave out those of malformed rows."""
+    """Yield typed batches and rejected rows; malformed rows have taken a row number, too."""
     number = 1
     for batch in source.batches:
         numbers = np.arange(number, number + len(batch) + len(source.malformed), dtype=np.int64)

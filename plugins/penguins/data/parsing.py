@@ -1,6 +1,6 @@
-"""Turn text into numbers, setting aside the rows where that fails, with the reason.
+"""Turn text into numbers, and set aside the rows where that fails, with the reason.
 
-Names and years stay dictionaries on the way: few are different, and each is judged once.
+Names and years are dictionaries, because they have few different values: each value is parsed once.
 """
 
 import json
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from penguins.data.contract import FEATURE_NAMES, NULL_VALUES
 from penguins.errors import UserError
 
-# The columns of the table penguins_raw beside source_row, in its order.
+# Columns of the table penguins_raw after source_row, in order.
 RAW_TYPES: Final = {
     "species": pa.string(),
     "island": pa.string(),
@@ -29,7 +29,7 @@ _LARGEST_WHOLE: Final = 2**31 - 1
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that breaks the contract: its number in the source, why, and what it held."""
+    """A row that breaks the contract: its number in the source, the reason, and its content as JSON."""
 
     source_row: int
     reason: str
@@ -44,10 +44,10 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
         numbers: int64 `[n]`, the row numbers of the batch in the source.
 
     Returns:
-        The rows that could be cast, with `source_row` first and text as dictionaries, and the others.
+        The rows that could be cast, with `source_row` first and text as dictionaries, and the rejected rows.
 
     Raises:
-        UserError: a column is of a type that no value can be cast from, or a text can't be one.
+        UserError: a column is neither numbers nor text, or a name holds a character that isn't allowed.
     """
     reasons: dict[int, list[str]] = {}
     columns: dict[str, pa.Array] = {"source_row": pa.array(numbers)}
@@ -78,7 +78,7 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
 
 
 def _normalised(name: str, column: pa.Array) -> pa.Array:
-    """The column as trimmed text or as float64, with nulls where the source says so in whatever way."""
+    """Convert a column to trimmed text or to float64; every spelling of a missing value becomes null."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return pa.DictionaryArray.from_arrays(column.indices, _normalised(name, column.dictionary))
@@ -94,14 +94,14 @@ def _normalised(name: str, column: pa.Array) -> pa.Array:
 
 
 def _cast(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
-    """The column as numbers of `kind`, null where that fails, and the positions where it fails."""
+    """Cast a column to numbers of `kind`, null where that fails, and return the positions of the failures."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary.take(column.indices)
     value = column
     if pa.types.is_string(column.type):
         try:
             value = column.cast(pa.float64())
-        except pa.ArrowInvalid:  # some text isn't a number: keep what is
+        except pa.ArrowInvalid:  # some texts aren't numbers: cast the others
             value = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, None).cast(pa.float64())
     if pa.types.is_integer(kind):
         whole = pc.and_(pc.equal(value, pc.round(value)), pc.less_equal(pc.abs(value), _LARGEST_WHOLE))
@@ -111,10 +111,10 @@ def _cast(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
 
 
 def _names(name: str, column: pa.Array, numbers: np.ndarray) -> pa.Array:
-    """The column as a dictionary of texts that Postgres can keep."""
+    """Convert a column to a dictionary of texts, and check that PostgreSQL can store them."""
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
-    # neither belongs in a name; the first is what a quote leaves that isn't closed, the second Postgres can't keep
+    # A line break is the sign of a quote that isn't closed. PostgreSQL can't store a NUL character.
     for character, what in (("\n", "a line break: is a quote not closed?"), ("\0", "a NUL character")):
         holds = pc.match_substring(column.dictionary, character)
         if pc.any(holds).as_py() and (found := pc.index(holds.take(column.indices), True).as_py()) >= 0:
@@ -127,6 +127,6 @@ def _noun(kind: pa.DataType) -> str:
 
 
 def _as_json(record: dict[str, Any]) -> str:
-    # JSON has no infinity, and no NaN
+    # JSON has neither infinity nor NaN.
     finite = {name: str(value) if value in (math.inf, -math.inf) else value for name, value in record.items()}
     return json.dumps({name: None if value != value else value for name, value in finite.items()}, default=str)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from penguins.data.contract import PENGUINS, DataContract
-from penguins.data.tables import judge_rejected, replacing
+from penguins.data.tables import check_rejected_share, replace_table
 from penguins.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,13 @@ def preprocess(
         UserError: penguins_raw is empty, or too many of its rows break the contract.
     """
     judged = _judged_rows(contract)
-    with replacing(connection, "penguins_processed") as staging:
+    with replace_table(connection, "penguins_processed") as staging:
         total, complete = _count(connection, contract)
         if total == 0:
             raise UserError("penguins_raw is empty. Run load_raw first.")
         connection.execute("DELETE FROM penguins_rejected WHERE task = %s", [TASK])
         connection.execute(_REJECT.format(judged=judged, task=sql.Literal(TASK)))
-        rejected = judge_rejected(connection, TASK, complete, max_rejected_share, "penguins_raw")
+        rejected = check_rejected_share(connection, TASK, complete, max_rejected_share, "penguins_raw")
         rows = connection.execute(_KEEP.format(table=staging, judged=judged, columns=_columns(contract))).rowcount
         if rows == 0:
             raise UserError(f"not one of the {total:,} rows of penguins_raw can be used.")

@@ -1,6 +1,6 @@
-"""Open a data source as a stream of Arrow record batches, whatever its format.
+"""Open a data source of any known format as a stream of Arrow record batches.
 
-Only the format is judged here (encoding, header, columns); values are judged in `parsing`.
+This module checks the format (encoding, header, columns); `parsing` checks the values.
 """
 
 import os
@@ -21,22 +21,22 @@ import pyarrow.parquet
 from penguins.data.contract import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from penguins.errors import UserError
 
-BATCH_BYTES: Final = 384 * 1024  # in memory several times over, as text, numbers and what goes to Postgres
+BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
 BATCH_ROWS: Final = 65_536
-LONGEST_TEXT: Final = 200  # characters of a broken row that messages and tables keep
+MAX_TEXT_LENGTH: Final = 200  # characters of a broken row in messages and tables
 
-# Of the whole process: gives back what a batch took. Arrow's own keeps 30 MB more.
+# For the whole process: the system's allocator returns the memory of a batch. Arrow's own keeps 30 MB more.
 pa.set_memory_pool(pa.system_memory_pool())
 
 
 @dataclass
 class Source:
-    """A source being read. `malformed` fills while `batches` is consumed.
+    """A source being read. Consuming `batches` fills `malformed`.
 
     Attributes:
-        name: what the user called it.
+        name: the source as the user gave it.
         batches: record batches in the order of the file, with the contract's columns only.
-        malformed: row number (from 1, header not counted) → why it isn't even a row.
+        malformed: reason by row number (from 1, header not counted), for rows with a wrong number of columns.
     """
 
     name: str
@@ -49,11 +49,11 @@ def open_source(source: str) -> Iterator[Source]:
     """Open `palmerpenguins`, the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.
 
     Raises:
-        UserError: it can't be read, now or when its batches are taken, or its columns aren't those of
-            the contract.
+        UserError: the source can't be read, now or when its batches are taken, or its columns aren't those of the
+            contract.
     """
     with _as_local_file(source) as path:
-        with _explained(source):
+        with _translate_errors(source):
             opened = _open(source, path)
         opened.batches = _read(source, path, opened.batches)
         yield opened
@@ -71,7 +71,7 @@ def _open(source: str, path: Path) -> Source:
 def _read(source: str, path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     opened = path.stat()
     while True:
-        with _explained(source):
+        with _translate_errors(source):
             batch = next(batches, None)
         if batch is None:
             break
@@ -82,8 +82,8 @@ def _read(source: str, path: Path, batches: Iterator[pa.RecordBatch]) -> Iterato
 
 
 @contextmanager
-def _explained(source: str) -> Iterator[None]:
-    """Turn what pyarrow raises for a file that it can't read into a message for its owner."""
+def _translate_errors(source: str) -> Iterator[None]:
+    """Turn pyarrow's errors for an unreadable file into a UserError."""
     try:
         yield
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
@@ -108,7 +108,7 @@ def _as_local_file(source: str) -> Iterator[Path]:
 
 
 def _download(source: str, folder: Path) -> Path:
-    """Raise UserError for what the user can mend; botocore's own error where S3 doesn't answer."""
+    """Download an object. A wrong address is a UserError; an outage of S3 stays botocore's own error."""
     import boto3
     from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
@@ -128,24 +128,24 @@ def _download(source: str, folder: Path) -> Path:
 def _open_csv(name: str, path: Path) -> Source:
     malformed: dict[int, str] = {}
 
-    def note(row: pa.csv.InvalidRow) -> str:
-        if "\n" in row.text:  # the contract has no text of several lines: a quote swallowed the rows after it
+    def skip_row(row: pa.csv.InvalidRow) -> str:
+        if "\n" in row.text:  # no column has texts of several lines, so a quote isn't closed
             return "error"
-        # pyarrow counts the header as row 1
+        # pyarrow counts the header as row 1.
         malformed[row.number - 1] = (
-            f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text[:LONGEST_TEXT]!r}"
+            f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text[:MAX_TEXT_LENGTH]!r}"
         )
         return "skip"
 
     columns = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
     reader = pa.csv.open_csv(
         path,
-        # one thread: only then does pyarrow tell the number of a malformed row
+        # With more than one thread pyarrow doesn't give the number of a malformed row.
         read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False),
-        parse_options=pa.csv.ParseOptions(invalid_row_handler=note),
+        parse_options=pa.csv.ParseOptions(invalid_row_handler=skip_row),
         convert_options=pa.csv.ConvertOptions(
             column_types=dict.fromkeys(columns, pa.string()),
-            strings_can_be_null=False,  # what means null is decided in one place for all formats: parsing
+            strings_can_be_null=False,  # `parsing` decides for all formats which texts mean null
         ),
     )
     _check_columns(name, reader.schema.names)
@@ -183,5 +183,5 @@ def _explain(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError) or "UTF8" in text or "UTF-8" in text:
         return f"the file isn't UTF-8 ({text}). Save it as UTF-8."
     if "CSV parse error" in text:
-        return f"a quote isn't closed, or the rows aren't CSV: {text[:LONGEST_TEXT]}"
-    return f"the file is damaged or not what its name says: {text[:LONGEST_TEXT]}"
+        return f"a quote isn't closed, or the rows aren't CSV: {text[:MAX_TEXT_LENGTH]}"
+    return f"the file is damaged or not what its name says: {text[:MAX_TEXT_LENGTH]}"

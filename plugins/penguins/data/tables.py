@@ -1,4 +1,4 @@
-"""What both loading tasks do with tables: build beside, judge, swap in one transaction."""
+"""Replace a table in one transaction, and limit the share of rejected rows; for both loading tasks."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from penguins.errors import UserError
 log = logging.getLogger(__name__)
 
 
-# The rights that others were given on a table, as statements: LIKE doesn't copy them.
+# Statements that grant the rights on a table again, because LIKE doesn't copy rights.
 _GRANTS = """
     SELECT format(
         'GRANT %%s ON %%I TO %%s', privilege_type, relname,
@@ -23,11 +23,11 @@ _GRANTS = """
 
 
 @contextmanager
-def replacing(connection: Connection[Any], table: str) -> Iterator[sql.Identifier]:
-    """Build a new content of `table` in a staging table, then swap them, all in one transaction.
+def replace_table(connection: Connection[Any], table: str) -> Iterator[sql.Identifier]:
+    """Yield an empty staging table for the new rows of `table`; swap the two at the end of the block.
 
-    A reader sees the old table or the new one, never a part; if the block fails, the old one stays.
-    Two replacements of the same table wait for each other. Comments and rights move to the new one.
+    Everything is one transaction: readers see the old table or the new one, never a part, and the old one stays if the
+    block fails. Two replacements of the same table run one after the other. Comments and rights are kept.
 
     Raises:
         UserError: a view depends on the table.
@@ -54,13 +54,13 @@ def replacing(connection: Connection[Any], table: str) -> Iterator[sql.Identifie
         connection.execute(sql.SQL("ANALYZE {}").format(old))
 
 
-def judge_rejected(connection: Connection[Any], task: str, total: int, allowed_share: float, what: str) -> int:
-    """Count the rows that `task` rejected, and refuse if they are too many.
+def check_rejected_share(connection: Connection[Any], task: str, total: int, allowed_share: float, source: str) -> int:
+    """Count the rows that `task` has rejected, and check that they are few enough.
 
     Args:
-        total: rows the task has read.
+        total: number of rows that the task has read.
         allowed_share: share of them (0 to 1) that may be rejected.
-        what: what was read, for the message.
+        source: name of the file or table, for the message.
 
     Raises:
         UserError: more than `allowed_share` of the rows were rejected.
@@ -74,7 +74,7 @@ def judge_rejected(connection: Connection[Any], task: str, total: int, allowed_s
     ).fetchone() or (0, [])
     if rejected > allowed_share * total:
         raise UserError(
-            f"{what}: {rejected:,} of {total:,} rows ({rejected / total:.1%}) break the data contract, more than "
+            f"{source}: {rejected:,} of {total:,} rows ({rejected / total:.1%}) break the data contract, more than "
             f"the {allowed_share:.0%} that PENGUINS_MAX_REJECTED_SHARE allows. Nothing was changed. "
             f"The first are {' | '.join(first)}."
         )

@@ -7,9 +7,9 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from penguins.errors import UserError
-from penguins.locks import alone
+from penguins.locks import exclusive_lock
 from penguins.promotion import audit, decisions, gate, production, registration
-from penguins.promotion.reasons import LONGEST
+from penguins.promotion.reasons import MAX_REASON_LENGTH
 from penguins.promotion.registration import RegisterReport
 from penguins.registry import model_versions
 
@@ -44,10 +44,10 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
     Raises:
         UserError: the version was deleted, or the person approved and Production has changed since the question.
     """
-    with alone(connection, production.lock_name()):
+    with exclusive_lock(connection, production.lock_name()):
         champion, version = production.reconcile(connection), model_versions.version(number)
         verdict = _verdict_of(version)
-        comment = comment[:LONGEST] or "no comment"
+        comment = comment[:MAX_REASON_LENGTH] or "no comment"
 
         def record_late_answer(why: str) -> None:
             choice = "promote it" if approved else "keep the champion"
@@ -59,7 +59,7 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
             record_late_answer(f"it was {version.tags[production.VERDICT]} already")
             return registration.report(version)
         try:
-            production.expect(champion, (verdict["champion"] or "") if approved else None)
+            production.check_champion(champion, (verdict["champion"] or "") if approved else None)
         except UserError as error:
             record_late_answer(str(error))
             raise

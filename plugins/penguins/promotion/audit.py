@@ -1,4 +1,4 @@
-"""The audit trail: who decided what about Production, when and why. Append-only, see init-db/04-audit.sql."""
+"""The audit trail of decisions about Production: append-only, see init-db/04-audit.sql."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from penguins.promotion.reasons import plain
+from penguins.promotion.reasons import to_plain_text
 from penguins.settings import settings
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, tags_of
 
 Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
-# After these another version is in Production.
+# Actions that put a version in Production.
 MOVES: Final = ("promote", "rollback", "found")
 
 _GIVEN: Final = (
@@ -26,7 +26,7 @@ _COLUMNS: Final = f"at, {_GIVEN}"
 
 @dataclass(frozen=True)
 class Entry:
-    """A decision. init-db/04-audit.sql says what the columns mean."""
+    """A decision. init-db/04-audit.sql explains the columns."""
 
     at: datetime
     who: str
@@ -40,8 +40,8 @@ class Entry:
     git_commit: str | None
     version_created_at: datetime | None
 
-    def about(self, version: ModelVersion) -> bool:
-        """Whether it decided about this version, and not about one of the same number in a model deleted since."""
+    def is_about(self, version: ModelVersion) -> bool:
+        """Tell whether this decision is about that version, and not about one of the same number in a deleted model."""
         return self.to_version == version.version and self.version_created_at in (None, _created_at(version))
 
 
@@ -54,13 +54,20 @@ def append(
     reason: str,
     numbers: Mapping[str, Any],
 ) -> Entry:
-    """Add a decision about `version` while `champion` was in Production; it is kept once this returns.
+    """Add a decision about `version`, made while `champion` was in Production.
 
     Returns:
-        It, as it was kept: `who` and `reason` are made plain.
+        The stored decision, with `who` and `reason` as plain text.
     """
     tags = tags_of(version)
-    values: list[Any] = [plain(who), action, champion, version.version, plain(reason), Jsonb(dict(numbers))]
+    values: list[Any] = [
+        to_plain_text(who),
+        action,
+        champion,
+        version.version,
+        to_plain_text(reason),
+        Jsonb(dict(numbers)),
+    ]
     values += [tags.get(name) for name in (DAG_RUN, DATA_DIGEST, GIT_COMMIT)]
     values.append(_created_at(version))
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
@@ -74,7 +81,7 @@ def append(
 
 
 def trail(connection: Connection[Any], limit: int | None = None) -> list[Entry]:
-    """The decisions about our model, the latest first."""
+    """Return the decisions about our model, the latest first."""
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM audit.promotions WHERE model = %s ORDER BY id DESC LIMIT %s",  # noqa: S608
@@ -84,7 +91,7 @@ def trail(connection: Connection[Any], limit: int | None = None) -> list[Entry]:
 
 
 def last_move(entries: Iterable[Entry]) -> Entry | None:
-    """The decision by which the version in Production is there, unless it was moved by someone else since.
+    """Return the last decision that put a version in Production, if any. Another program may have moved it since.
 
     Args:
         entries: as `trail` returns them, the latest first.
@@ -92,24 +99,24 @@ def last_move(entries: Iterable[Entry]) -> Entry | None:
     return next((entry for entry in entries if entry.action in MOVES), None)
 
 
-def line_of_succession(
+def rollback_line(
     entries: Iterable[Entry], champion: ModelVersion | None, versions: Iterable[ModelVersion]
 ) -> list[str]:
-    """The versions that Production can be rolled back through, the champion last if there is one.
+    """List the versions that rollbacks go back through, the champion last if there is one.
 
-    A promotion adds a version, and a rollback takes the last one off. One that was moved by someone else
-    counts as a rollback if it went back to the version before, and as a promotion if not. A champion that
-    the trail doesn't know of counts as moved by someone else.
+    A promotion appends a version, and a rollback removes the last one. A move outside of the pipeline counts as a
+    rollback if it went back to the version before, else as a promotion. A champion that isn't in the trail counts as
+    moved outside of the pipeline.
 
     Args:
         entries: as `trail` returns them, the latest first.
-        versions: those that exist; the others are passed over.
+        versions: the existing versions; others are skipped.
     """
     existing = {version.version: version for version in versions}
     steps = [
         (entry.action, entry.to_version)
         for entry in reversed(list(entries))
-        if entry.action in MOVES and entry.to_version in existing and entry.about(existing[entry.to_version])
+        if entry.action in MOVES and entry.to_version in existing and entry.is_about(existing[entry.to_version])
     ]
     if champion is not None:
         steps.append(("found", champion.version))

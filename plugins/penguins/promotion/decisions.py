@@ -9,19 +9,19 @@ from psycopg import Connection
 from pydantic import Json, TypeAdapter
 
 from penguins.errors import UserError
-from penguins.locks import alone
+from penguins.locks import exclusive_lock
 from penguins.promotion import audit, production
-from penguins.promotion.reasons import checked
+from penguins.promotion.reasons import validate_reason
 from penguins.registry import model_versions
-from penguins.training.tracking import client, parse
+from penguins.training.tracking import client, parse_tag
 
 log = logging.getLogger(__name__)
 
-# What the gate said about a version and by which numbers, as JSON.
+# Tag with the gate's verdict about a version and its numbers, as JSON.
 GATE: Final = "gate"
-SAID: Final = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
-# Seconds that a person waits for another decision to end.
-PATIENCE: Final = 5
+_GATE_VERDICT: Final = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
+# Longest wait of a person for another decision to end.
+LOCK_TIMEOUT_SECONDS: Final = 5
 
 
 def promote(
@@ -32,30 +32,30 @@ def promote(
     numbers: Mapping[str, Any] | None = None,
     action: audit.Action = "promote",
 ) -> None:
-    """Put a version in Production, in alias and stage, and write in the audit trail and on it who did so and why.
+    """Put a version in Production, by alias and stage, with person and reason in the audit trail and in its tags.
 
-    The trail is written first, so that no move is without its entry. Then the alias is overwritten in one
-    call, so there is never no Production and never two. It is what counts: if this is interrupted before
-    the rest follows, whoever decides next completes it. Nothing happens if the version is in Production already.
+    The trail is written first, so that every move has its entry. One request then moves the alias, so that exactly
+    one version is in Production at any time. The alias is decisive: after an interruption the next decision brings
+    stage and tags in line. A version that is in Production already isn't changed.
 
     Args:
-        numbers: what the version was judged by.
+        numbers: the numbers that the version was judged by.
 
     Raises:
-        UserError: a file that the gate or the service opens isn't there, or isn't the one that was recorded.
+        UserError: a file that the gate or the service opens is missing or has another digest.
     """
-    with alone(connection, production.lock_name()):
+    with exclusive_lock(connection, production.lock_name()):
         before = production.reconcile(connection)
         if before is not None and before.version == version.version:
             return
         model_versions.files(model_versions.model_id(version), model_versions.recorded_digests(version))
-        instead_of = before.version if before else None
-        entry = audit.append(connection, action, instead_of, version, by, reason, numbers or {})
+        replaced = before.version if before else None
+        entry = audit.append(connection, action, replaced, version, by, reason, numbers or {})
         production.tag(
             version,
             promoted_at=entry.at.isoformat(timespec="seconds"),
             promoted_by=entry.who,
-            previous_version=instead_of or "",
+            previous_version=replaced or "",
             reason=entry.reason,
         )
         production.move(version)
@@ -63,31 +63,31 @@ def promote(
 
 
 def promote_by_hand(
-    connection: Connection[Any], version: ModelVersion, reason: str, by: str, instead_of: str | None = None
+    connection: Connection[Any], version: ModelVersion, reason: str, by: str, expected_champion: str | None = None
 ) -> None:
-    """Promote a version past the gate, as a person wants it.
+    """Promote a version at a person's request, independent of the gate.
 
     Args:
-        instead_of: the version that the person believes to be in Production; empty for none, None for any.
+        expected_champion: number of the version that the person saw in Production; empty for none, None for any.
 
     Raises:
-        UserError: another version is in Production, this one is there already, its files can't be trusted, or
-            another decision takes long; or the reason can't be kept.
+        UserError: another version is in Production, this one is there already, its files are missing or have other
+            digests, another decision takes too long, or the reason is invalid.
     """
-    reason = checked(reason)
-    with alone(connection, production.lock_name(), PATIENCE):
+    reason = validate_reason(reason)
+    with exclusive_lock(connection, production.lock_name(), LOCK_TIMEOUT_SECONDS):
         now = production.reconcile(connection)
-        production.expect(now, instead_of)
+        production.check_champion(now, expected_champion)
         if now is not None and now.version == version.version:
             raise UserError(f"Version {version.version} is in Production already.")
-        promote(connection, version, reason, by, numbers=_judged_by(version))
+        promote(connection, version, reason, by, numbers=_gate_numbers(version))
 
 
 def refuse(
     connection: Connection[Any], version: ModelVersion, reason: str, by: str, numbers: Mapping[str, Any]
 ) -> None:
-    """Leave Production as it is; the version stays as the challenger, with the reason on it and in the audit trail."""
-    with alone(connection, production.lock_name()):
+    """Keep the version in Production, make this one the challenger, and store the reason in tags and audit trail."""
+    with exclusive_lock(connection, production.lock_name()):
         now = production.reconcile(connection)
         entry = audit.append(connection, "refuse", now.version if now else None, version, by, reason, numbers)
         production.tag(version, reason=entry.reason)
@@ -97,25 +97,29 @@ def refuse(
 
 
 def rollback(
-    connection: Connection[Any], reason: str, by: str, instead_of: str | None = None, expected: str | None = None
+    connection: Connection[Any],
+    reason: str,
+    by: str,
+    expected_champion: str | None = None,
+    expected_target: str | None = None,
 ) -> ModelVersion:
-    """Put the version in Production that was there before; called again, the one before that.
+    """Put the previous version in Production again; a second call goes back one version further.
 
     Args:
-        instead_of: the version that the person believes to be in Production; empty for none, None for any.
-        expected: the version that the person believes this goes back to, None for any.
+        expected_champion: number of the version that the person saw in Production; empty for none, None for any.
+        expected_target: number of the version that the person expects to go back to, None for any.
 
     Returns:
-        The version that is in Production now.
+        The version in Production after the rollback.
 
     Raises:
-        UserError: another version is in Production or would be, there is none to go back to, its files can't be
-            trusted, or another decision takes long.
+        UserError: the champion or the target is another version, there is no target, its files are missing or have
+            other digests, another decision takes too long, or the reason is invalid.
     """
-    reason = checked(reason)
-    with alone(connection, production.lock_name(), PATIENCE):
+    reason = validate_reason(reason)
+    with exclusive_lock(connection, production.lock_name(), LOCK_TIMEOUT_SECONDS):
         before = production.reconcile(connection)
-        production.expect(before, instead_of)
+        production.check_champion(before, expected_champion)
         target = rollback_target(audit.trail(connection), before, model_versions.versions())
         now = f"version {before.version}" if before else "nothing"
         if target is None:
@@ -123,10 +127,10 @@ def rollback(
                 f"Nothing to go back to: {now} is in Production, and no version that still exists was there before. "
                 "Promote another one."
             )
-        if expected is not None and target.version != expected:
+        if expected_target is not None and target.version != expected_target:
             raise UserError(
-                f"This would go back to version {target.version}, not to version {expected}: something was decided "
-                "or deleted meanwhile. Look again."
+                f"This would go back to version {target.version}, not to version {expected_target}: "
+                "something was decided or deleted meanwhile. Look again."
             )
         promote(connection, target, f"rolled back from {now}: {reason}", by, action="rollback")
         return target
@@ -135,19 +139,19 @@ def rollback(
 def rollback_target(
     trail: Sequence[audit.Entry], champion: ModelVersion | None, versions: Sequence[ModelVersion]
 ) -> ModelVersion | None:
-    """The version that a rollback puts in Production, if any: the one before the champion.
+    """Return the version that a rollback puts in Production, if any: the one before the champion.
 
-    Where there is no champion, as when it was deleted, that is the last one that was.
+    Without a champion, for example after its deletion, return the last version that was in Production.
 
     Args:
-        trail: all of it, the latest first.
-        versions: those that exist.
+        trail: the whole trail, the latest first.
+        versions: the existing versions.
     """
-    line = audit.line_of_succession(trail, champion, versions)
+    line = audit.rollback_line(trail, champion, versions)
     before = line[-2:-1] if champion else line[-1:]
     return next((version for version in versions if [version.version] == before), None)
 
 
-def _judged_by(version: ModelVersion) -> dict[str, Any]:
-    said: dict[str, Any] | None = parse(SAID, version.tags.get(GATE))
-    return said.get("numbers", {}) if said else {}
+def _gate_numbers(version: ModelVersion) -> dict[str, Any]:
+    verdict: dict[str, Any] | None = parse_tag(_GATE_VERDICT, version.tags.get(GATE))
+    return verdict.get("numbers", {}) if verdict else {}

@@ -1,4 +1,4 @@
-"""The gate: does a challenger deserve Production? docs/explanation/adr/0005-the-gate.md says why by this rule."""
+"""The gate: decide whether a challenger replaces the version in Production. docs/explanation/adr/0005-the-gate.md has the reasons."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,19 +16,19 @@ from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training.tracking import DATA_DIGEST, METRIC, SPLIT, parse, split_of, tags_of
+from penguins.training.tracking import DATA_DIGEST, NUMBER, SPLIT, parse_tag, split_of, tags_of
 
-# With fewer rows than these that neither model learned from, both are judged on the whole hold-out.
-FEWEST_ROWS: Final = 30
-# 0.5 is the p-value of many a close result, and must not be missed by its last digit.
+# With fewer rows that neither model learned from, both are judged on the whole hold-out.
+MIN_SHARED_ROWS: Final = 30
+# Many close results have a p-value of exactly 0.5; an error in the last digit must not exceed the limit.
 _ROUNDING: Final = 1e-9
 
 
 class Classifier(Protocol):
-    """Whatever predicts labels, as every classifier of scikit-learn does."""
+    """A model that predicts labels, such as a classifier of scikit-learn."""
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
-        """Labels `[n]` of the rows `[n, 4]`."""
+        """Predict labels `[n]` for rows `[n, 4]`."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Comparison:
     """Two models' answers for the same rows.
 
     Attributes:
-        rows: how many rows they were judged on.
+        rows: number of rows that both were judged on.
         accuracy, champion_accuracy: share of right answers.
-        gained, lost: rows that only the challenger, or only the champion, has right.
-        p_value: of the exact McNemar test, one-sided: the probability of at least `gained` of the
-            `gained + lost` rows if either model were as likely to be right where they differ
-            (Q. McNemar, Psychometrika 12, 1947; T. G. Dietterich, Neural Computation 10(7), 1998).
-        recalls: by species, share of its rows with the right answer: (champion's, challenger's).
+        gained, lost: number of rows that only the challenger, or only the champion, has right.
+        p_value: of the one-sided exact McNemar test: the probability of at least `gained` of the `gained + lost` rows
+            if both models were equally likely to be right on these rows (Q. McNemar, Psychometrika 12, 1947;
+            T. G. Dietterich, Neural Computation 10(7), 1998).
+        recalls: recall of the champion and of the challenger, by species.
     """
 
     champion: str
@@ -57,10 +57,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a challenger deserves Production, the sentence that says why, and what it was judged by.
+    """The gate's decision about a challenger, with its reason and the numbers behind it.
 
     Attributes:
-        numbers: all of a Comparison or, without one, the `champion` if any, and the challenger's `accuracy` on
+        numbers: the fields of a Comparison or, without one, the `champion` if any, and the challenger's `accuracy` on
             the `rows` of the hold-out.
     """
 
@@ -70,7 +70,7 @@ class Verdict:
 
 
 def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) -> Verdict:
-    """Judge a challenger by the floor and, on the same hold-out, against the version in Production."""
+    """Judge a challenger by the minimal accuracy and, on the same hold-out, against the version in Production."""
     answers = _answers(challenger, data)
     accuracy = float(accuracy_score(data.labels[data.holdout], answers))
     own = {"rows": len(answers), "accuracy": accuracy}
@@ -79,7 +79,7 @@ def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) 
     else:
         verdict = _against(champion, answers, data, own | {"champion": champion.version})
     if accuracy < (floor := settings().min_accuracy):
-        reason = f"below the floor: an accuracy of {accuracy:.4f}, wanted is at least {floor:g}"
+        reason = f"below the floor: an accuracy of {accuracy:.4f}, required is at least {floor:g}"
         return Verdict(False, reason, verdict.numbers)
     return verdict
 
@@ -126,7 +126,7 @@ def compare(
 
 
 def decide(found: Comparison) -> tuple[bool, str]:
-    """The rule: right on more rows, by enough for the allowed p-value, and not much worse at any species."""
+    """Apply the rule: right on more rows, a small enough p-value, and no large drop of any species' recall."""
     numbers = (
         f"accuracy on the same {found.rows} rows: {found.accuracy:.4f} against {found.champion_accuracy:.4f} "
         f"({found.gained} gained, {found.lost} lost, p = {found.p_value:.3g})"
@@ -145,7 +145,7 @@ def decide(found: Comparison) -> tuple[bool, str]:
 
 
 def table(verdict: Verdict, challenger: str) -> str:
-    """The verdict's numbers in Markdown, to be read as text, too."""
+    """Format the verdict's numbers as a Markdown table, aligned for reading as text."""
     found = verdict.numbers
     champion = f"version {found['champion']}" if "champion" in found else "no champion"
     lines = [("", champion, f"version {challenger}")]
@@ -164,15 +164,15 @@ def table(verdict: Verdict, challenger: str) -> str:
 def _answers(model: Classifier, data: Dataset) -> np.ndarray:
     try:
         return np.asarray(model.predict(data.features.iloc[data.holdout]))
-    except MemoryError:  # the machine's fault, and another time it may do
+    except MemoryError:  # not an error of the model: a retry may succeed
         raise
-    except Exception as error:  # each library raises its own, and another version's pickle can raise any
+    except Exception as error:  # libraries and pickles of other versions can raise any error
         raise UserError(f"it can't predict: {type(error).__name__}: {error}") from error
 
 
 def _without_champion(champion: ModelVersion, error: UserError, own: dict[str, Any]) -> Verdict:
-    """What can't be loaded can't stay: it goes unless it was recorded as better than its challenger."""
-    accuracy, recorded = own["accuracy"], parse(METRIC, champion.tags.get("holdout_accuracy")) or 0.0
+    """Judge without a champion that can't be loaded: promote unless its recorded accuracy is higher."""
+    accuracy, recorded = own["accuracy"], parse_tag(NUMBER, champion.tags.get("holdout_accuracy")) or 0.0
     why = f"version {champion.version} can't be judged ({error}): an accuracy of {accuracy:.4f}"
     if accuracy < recorded:
         return Verdict(False, f"{why} is less than the {recorded:.4f} recorded for it. Promote by hand.", own)
@@ -180,7 +180,11 @@ def _without_champion(champion: ModelVersion, error: UserError, own: dict[str, A
 
 
 def _fair_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
-    """Which rows `[n]` of the hold-out the champion didn't learn from either, and what has to be said about them."""
+    """Select the rows `[n]` of the hold-out that the champion hasn't learned from either.
+
+    Returns:
+        A mask of the rows, and a remark for the reason.
+    """
     everything = np.ones(len(data.holdout), dtype=bool)
     made_of = tags_of(champion)
     other_data = ""
@@ -189,7 +193,7 @@ def _fair_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
     if made_of.get(SPLIT) == split_of(data):
         return everything, other_data
     rows = _held_out_by(made_of.get(SPLIT, ""), data)
-    if rows.sum() >= FEWEST_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.species):
+    if rows.sum() >= MIN_SHARED_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.species):
         return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion.version} has, too)"
     return everything, (
         f" (version {champion.version} was made with another hold-out: it may have learned some of them, "
@@ -198,10 +202,14 @@ def _fair_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
 
 
 def _held_out_by(split: str, data: Dataset) -> np.ndarray:
-    """Which rows `[n]` of the hold-out the split of another version, as its tag has it, holds out as well."""
+    """Select the rows `[n]` of the hold-out that another split holds out as well.
+
+    Args:
+        split: the other split, from the tag of a version.
+    """
     try:
         seed, share = (part.partition("=")[2] for part in split.split())
         other = dataset.split(data.features.assign(label=data.labels), float(share), int(seed), data.contract)
-    except (ValueError, UserError):  # no such tag, or one that doesn't fit these rows
+    except (ValueError, UserError):  # no such tag, or it doesn't fit these rows
         return np.zeros(len(data.holdout), dtype=bool)
     return np.isin(data.holdout, other.holdout)

@@ -1,4 +1,4 @@
-"""What is in Production: nothing else in this code writes the alias or the stage."""
+"""The version in Production. Only this module writes the alias and the stage."""
 
 import warnings
 from typing import Any, Final
@@ -13,24 +13,27 @@ from penguins.settings import settings
 from penguins.training.tracking import client
 
 CHALLENGER: Final = "challenger"
-# Written last on a version that was judged: once it is there, the decision is made and stays.
+# Tag that is written last on a judged version: with it, the decision is complete and final.
 VERDICT: Final = "verdict"
 
 
 def lock_name() -> str:
-    """What whoever decides about Production holds, from judging to the last write."""
+    """Return the name of the lock that a decision about Production holds, from judging to the last write."""
     return f"production of {settings().model_name}"
 
 
-def expect(champion: ModelVersion | None, number: str | None) -> None:
-    """Check that the version in Production is the one a person or a task decided about; empty for none, None for any.
+def check_champion(champion: ModelVersion | None, expected: str | None) -> None:
+    """Check that the version in Production is still the one that a decision was based on.
+
+    Args:
+        expected: number of that version; empty for none, None for any.
 
     Raises:
-        UserError: it is another one.
+        UserError: another version is in Production.
     """
     now = champion.version if champion else ""
-    if number is not None and now != number:
-        is_now, was = (f"version {each}" if each else "nothing" for each in (now, number))
+    if expected is not None and now != expected:
+        is_now, was = (f"version {each}" if each else "nothing" for each in (now, expected))
         raise UserError(f"Production has changed meanwhile: it is {is_now}, not {was}. Look again.")
 
 
@@ -44,7 +47,7 @@ def reconcile(connection: Connection[Any]) -> ModelVersion | None:
     if found is None:
         return None
     last = audit.last_move(audit.trail(connection))
-    if last is None or not last.about(found):
+    if last is None or not last.is_about(found):
         reason = "found in Production: it was put there otherwise, as in MLflow's UI, or a promotion was interrupted"
         audit.append(connection, "found", last.to_version if last else None, found, "unknown", reason, {})
     promoted = found.tags.get(VERDICT) == "promoted"
@@ -54,15 +57,15 @@ def reconcile(connection: Connection[Any]) -> ModelVersion | None:
 
 
 def move(version: ModelVersion) -> None:
-    """Put a version in Production: the alias, then what follows it, then the verdict that says that this is done."""
+    """Put a version in Production: write the alias, then the stage, then the verdict that marks the end."""
     client().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
     with warnings.catch_warnings():
-        # MLflow calls stages deprecated since 2.9; its UI and people still speak of "Production"
+        # MLflow deprecates stages since 2.9, but its UI and its users still use them.
         warnings.simplefilter("ignore", FutureWarning)
         client().transition_model_version_stage(
             version.name, version.version, model_versions.STAGE, archive_existing_versions=True
         )
-    client().delete_registered_model_alias(version.name, CHALLENGER)  # whoever it is challenged the champion before
+    client().delete_registered_model_alias(version.name, CHALLENGER)  # it was judged against the previous champion
     tag(version, **{VERDICT: "promoted"})
 
 

@@ -12,9 +12,9 @@ from psycopg import Connection
 
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
-from penguins.locks import alone
+from penguins.locks import exclusive_lock
 from penguins.promotion import decisions, gate, production
-from penguins.promotion.reasons import plain
+from penguins.promotion.reasons import to_plain_text
 from penguins.registry import candidate_versions
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.training import candidate_runs, plots, tracking
@@ -49,9 +49,9 @@ def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, a
     Raises:
         UserError: the DAG run has no candidates, or they are of other data.
     """
-    with alone(connection, production.lock_name()):
+    with exclusive_lock(connection, production.lock_name()):
         finished = _find_finished(dag_run_id, data)
-        left_out = tracking.left_out(dag_run_id)
+        left_out = tracking.left_out_note(dag_run_id)
         candidate = LoadedCandidate.load(_choose(finished, left_out))
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection)
@@ -97,7 +97,7 @@ def _judge(
         left_out: note about candidates that weren't tried, added to the reason.
     """
     verdict = gate.judge(candidate.model, champion, data)
-    verdict = replace(verdict, reason=plain(verdict.reason + left_out))
+    verdict = replace(verdict, reason=to_plain_text(verdict.reason + left_out))
     log.info("The gate\n%s", gate.table(verdict, version.version))
     kept = asdict(verdict) | {"champion": champion.version if champion else None}
     client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(kept))

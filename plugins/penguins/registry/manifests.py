@@ -6,7 +6,7 @@ from sklearn.base import ClassifierMixin
 
 from contract.manifest import Example, Manifest, Points
 from penguins.data.dataset import Dataset
-from penguins.training.candidate_runs import contract_of
+from penguins.training.candidate_runs import describe_contract
 
 EXAMPLE_ROWS: Final = 10
 SCATTER_ROWS: Final = 500
@@ -21,7 +21,7 @@ def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
     rows = data.features.iloc[data.holdout[:: max(1, len(data.holdout) // EXAMPLE_ROWS)]]
     probabilities = model.predict_proba(rows)
     drawn = data.train[:: -(-len(data.train) // SCATTER_ROWS)]
-    contract = contract_of(data)
+    contract = describe_contract(data)
     return Manifest(
         contract_version=1,
         features=contract.features,

@@ -1,4 +1,4 @@
-"""Versions of the registered model: find them, create one, load one that its digest vouches for."""
+"""Versions of the registered model: find, create, verify and load them."""
 
 import json
 import tempfile
@@ -22,7 +22,7 @@ STAGE: Final = "Production"
 
 
 def registered_model() -> RegisteredModel:
-    """Our registered model, an empty one while there is none."""
+    """Return our registered model, an empty one while there is none."""
     name = settings().model_name
     try:
         return client().get_registered_model(name)
@@ -33,7 +33,7 @@ def registered_model() -> RegisteredModel:
 
 
 def production() -> ModelVersion | None:
-    """The version in Production: the one with the alias or, where there is no alias, in the stage."""
+    """Return the version in Production: the one with the alias or, without an alias, the one in the stage."""
     number = registered_model().aliases.get(ALIAS)
     if number is not None:
         return client().get_model_version(settings().model_name, number)
@@ -41,14 +41,14 @@ def production() -> ModelVersion | None:
 
 
 def versions(query: str = "") -> list[ModelVersion]:
-    """The versions of our model that match an MLflow filter, the newest first."""
+    """Return the versions of our model that match an MLflow filter, the newest first."""
     name = f"name = '{settings().model_name}'"
     found = client().search_model_versions(f"{name} AND {query}" if query else name, max_results=10_000)
     return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
 def version(number: str) -> ModelVersion:
-    """One version of our model.
+    """Return one version of our model.
 
     Raises:
         UserError: there is no such version.
@@ -60,7 +60,7 @@ def version(number: str) -> ModelVersion:
 
 
 def create_version(logged_model_id: str, run_id: str, tags: Mapping[str, str], description: str) -> ModelVersion:
-    """Register a logged model as the next version, with its tags from the first moment."""
+    """Register a logged model as the next version, together with its tags."""
     name = settings().model_name
     try:
         client().create_registered_model(
@@ -77,34 +77,37 @@ def create_version(logged_model_id: str, run_id: str, tags: Mapping[str, str], d
         tags=dict(tags),
         description=description,
         model_id=logged_model_id,
-        await_creation_for=0,  # an MLflow server creates it at once
+        await_creation_for=0,  # the server creates a version at once
     )
 
 
 def load(logged_model_id: str, recorded: Mapping[str, str]) -> Any:
-    """The scikit-learn model of a logged model, if its files are those that were recorded.
+    """Load the scikit-learn model of a logged model, after checking its files.
 
     Args:
-        recorded: sha256 by path, as the tag `digests` keeps them.
+        recorded: sha256 by path, from the tag `digests`.
 
     Raises:
-        MemoryError: the machine has no room for it now.
-        UserError: as `files`, or it can't be unpickled with the libraries that are installed.
+        MemoryError: the machine has too little memory at the moment.
+        UserError: as `files`, or the model can't be unpickled with the installed libraries.
     """
     content = files(logged_model_id, recorded)[MODEL_FILE]
     try:
         return cloudpickle.loads(content)
-    except MemoryError:  # the machine's fault, and another time it may do
+    except MemoryError:  # not an error of the model: a retry may succeed
         raise
-    except Exception as error:  # what a pickle of another version raises is anybody's guess
+    except Exception as error:  # a pickle of another version can raise any error
         raise UserError(f"models:/{logged_model_id} can't be loaded: {type(error).__name__}: {error}") from error
 
 
 def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]:
-    """The files of a logged model, by their path, that the gate and the service open.
+    """Download and check the files of a logged model that the gate and the service open.
+
+    Returns:
+        Their contents, by path.
 
     Raises:
-        UserError: it was deleted, or a file has no recorded digest, is missing or isn't the one that was recorded.
+        UserError: the model was deleted, or a file has no recorded digest, is missing or has another digest.
     """
     location = _logged_model(logged_model_id).artifact_location
     found = {}
@@ -136,7 +139,7 @@ def _download(location: str, name: str) -> bytes:
         try:
             return Path(mlflow.artifacts.download_artifacts(f"{location}/{name}", dst_path=folder)).read_bytes()
         except MlflowException as error:
-            # which says INTERNAL_ERROR whether the file is gone or S3 is down; with S3 down, listing fails as well
+            # MLflow raises INTERNAL_ERROR for a missing file and for an outage of S3. In an outage, listing fails, too.
             parent, _, base = f"{location}/{name}".rpartition("/")
             if base in {item.path.rpartition("/")[2] for item in mlflow.artifacts.list_artifacts(parent)}:
                 raise
@@ -144,22 +147,22 @@ def _download(location: str, name: str) -> bytes:
 
 
 def model_id(version: ModelVersion) -> str:
-    """The logged model behind a version.
+    """Return the id of the logged model of a version.
 
     Raises:
-        UserError: it was registered from files instead.
+        UserError: the version was registered from files instead.
     """
-    kind, _, found = (version.source or "").partition(":/")  # MLflow's server doesn't keep version.model_id
+    kind, _, found = (version.source or "").partition(":/")  # the server doesn't keep version.model_id
     if kind != "models":
         raise UserError(f"{version.name} version {version.version} has no logged model: register one from a run.")
     return str(found)
 
 
 def recorded_digests(version: ModelVersion) -> dict[str, str]:
-    """sha256 by path: from the version, or from the logged model behind one registered by hand.
+    """Return sha256 by path, from the version or, if it was registered by hand, from its logged model.
 
     Raises:
-        UserError: there is no such model, or no more.
+        UserError: the version has no logged model, or the model was deleted.
     """
     text = version.tags.get(DIGESTS) or _logged_model(model_id(version)).tags.get(DIGESTS)
     found: dict[str, str] = json.loads(text) if text else {}

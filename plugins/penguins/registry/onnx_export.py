@@ -1,4 +1,4 @@
-"""The same model for ONNX Runtime, and the proof that it answers the same."""
+"""Export a model to ONNX, and check that both give the same answers."""
 
 import logging
 from typing import Final
@@ -19,15 +19,15 @@ RANDOM_ROWS: Final = 100_000
 
 
 class NotEqualError(Exception):
-    """The ONNX export doesn't answer what the scikit-learn model answers."""
+    """The ONNX export and the scikit-learn model give different answers."""
 
 
 def export(model: ClassifierMixin, data: Dataset) -> bytes:
-    """`model` as ONNX: float32 `[n, 4]` in, `label` int64 `[n]` and `probabilities` float32 `[n, 3]` out.
+    """Convert `model` to ONNX: float32 `[n, 4]` in, `label` int64 `[n]` and `probabilities` float32 `[n, 3]` out.
 
     Raises:
-        NotEqualError: on the hold-out or on 100,000 random rows it gives another label, or a
-            probability that differs by more than 1e-4.
+        NotEqualError: on the hold-out or on 100,000 random rows a label differs, or a probability by more than
+            `PROBABILITY_TOLERANCE`.
     """
     proto = convert_sklearn(
         model,
@@ -42,10 +42,10 @@ def export(model: ClassifierMixin, data: Dataset) -> bytes:
 
 
 def compare(content: bytes, model: ClassifierMixin, rows: np.ndarray) -> None:
-    """Check that `content` and `model` answer the same for float32 `rows` `[n, 4]`.
+    """Check that `content` and `model` give the same answers for float32 `rows` `[n, 4]`.
 
     Raises:
-        NotEqualError: they don't.
+        NotEqualError: they give different ones.
     """
     labels, probabilities = predict(content, rows)
     expected = model.predict_proba(pd.DataFrame(rows, columns=model.feature_names_in_))
@@ -59,16 +59,16 @@ def compare(content: bytes, model: ClassifierMixin, rows: np.ndarray) -> None:
 
 
 def predict(content: bytes, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels int64 `[n]` and probabilities float32 `[n, 3]` of an ONNX model for float32 `rows` `[n, 4]`."""
+    """Predict labels int64 `[n]` and probabilities float32 `[n, 3]` for float32 `rows` `[n, 4]`."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # with more, ties between classes fall differently
+    options.intra_op_num_threads = 1  # more threads change ties between classes
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     labels, probabilities = session.run(["label", "probabilities"], {"features": rows})
     return labels, probabilities
 
 
 def _random_rows(data: Dataset) -> np.ndarray:
-    """Rows within, around and far outside what was seen: from 0 to twice the largest value."""
+    """Draw rows within, near and far outside the range of the data: from 0 to twice the largest value."""
     generator = np.random.default_rng(data.seed)
     highest = 2 * data.features.to_numpy().max(axis=0)
     return generator.uniform(0, highest, (RANDOM_ROWS, len(highest))).astype(np.float32)

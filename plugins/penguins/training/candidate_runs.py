@@ -1,4 +1,4 @@
-"""Write a fitted candidate to MLflow: a run with its parameters, metrics, dataset and model."""
+"""The runs of candidates in MLflow: log, choose and discard them."""
 
 import json
 import tempfile
@@ -22,17 +22,17 @@ from penguins.training.grid import Candidate
 from penguins.training.search import Failed, Fitted
 from penguins.training.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
 
-# What a candidate's result depends on: a run with another one isn't this candidate's.
+# Tag with a hash of everything that a candidate's result depends on.
 FINGERPRINT: Final = "fingerprint"
 ESTIMATOR: Final = "estimator"
 REASON: Final = "reason"
 
 
-def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None:
+def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None:
     """Log a candidate as a finished child run of `parent`.
 
-    The run is FINISHED only when everything about it has arrived; a run left in another state
-    is to be discarded.
+    The run becomes FINISHED last, after everything about it was sent. A run in another state is incomplete and must be
+    discarded.
     """
     experiment = parent.info.experiment_id
     run_id = _open(fitted.candidate, parent, data, {FINGERPRINT: fingerprint})
@@ -57,7 +57,7 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
                 run_id=run_id,
                 model_uuid=model.model_id,
                 model_id=model.model_id,
-                metadata={"contract": contract_of(data).model_dump()},
+                metadata={"contract": describe_contract(data).model_dump()},
             ),
             signature=_signature(data),
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
@@ -69,7 +69,7 @@ def record(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None
     client().set_terminated(run_id)
 
 
-def record_failure(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> None:
+def log_failed_candidate(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> None:
     """Log a candidate that couldn't be fitted as a failed child run of `parent`, with the reason."""
     run_id = _open(failed.candidate, parent, data, {FINGERPRINT: fingerprint, REASON: failed.reason})
     client().log_batch(run_id, params=[Param(name, value) for name, value in _params(failed.candidate).items()])
@@ -77,7 +77,7 @@ def record_failure(failed: Failed, parent: Run, data: Dataset, fingerprint: str)
 
 
 def _open(candidate: Candidate, parent: Run, data: Dataset, tags: dict[str, str]) -> str:
-    """A running child run of `parent` with what every candidate's has."""
+    """Open a child run of `parent` with the tags and the dataset that every candidate's run has."""
     tags = {
         **source_tags(parent.data.tags[DAG_RUN], data),
         ROLE: CANDIDATE,
@@ -95,7 +95,7 @@ def _params(candidate: Candidate) -> dict[str, str]:
 
 
 def model_id(run: Run) -> str:
-    """The logged model of a finished candidate's run."""
+    """Return the id of the logged model of a finished candidate's run."""
     if run.outputs is None:
         raise ValueError(f"run {run.info.run_id} has logged no model")
     return str(run.outputs.model_outputs[0].model_id)
@@ -120,21 +120,22 @@ def choose_best(runs: Sequence[Run]) -> Run:
 
 
 def discard(runs: Sequence[Run]) -> None:
-    """Take runs out of their DAG run, and delete them and their models as MLflow deletes: restorable.
+    """Delete runs and their models; MLflow can restore both.
 
-    A run that a version was registered from is kept, with its model: the version may be in Production.
+    A run that a version was registered from keeps its model, because the version may be in Production. Such a run is
+    only marked as superseded, and no longer counts as a candidate of its DAG run.
     """
     for run in runs:
         if client().search_model_versions(f"run_id = '{run.info.run_id}'"):
             client().set_tag(run.info.run_id, ROLE, SUPERSEDED)
             continue
-        # not run.outputs: a try that was killed may not have come to log them
+        # Not by run.outputs, because a try may be killed before they are logged.
         for model in client().search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
             client().delete_logged_model(model.model_id)
         client().delete_run(run.info.run_id)
 
 
-def contract_of(data: Dataset) -> manifest.Contract:
+def describe_contract(data: Dataset) -> manifest.Contract:
     """Describe the model's input and output; see docs/reference/contract.md."""
     seen = data.features.iloc[data.train]
     features = [
@@ -158,5 +159,5 @@ def _signature(data: Dataset) -> ModelSignature:
 
 @cache
 def _requirements() -> list[str]:
-    # given, so that MLflow needn't start a Python and import everything to find out, for each model
+    # Given explicitly, because MLflow would start a Python process for each model to find them.
     return [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "cloudpickle", "numpy", "pandas")]

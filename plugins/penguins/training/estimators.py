@@ -1,4 +1,4 @@
-"""The estimators that a grid can be searched for, by name."""
+"""The estimators that a grid search can use, by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ FOREST: Final = "random_forest"
 
 @dataclass(frozen=True)
 class Estimator:
-    """A kind of model.
+    """A kind of model with its grid.
 
     Attributes:
-        build: gives the unfitted model of some hyperparameters and a `random_state`; what the data need
-            before it (scaling) is part of the model, so that training and serving can't differ.
-        allowed: hyperparameters that a grid may vary. The others are decided elsewhere (random_state by the
-            seed, n_jobs by the machine), don't change the model (verbose), don't go with growing one model
-            through its sizes (warm_start, class_weight of a forest), or can't be written in JSON (monotonic_cst).
-        grid: what is searched unless the run says otherwise.
+        build: builds the unfitted model from hyperparameters and a `random_state`. Scaling is part of the model, so
+            that training and serving can't differ.
+        allowed: hyperparameters that a grid may vary. The others are set elsewhere (random_state by the seed, n_jobs by
+            the machine), don't change the model (verbose), are incompatible with growing one model through its sizes
+            (warm_start, class_weight of a forest), or can't be written in JSON (monotonic_cst).
+        grid: the default grid.
     """
 
     build: Callable[..., ClassifierMixin]
@@ -41,7 +41,7 @@ def _forest(**params: Any) -> RandomForestClassifier:
 
 
 def _boosting(**params: Any) -> GradientBoostingClassifier:
-    # not HistGradientBoosting: that one compares float64 with its thresholds, ONNX and this one float32
+    # Not HistGradientBoosting, which compares float64 with its thresholds; ONNX and this one compare float32.
     return GradientBoostingClassifier(**params)
 
 
@@ -81,7 +81,7 @@ ESTIMATORS: Final[Mapping[str, Estimator]] = {
 
 
 def estimator(name: str) -> Estimator:
-    """The estimator of that name.
+    """Return the estimator of that name.
 
     Raises:
         UserError: there is none.

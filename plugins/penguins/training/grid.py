@@ -1,4 +1,4 @@
-"""The grid of hyperparameters: what may be in it, and the candidates it stands for."""
+"""The grid of hyperparameters: its rules, and the candidates that it stands for."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,44 +26,44 @@ class Candidate:
 
     @cached_property
     def name(self) -> str:
-        """Short, unique within a grid, and the same in every run: `max_depth=4 n_estimators=50`."""
+        """Return a short name, unique within a grid and stable between runs: `max_depth=4 n_estimators=50`."""
         return " ".join(f"{key}={json.dumps(value)}" for key, value in sorted(self.params.items()))
 
     @property
     def trees(self) -> int:
-        """Number of trees, scikit-learn's default where the grid doesn't say."""
+        """Return the number of trees, scikit-learn's default if the grid doesn't set it."""
         return int(self.params.get("n_estimators", 100))
 
     def model(self, **changes: Any) -> ClassifierMixin:
-        """The unfitted model, with some hyperparameters changed."""
+        """Build the unfitted model, with some hyperparameters changed."""
         return estimator(self.estimator).build(**{**self.params, **changes})
 
 
 def candidates(grid: Grid | None = None, name: str = FOREST) -> list[Candidate]:
-    """Every combination of the grid of an estimator, of its default grid if none is given.
+    """List every combination of the grid of an estimator; without a grid, of its default grid.
 
     Raises:
         UserError: the estimator or a hyperparameter is unknown, a value is refused by scikit-learn, or there
             are fewer than 20 combinations.
     """
-    wanted = estimator(name)
-    grid = wanted.grid if grid is None else grid
-    _check_values(grid, wanted)
+    chosen = estimator(name)
+    grid = chosen.grid if grid is None else grid
+    _check_values(grid, chosen)
     found = [Candidate(params, name) for params in ParameterGrid({key: list(values) for key, values in grid.items()})]
     for candidate in found:
         _check(candidate)
     if len(found) < MINIMUM_CANDIDATES:
         raise UserError(
             f"grid: {len(found)} combinations, at least {MINIMUM_CANDIDATES} are needed. "
-            f"Add values, or one of {', '.join(wanted.allowed)}."
+            f"Add values, or one of {', '.join(chosen.allowed)}."
         )
     return found
 
 
-def _check_values(grid: Grid, wanted: Estimator) -> None:
-    unknown = sorted(set(grid) - set(wanted.allowed))
+def _check_values(grid: Grid, chosen: Estimator) -> None:
+    unknown = sorted(set(grid) - set(chosen.allowed))
     if unknown:
-        raise UserError(f"grid: unknown hyperparameter {', '.join(unknown)}. Allowed are {', '.join(wanted.allowed)}.")
+        raise UserError(f"grid: unknown hyperparameter {', '.join(unknown)}. Allowed are {', '.join(chosen.allowed)}.")
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise UserError(f"grid: {name} must be a list of values, not {values!r}.")
@@ -74,11 +74,11 @@ def _check_values(grid: Grid, wanted: Estimator) -> None:
 
 
 def _check(candidate: Candidate) -> None:
-    """Let scikit-learn refuse what it refuses, by its rules for each parameter and by a small fit."""
+    """Check a candidate by scikit-learn's rules for each parameter, and by a small fit."""
     small = {"n_estimators": 1} if "n_estimators" in candidate.params else {}
     try:
         for part in getattr(candidate.model(), "named_steps", {"": candidate.model()}).values():
-            part._validate_params()  # what fit() calls first
+            part._validate_params()  # the check that fit() begins with
         candidate.model(**small).fit(_ROWS, _LABELS)
     except (ValueError, TypeError) as error:
         raise UserError(f"grid: {candidate.name}: {error}") from error

@@ -1,4 +1,4 @@
-"""Pictures on the parent run: how the grid did, and how the best candidate answers."""
+"""Plots on the parent run: results of the grid, and answers of the best candidate."""
 
 import json
 from collections import defaultdict
@@ -20,7 +20,7 @@ IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
 
 
 def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data: Dataset) -> None:
-    """Log the pictures, and the leaderboard as a table, to the parent run of a DAG run."""
+    """Log the plots, and the leaderboard as a table, to the parent run of a DAG run."""
     parent = tracking.find_parent(dag_run_id)
     if parent is None:
         return
@@ -31,19 +31,19 @@ def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data:
     }
     for name, figure in figures.items():
         tracking.client().log_figure(parent.info.run_id, figure, f"plots/{name}")
-    # the shape of MLflow's own tables; log_table would add to those of an earlier try
+    # In the format of MLflow's log_table, which would append the rows to those of an earlier try.
     table = leaderboard(runs).to_dict(orient="split", index=False)
     tracking.client().log_dict(parent.info.run_id, table, "leaderboard.json")
 
 
 def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row a candidate, the best by cross-validated accuracy first."""
+    """Make a table with a row for each candidate, the best by cross-validated accuracy first."""
     rows = [{"candidate": run.info.run_name, **run.data.metrics} for run in runs]
     return pd.DataFrame(rows).sort_values(["cv_accuracy_mean", "cv_log_loss_mean"], ascending=[False, True])
 
 
 def grid_heat_map(runs: Sequence[Run]) -> Figure:
-    """Cross-validated accuracy of every candidate: one hyperparameter across, everything else down."""
+    """Draw the cross-validated accuracy of every candidate, with one hyperparameter across and the others down."""
     across = _across(runs)
     cells = pd.DataFrame(
         {
@@ -68,7 +68,7 @@ def grid_heat_map(runs: Sequence[Run]) -> Figure:
 
 
 def _across(runs: Sequence[Run]) -> str:
-    """The number of trees where the grid varies it, else the number that it has most values of."""
+    """Choose the hyperparameter for the columns: the number of trees, or else the one with the most values."""
     values: dict[str, set[str]] = defaultdict(set)
     for run in runs:
         for name, value in run.data.params.items():
@@ -82,7 +82,7 @@ def _rest(run: Run, across: str) -> str:
 
 
 def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
-    """Counts of true against predicted species on the hold-out."""
+    """Draw the counts of true against predicted species on the hold-out."""
     figure = Figure(figsize=(5, 4.2), layout="constrained")
     axes = figure.subplots()
     ConfusionMatrixDisplay.from_predictions(
@@ -99,7 +99,7 @@ def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
 
 
 def importances(model: ClassifierMixin, data: Dataset) -> Figure:
-    """Accuracy lost on the hold-out when a feature is shuffled, with its standard deviation over five times."""
+    """Draw the accuracy lost on the hold-out when a feature is shuffled: mean and standard deviation of five times."""
     shuffled = permutation_importance(
         model,
         data.features.iloc[data.holdout],

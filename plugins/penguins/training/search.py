@@ -1,8 +1,7 @@
 """Fit and judge the candidates of a grid.
 
-Candidates that differ only in their number of trees share one fit: with an integer
-`random_state` the smaller ensemble is a prefix of the larger one, so it is taken on the way to
-it (`warm_start`, scikit-learn user guide 1.11.2).
+Candidates that differ only in their number of trees share one fit. With an integer `random_state` the smaller ensemble
+is a prefix of the larger one, so one model grows through all sizes (`warm_start`, scikit-learn user guide 1.11.2).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from penguins.training.grid import Candidate
 
-if TYPE_CHECKING:  # the processes that fit import this module: spare them pandas, pyarrow and psycopg
+if TYPE_CHECKING:  # the fitting processes import this module, and need no pandas, pyarrow or psycopg
     from penguins.data.dataset import Dataset, Fold
 
 
@@ -44,7 +43,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Failed:
-    """A candidate that couldn't be fitted, and why."""
+    """A candidate that couldn't be fitted, with the reason."""
 
     candidate: Candidate
     reason: str
@@ -52,7 +51,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A candidate as fitted on the rows of one split, or the reason why it couldn't be."""
+    """The result of a candidate on one split: metrics and model, or the reason of its failure."""
 
     candidate: Candidate
     metrics: dict[str, float]
@@ -67,10 +66,10 @@ def search(
     """Fit every candidate on every fold and on the whole training part.
 
     Args:
-        seconds: no fit is started later than this; candidates that lack one then aren't yielded.
+        seconds: time after which no fit is started; a candidate that lacks one isn't yielded.
 
     Yields:
-        The candidates as they are ready, in no particular order.
+        The candidates when they are ready, in no particular order.
     """
     features = data.features.to_numpy()
     splits = [*folds, (data.train, data.holdout)]
@@ -92,12 +91,12 @@ def search(
                 if len(done) == len(splits):
                     yield _summary(waiting.pop(stage.candidate.name))
     finally:
-        # joblib keeps its processes for a next call; a task ends without telling them, and they'd stay for minutes
+        # Otherwise joblib keeps its processes for minutes for a next call, beyond the end of the task.
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def cells(grid: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates that share a fit, each group in the order of its number of trees."""
+    """Group the candidates that share a fit, each group in the order of its number of trees."""
     found: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in grid:
         rest = {name: value for name, value in candidate.params.items() if name != "n_estimators"}
@@ -114,9 +113,10 @@ def _fit_cell(
     keep_as: list[str] | None,
     deadline: float,
 ) -> list[_Stage]:
-    """Grow one model through all sizes of the cell until the deadline, judging it at each.
+    """Grow one model through all sizes of the cell until the deadline, and score it at each size.
 
-    `keep_as`: the names of the features if the models are to be kept, else None.
+    Args:
+        keep_as: names of the features if the models are to be kept, else None.
     """
     fit, judge = split
     grown: dict[str, Any] = {"warm_start": True} if len(cell) > 1 else {}
@@ -135,26 +135,26 @@ def _fit_cell(
             metrics = score(labels[judge], model.predict_proba(features[judge]))
             kept = _snapshot(model, keep_as) if keep_as else None
             stages.append(_Stage(candidate, metrics, seconds, kept))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this candidate's: the others go on
+        except Exception as error:  # noqa: BLE001 - any error fails this candidate only
             model = None
             stages.append(_Stage(candidate, {}, seconds, reason=f"{type(error).__name__}: {error}"))
     return stages
 
 
 def _snapshot(model: ClassifierMixin, names: list[str]) -> ClassifierMixin:
-    """The model as it is now: later growth of `model` doesn't reach it."""
+    """Copy the model, so that later growth of `model` doesn't change the copy."""
     taken = copy(model)
     if hasattr(taken, "estimators_"):
         taken.estimators_ = copy(model.estimators_)
         taken.warm_start = False
-    # fitted on an array for speed, meant for data frames
+    # The model was fitted on an array for speed, and will predict on data frames.
     first = taken[0] if isinstance(taken, Pipeline) else taken
     first.feature_names_in_ = np.array(names, dtype=object)
     return taken
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Accuracy, macro-averaged F1 and log loss of `probabilities` `[n, 3]` against `labels` `[n]`."""
+    """Compute accuracy, macro-averaged F1 and log loss of `probabilities` `[n, 3]` against `labels` `[n]`."""
     classes, predicted = range(probabilities.shape[1]), probabilities.argmax(axis=1)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
@@ -167,7 +167,7 @@ def _summary(stages: Sequence[_Stage]) -> Fitted | Failed:
     if reasons := sorted(stage.reason for stage in stages if stage.reason):
         return Failed(stages[0].candidate, reasons[0])
     model, whole = next((stage.model, stage) for stage in stages if stage.model is not None)
-    # sorted: in which order the folds were done must not show, not even in the last digit of a mean
+    # Sorted, so that the order in which the folds were done doesn't change the last digit of a mean.
     folds = sorted((stage.metrics for stage in stages if stage.model is None), key=lambda fold: tuple(fold.values()))
     metrics: dict[str, Any] = {f"holdout_{name}": value for name, value in whole.metrics.items()}
     if folds:

@@ -19,14 +19,14 @@ from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.settings import settings
 
-# Tags of ours on runs and versions; docs/reference/contract.md lists them.
+# The pipeline's tags on runs and versions; docs/reference/contract.md lists them.
 DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
 SPLIT: Final = "split"
 GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
-LEFT_OUT: Final = "left_out"  # with the number of the shard after it
-METRIC: Final = TypeAdapter[float](FiniteFloat)  # of a tag that holds a number
+LEFT_OUT: Final = "left_out"  # followed by the number of the shard
+NUMBER: Final = TypeAdapter[float](FiniteFloat)  # type of a tag that holds a number
 PARENT, CANDIDATE, SUPERSEDED = "grid", "candidate", "superseded"
 
 Parsed = TypeVar("Parsed")
@@ -39,16 +39,16 @@ _EXPERIMENT_TAGS: Final = {
 
 @cache
 def client() -> mlflow.MlflowClient:
-    """The client of this process, patient for seconds rather than MLflow's ten minutes."""
+    """Return the client of this process, with timeouts of seconds instead of MLflow's ten minutes."""
     for name, value in {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # costs a request a run, and 24 lines in the log
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # saves a request for each run, and 24 lines of log
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(settings().mlflow_tracking_uri)
-    # It warns of pickle for every model. Ours are loaded only if their digest is the recorded one.
+    # Silence its warning about pickle for every model: a model is loaded only if its digest is the recorded one.
     logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
     return mlflow.MlflowClient()
 
@@ -76,11 +76,11 @@ def _find_experiment() -> str | None:
 
 
 def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Run:
-    """The parent run of a DAG run, made at the first call and opened again at later ones."""
+    """Create the parent run of a DAG run, or open it again at later calls."""
     found = find_parent(dag_run_id)
     if found is not None:
         client().update_run(found.info.run_id, status="RUNNING")
-        # the data may be another by now: logged here first, for MLflow can't take a new dataset from two at once
+        # The data may have changed. It is logged here, because MLflow fails if two candidates log it at once.
         client().log_inputs(found.info.run_id, [dataset_input(data)])
         return found
     run = client().create_run(
@@ -92,17 +92,17 @@ def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Ru
 
 
 def find_parent(dag_run_id: str) -> Run | None:
-    """The parent run of a DAG run, if there is one."""
+    """Return the parent run of a DAG run, if there is one."""
     return next(iter(_search(dag_run_id, PARENT)), None)
 
 
-def note_left_out(parent: Run, shard: int, candidates: int) -> None:
-    """Write on the parent run how many candidates of a shard the time budget left no time for."""
+def set_left_out(parent: Run, shard: int, candidates: int) -> None:
+    """Tag the parent run with the number of a shard's candidates that the time budget left out."""
     client().set_tag(parent.info.run_id, f"{LEFT_OUT}.{shard}", str(candidates))
 
 
-def left_out(dag_run_id: str) -> str:
-    """In words, for a verdict, how many candidates of a DAG run weren't tried; empty if all were."""
+def left_out_note(dag_run_id: str) -> str:
+    """Describe, for a verdict, how many candidates of a DAG run the time budget left out; empty for none."""
     parent = find_parent(dag_run_id)
     tags = parent.data.tags if parent else {}
     total = sum(int(value) for name, value in tags.items() if name.startswith(f"{LEFT_OUT}."))
@@ -110,12 +110,12 @@ def left_out(dag_run_id: str) -> str:
 
 
 def find_candidates(dag_run_id: str) -> list[Run]:
-    """The candidates' runs of a DAG run, whatever their status."""
+    """Return the candidates' runs of a DAG run, of any status."""
     return _search(dag_run_id, CANDIDATE)
 
 
 def _search(dag_run_id: str, role: str) -> list[Run]:
-    if {"'", "\\"} & set(dag_run_id):  # a tag that somebody edited: Airflow has none ([core] allowed_run_id_pattern)
+    if {"'", "\\"} & set(dag_run_id):  # an edited tag: Airflow allows neither ([core] allowed_run_id_pattern)
         return []
     experiment = _find_experiment()
     if experiment is None:
@@ -125,7 +125,7 @@ def _search(dag_run_id: str, role: str) -> list[Run]:
 
 
 def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
-    """Where a run comes from: DAG run, data and code."""
+    """Return tags for the origin of a run: DAG run, data and code."""
     return {
         DAG_RUN: dag_run_id,
         DATA_DIGEST: data.digest,
@@ -137,12 +137,12 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
 
 
 def split_of(data: Dataset) -> str:
-    """What decides which rows are held out, beside the rows: models of one split never learned its hold-out."""
+    """Return the arguments of the split as a tag; models with equal tags never learned from the hold-out."""
     return f"seed={data.seed} holdout_share={data.holdout_share}"
 
 
 def tags_of(version: ModelVersion) -> dict[str, str]:
-    """A version's tags and, where it was registered by hand, those of the run it was registered from."""
+    """Return a version's tags; for a version registered by hand, those of its run as well."""
     if DATA_DIGEST in version.tags or not version.run_id:
         return dict(version.tags)
     try:
@@ -154,8 +154,8 @@ def tags_of(version: ModelVersion) -> dict[str, str]:
         return dict(version.tags)
 
 
-def parse(kind: TypeAdapter[Parsed], tag: str | None) -> Parsed | None:
-    """What a tag says; None if it isn't there, or says what the pipeline wouldn't: people edit tags in MLflow's UI."""
+def parse_tag(kind: TypeAdapter[Parsed], tag: str | None) -> Parsed | None:
+    """Parse a tag; None if it is absent or not of this kind, because people can edit tags in MLflow's UI."""
     try:
         return kind.validate_python(tag)
     except ValidationError:
@@ -163,7 +163,7 @@ def parse(kind: TypeAdapter[Parsed], tag: str | None) -> Parsed | None:
 
 
 def dataset_input(data: Dataset) -> DatasetInput:
-    """The rows a run learned from, as MLflow shows them beside the run."""
+    """Describe the rows of a run for MLflow's UI."""
     columns = [{"name": name, "type": "double", "required": True} for name in data.features.columns]
     return DatasetInput(
         RunDataset(

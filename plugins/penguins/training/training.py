@@ -1,4 +1,4 @@
-"""grid_train: fit, judge and record every candidate of the grid."""
+"""grid_train: fit, score and log every candidate of the grid."""
 
 import hashlib
 import itertools
@@ -23,20 +23,20 @@ from penguins.training.search import Failed, Fitted, cells, search
 
 log = logging.getLogger(__name__)
 
-# Recording a candidate is fifteen requests. Four at a time keep client and server busy, also when most of
-# the fits are done; more don't help, for both are bound by their processor.
-RECORDERS: Final = 4
+# Logging a candidate takes fifteen requests. Four threads keep client and server busy; more don't help, because both
+# are limited by their processor.
+LOGGING_THREADS: Final = 4
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What grid_train did.
+    """The result of grid_train.
 
     Attributes:
-        fitted: candidates fitted and recorded now.
-        kept: those that an earlier try had finished.
-        failed: those that couldn't be fitted; their runs say why.
-        left_out: those that the time budget left no time for.
+        fitted: candidates fitted and logged by this call.
+        kept: candidates that an earlier try had finished.
+        failed: candidates that couldn't be fitted; their runs have the reason.
+        left_out: candidates that the time budget left out.
     """
 
     parent_run_id: str
@@ -47,18 +47,18 @@ class TrainReport:
 
 
 def open_run(data: Dataset, grid: Grid | None, cv_folds: int, dag_run_id: str, estimator: str = FOREST) -> Run:
-    """The parent run that the candidates of `dag_run_id` belong to; it is to be opened by one caller at a time.
+    """Open the parent run of the candidates of `dag_run_id`. One caller at a time may do so.
 
-    Candidates that an earlier try made of other data or with other parameters are discarded.
+    Candidates of an earlier try with other data or other parameters are discarded.
 
     Args:
-        grid: None for the estimator's own.
+        grid: None for the estimator's default grid.
 
     Raises:
         UserError: the estimator, the grid or the number of folds can't be used.
     """
     found = candidates(grid, estimator)
-    wanted = {_fingerprint(candidate, data, cv_folds) for candidate in found}
+    expected = {_fingerprint(candidate, data, cv_folds) for candidate in found}
     data.folds(cv_folds)
     params = {
         "estimator": estimator,
@@ -68,7 +68,9 @@ def open_run(data: Dataset, grid: Grid | None, cv_folds: int, dag_run_id: str, e
         "holdout_share": data.holdout_share,
     }
     parent = tracking.open_parent(dag_run_id, params, data)
-    candidate_runs.discard([run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in wanted])
+    candidate_runs.discard(
+        [run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in expected]
+    )
     return parent
 
 
@@ -82,28 +84,29 @@ def grid_train(
     estimator: str = FOREST,
     time_budget: float = math.inf,
 ) -> TrainReport:
-    """Train a shard of the grid and leave one finished run for each of its candidates under `parent`.
+    """Train a shard of the grid and log one finished run for each of its candidates under `parent`.
 
-    Called again it keeps the candidates that are finished, discards what was left half-done, and
-    fits only what is missing. Different shards may be trained at the same time, anywhere. A candidate that
-    can't be fitted leaves a failed run with the reason; the others go on.
+    A second call keeps the finished candidates, discards incomplete ones, and fits the missing ones. Different shards
+    may be trained at the same time, on different machines. A candidate that can't be fitted becomes a failed run with
+    the reason, and the others go on.
 
     Args:
-        grid: None for the estimator's own.
-        cv_folds: folds of the cross-validation in the training part; 0 to judge on the hold-out only.
-        shard: which of the `shards` parts of the grid, from 0.
+        grid: None for the estimator's default grid.
+        cv_folds: folds of the cross-validation in the training part; 0 to score on the hold-out only.
+        shard: index of the part of the grid, from 0.
+        shards: number of parts of the grid.
         time_budget: seconds after which no fit is started.
 
     Raises:
-        UserError: the estimator, the grid or the number of folds can't be used, or not one candidate is done.
+        UserError: the estimator, the grid or the number of folds can't be used, or no candidate is done.
     """
     mine = [candidate for cell in cells(candidates(grid, estimator))[shard::shards] for candidate in cell]
-    wanted = {_fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
-    kept = _keep(parent, wanted)
-    missing = {fingerprint: candidate for fingerprint, candidate in wanted.items() if fingerprint not in kept}
+    expected = {_fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
+    kept = _find_kept(parent, expected)
+    missing = {fingerprint: candidate for fingerprint, candidate in expected.items() if fingerprint not in kept}
     log.info("%d candidates to fit on %d rows, %d kept", len(missing), len(data.train), len(kept))
     try:
-        found = _fit_and_record(data, missing, data.folds(cv_folds), parent, time_budget) if missing else []
+        found = _fit_and_log(data, missing, data.folds(cv_folds), parent, time_budget) if missing else []
         failed = [reason for reason in found if reason]
         left_out = len(missing) - len(found)
         if mine and len(kept) + len(found) == len(failed):
@@ -113,7 +116,7 @@ def grid_train(
         raise
     if left_out:
         log.warning("left out for the time budget of %.0f s: %d of %d candidates", time_budget, left_out, len(mine))
-    tracking.note_left_out(parent, shard, left_out)
+    tracking.set_left_out(parent, shard, left_out)
     tracking.client().set_terminated(parent.info.run_id)
     return TrainReport(parent.info.run_id, len(found) - len(failed), len(kept), len(failed), left_out)
 
@@ -124,12 +127,12 @@ def _nothing_done(failed: Sequence[str], left_out: int, time_budget: float) -> s
     return f"not one candidate could be fitted. The first of {len(failed)} failed with {failed[0]}"
 
 
-def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
-    """Fingerprints of the wanted candidates that an earlier try finished; those it didn't are discarded."""
+def _find_kept(parent: Run, expected: Collection[str]) -> set[str]:
+    """Find the candidates that an earlier try finished, by fingerprint, and discard its incomplete ones."""
     kept: set[str] = set()
     half_done = []
     for run in tracking.find_candidates(parent.data.tags[tracking.DAG_RUN]):
-        if (fingerprint := _fingerprint_of(run)) not in wanted:
+        if (fingerprint := _fingerprint_of(run)) not in expected:
             continue
         if run.info.status == "FINISHED" and fingerprint not in kept:
             kept.add(fingerprint)
@@ -139,42 +142,42 @@ def _keep(parent: Run, wanted: Collection[str]) -> set[str]:
     return kept
 
 
-def _fit_and_record(
+def _fit_and_log(
     data: Dataset, missing: dict[str, Candidate], folds: Sequence[Fold], parent: Run, seconds: float
 ) -> list[str]:
-    """Fit in processes and record in threads, at the same time; the first that can't be recorded ends it.
+    """Fit in processes and log in threads, at the same time. The first error in logging ends both.
 
     Returns:
-        For each candidate that was recorded the reason why it failed, or the empty string.
+        For each logged candidate the reason of its failure, or the empty string.
     """
     fingerprints = {candidate.name: fingerprint for fingerprint, candidate in missing.items()}
     started, done = time.monotonic(), itertools.count(1)
 
-    def record(found: Fitted | Failed) -> str:
+    def log_result(found: Fitted | Failed) -> str:
         fingerprint = fingerprints[found.candidate.name]
         if isinstance(found, Failed):
-            candidate_runs.record_failure(found, parent, data, fingerprint)
+            candidate_runs.log_failed_candidate(found, parent, data, fingerprint)
         else:
-            candidate_runs.record(found, parent, data, fingerprint)
-        _tell(found, next(done), len(missing), time.monotonic() - started)
+            candidate_runs.log_candidate(found, parent, data, fingerprint)
+        _log_result(found, next(done), len(missing), time.monotonic() - started)
         return found.reason if isinstance(found, Failed) else ""
 
-    pool = ThreadPoolExecutor(RECORDERS, thread_name_prefix="record")
+    pool = ThreadPoolExecutor(LOGGING_THREADS, thread_name_prefix="log")
     under_way: set[Future[str]] = set()
-    recorded: list[str] = []
+    reasons: list[str] = []
     try:
         for found in search(data, list(missing.values()), folds, settings().jobs, seconds):
-            under_way.add(pool.submit(record, found))
+            under_way.add(pool.submit(log_result, found))
             finished = {future for future in under_way if future.done()}
             under_way -= finished
-            recorded += [future.result() for future in finished]
-        recorded += [future.result() for future in as_completed(under_way)]
+            reasons += [future.result() for future in finished]
+        reasons += [future.result() for future in as_completed(under_way)]
     finally:
         pool.shutdown(cancel_futures=True)
-    return recorded
+    return reasons
 
 
-def _tell(found: Fitted | Failed, done: int, total: int, seconds: float) -> None:
+def _log_result(found: Fitted | Failed, done: int, total: int, seconds: float) -> None:
     if isinstance(found, Failed):
         log.warning("%2d/%d  %5.1f s  failed: %s  %s", done, total, seconds, found.reason, found.candidate.name)
         return

@@ -1,4 +1,4 @@
-"""The page's routes: who is logged in to Airflow and may see the DAG's runs reads, who may start them changes."""
+"""The page's routes. Users of Airflow who may see the DAG's runs may read, those who may start runs may change."""
 
 import logging
 import os
@@ -28,34 +28,34 @@ POLICY: Final = (
     "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
 
-# A person waits: MLflow's client would go on for minutes.
+# A person is waiting, and MLflow's client would retry for minutes.
 os.environ |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 app = FastAPI(title="Penguins: promotions", docs_url=None, redoc_url=None, openapi_url=None)
 
 
-class Wish(BaseModel):
-    """What a person asks for, and the version in Production that they see; None if they see none."""
+class DecisionRequest(BaseModel):
+    """A person's request for a decision, with the version that they see in Production; None for none."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-    instead_of: str | None
+    expected_champion: str | None
 
 
-class Promotion(Wish):
-    """A promotion of one version."""
+class PromotionRequest(DecisionRequest):
+    """A request to promote one version."""
 
     version: str
 
 
-class Rollback(Wish):
-    """A rollback, and the version that the person was told it goes to."""
+class RollbackRequest(DecisionRequest):
+    """A request to roll back, with the target that the page has shown."""
 
-    to: str
+    expected_target: str
 
 
 @app.get("/")
 def index() -> FileResponse:
-    """The page; what it shows, it asks for."""
+    """Return the page, which then requests its data."""
     return FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
 
 
@@ -67,25 +67,27 @@ def show(may_change: MayChange) -> overview.Overview:
 
 
 @app.post("/api/promote", dependencies=[WRITER])
-def promote(wish: Promotion, user: UserName) -> dict[str, str]:
+def promote(request: PromotionRequest, user: UserName) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
-        version = model_versions.version(wish.version)
-        decisions.promote_by_hand(connection, version, wish.reason, user, wish.instead_of or "")
+        version = model_versions.version(request.version)
+        decisions.promote_by_hand(connection, version, request.reason, user, request.expected_champion or "")
     return {"production": version.version}
 
 
 @app.post("/api/rollback", dependencies=[WRITER])
-def rollback(wish: Rollback, user: UserName) -> dict[str, str]:
-    """Put the version before in Production again."""
+def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
+    """Put the previous version in Production again."""
     with database.connect() as connection:
-        version = decisions.rollback(connection, wish.reason, user, instead_of=wish.instead_of or "", expected=wish.to)
+        version = decisions.rollback(
+            connection, request.reason, user, request.expected_champion or "", request.expected_target
+        )
     return {"production": version.version}
 
 
 @app.get("/confusion/{number}", dependencies=[READER])
 def confusion(number: str) -> Response:
-    """The picture of what a version took for what, as its DAG run drew it."""
+    """Return the confusion matrix of a version as PNG."""
     return Response(overview.confusion_matrix(number), media_type="image/png")
 
 
@@ -100,7 +102,7 @@ def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse
     return JSONResponse({"detail": problems}, status_code=422)
 
 
-# Not for every Exception: after that one the server closes the connection, which the browser would use again.
+# Not for Exception: after its handler the server closes the connection, which the browser would use again.
 @app.exception_handler(psycopg.Error)
 @app.exception_handler(MlflowException)
 @app.exception_handler(OSError)

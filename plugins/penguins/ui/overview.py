@@ -1,4 +1,4 @@
-"""What the page shows: Production, the versions, the candidates of the last DAG run and the audit trail."""
+"""Content of the page: Production, the versions, the candidates of the last DAG run and the audit trail."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,16 +21,16 @@ LATEST: Final = 100
 METRICS: Final = ("holdout_accuracy", "holdout_f1_macro", "holdout_log_loss", "cv_accuracy_mean", "cv_accuracy_std")
 
 
-class Shown(BaseModel):
-    """A version or a candidate: a row of a leaderboard."""
+class LeaderboardRow(BaseModel):
+    """A version or a candidate in a leaderboard."""
 
     name: str
     metrics: dict[str, float]
     link: str
 
 
-class Numbers(BaseModel):
-    """What a version was judged by; all but its accuracy only if there was a champion to beat."""
+class GateNumbers(BaseModel):
+    """Numbers that a version was judged by; without a champion, only its accuracy."""
 
     accuracy: FiniteFloat
     champion: str | None = None
@@ -38,45 +38,46 @@ class Numbers(BaseModel):
     recalls: dict[str, tuple[FiniteFloat, FiniteFloat]] = {}
 
 
-class Judged(BaseModel):
-    """What the gate said about a version."""
+class GateVerdict(BaseModel):
+    """The gate's verdict about a version."""
 
     reason: str
-    numbers: Numbers
+    numbers: GateNumbers
 
 
-JUDGED: Final = TypeAdapter[Judged](Json[Judged])
+_GATE_VERDICT: Final = TypeAdapter[GateVerdict](Json[GateVerdict])
 
 
-class ShownVersion(Shown):
-    """A version, with what is known of where it comes from."""
+class VersionRow(LeaderboardRow):
+    """A version with its origin."""
 
     version: str
     created_at: datetime
     challenger: bool
-    gate: Judged | None
+    gate: GateVerdict | None
     tags: dict[str, str]
 
 
 class Overview(BaseModel):
     """The page's data.
 
-    `decision` is what put `production` there, None if it was moved outside of the pipeline; `back_to` is the version
-    that a rollback would go to.
+    Attributes:
+        decision: the decision that put `production` there; None if it was moved outside of the pipeline.
+        rollback_target: number of the version that a rollback would put in Production.
     """
 
     model: str
     production: str | None
     decision: audit.Entry | None
-    back_to: str | None
+    rollback_target: str | None
     may_change: bool
-    versions: list[ShownVersion]
-    candidates: list[Shown]
+    versions: list[VersionRow]
+    candidates: list[LeaderboardRow]
     trail: list[audit.Entry]
 
 
 def overview(connection: Connection[Any], may_change: bool) -> Overview:
-    """Look everything up."""
+    """Read everything that the page shows."""
     versions, champion = model_versions.versions(), model_versions.production()
     challenger = model_versions.registered_model().aliases.get(production.CHALLENGER)
     trail = audit.trail(connection)
@@ -86,11 +87,11 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
     return Overview(
         model=settings().model_name,
         production=now,
-        decision=last if last and champion and last.about(champion) else None,
-        back_to=target.version if target else None,
+        decision=last if last and champion and last.is_about(champion) else None,
+        rollback_target=target.version if target else None,
         may_change=may_change,
         versions=[
-            _shown(version, challenger)
+            _version_row(version, challenger)
             for index, version in enumerate(versions)
             if index < LATEST or version.version == now
         ],
@@ -100,10 +101,10 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
 
 
 def confusion_matrix(number: str) -> bytes:
-    """The PNG that the DAG run of a version left.
+    """Return the confusion matrix of a version as PNG, from its DAG run.
 
     Raises:
-        UserError: there is none, as for a version that was registered by hand.
+        UserError: there is none, for example for a version that was registered by hand.
     """
     version = model_versions.version(number)
     parent = tracking.find_parent(tracking.tags_of(version).get(tracking.DAG_RUN, ""))
@@ -113,32 +114,34 @@ def confusion_matrix(number: str) -> bytes:
         try:
             path = tracking.client().download_artifacts(parent.info.run_id, "plots/confusion_matrix.png", folder)
         except MlflowException as error:
-            raise UserError(f"The picture of version {number} can't be had: {error}") from error
+            raise UserError(f"The picture of version {number} can't be read: {error}") from error
         return Path(path).read_bytes()
 
 
-def _shown(version: ModelVersion, challenger: str | None) -> ShownVersion:
+def _version_row(version: ModelVersion, challenger: str | None) -> VersionRow:
     tags = {name: value for name, value in tracking.tags_of(version).items() if not name.startswith("mlflow.")}
-    return ShownVersion(
+    return VersionRow(
         name=version.description or "",
         metrics={
-            name: value for name in METRICS if (value := tracking.parse(tracking.METRIC, tags.get(name))) is not None
+            name: value
+            for name in METRICS
+            if (value := tracking.parse_tag(tracking.NUMBER, tags.get(name))) is not None
         },
         link=f"{settings().mlflow_ui}/#/models/{version.name}/versions/{version.version}",
         version=version.version,
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         challenger=version.version == challenger,
-        gate=tracking.parse(JUDGED, tags.get(decisions.GATE)),
+        gate=tracking.parse_tag(_GATE_VERDICT, tags.get(decisions.GATE)),
         tags={name: value for name, value in tags.items() if name not in (DIGESTS, decisions.GATE)},
     )
 
 
-def _candidates(versions: list[ModelVersion]) -> list[Shown]:
-    """The candidates of the DAG run that the newest version comes from, the best by cross-validation first."""
+def _candidates(versions: list[ModelVersion]) -> list[LeaderboardRow]:
+    """List the candidates of the newest version's DAG run, the best by cross-validation first."""
     run_id = next((version.tags[tracking.DAG_RUN] for version in versions if tracking.DAG_RUN in version.tags), None)
     runs = tracking.find_candidates(run_id) if run_id else []
     rows = [
-        Shown(
+        LeaderboardRow(
             name=run.info.run_name,
             metrics={name: value for name, value in run.data.metrics.items() if name in METRICS},
             link=f"{settings().mlflow_ui}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",

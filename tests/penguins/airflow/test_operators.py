@@ -6,18 +6,18 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from penguins.airflow.operators import FORM, RegisterBest
-from penguins.promotion.reasons import LONGEST
+from penguins.promotion.reasons import MAX_REASON_LENGTH
 
 
-@pytest.mark.parametrize("given", [{"comment": "x" * (LONGEST + 1)}, {"comment": 7}, {"remark": "x"}])
+@pytest.mark.parametrize("given", [{"comment": "x" * (MAX_REASON_LENGTH + 1)}, {"comment": 7}, {"remark": "x"}])
 def test_a_comment_of_any_shape_does_not_stop_the_answer(given: dict[str, object]) -> None:
     RegisterBest(task_id="register_best", params=FORM).validate_params_input(given)
 
 
 def test_the_form_takes_no_longer_comment_than_is_kept() -> None:
-    FORM["comment"].resolve("x" * LONGEST)
+    FORM["comment"].resolve("x" * MAX_REASON_LENGTH)
     with pytest.raises(ParamValidationError):
-        FORM["comment"].resolve("x" * (LONGEST + 1))
+        FORM["comment"].resolve("x" * (MAX_REASON_LENGTH + 1))
 
 
 def test_a_question_ends_within_a_year(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,12 @@ import psycopg
 import pytest
 import requests
 
-from penguins.airflow.task_errors import RETRIES, Refused, Unavailable, plainly
+from penguins.airflow.task_errors import RETRIES, Refused, Unavailable, report_user_errors
 from penguins.errors import UserError
 
 
 def failing_with(error: Exception) -> None:
-    @plainly
+    @report_user_errors
     def task() -> None:
         raise error
 
@@ -44,7 +44,7 @@ def test_a_bug_keeps_its_stack_trace() -> None:
 
 
 def test_the_wrapped_task_keeps_its_name_and_signature() -> None:
-    @plainly
+    @report_user_errors
     def load(params: dict[str, str]) -> str:
         """Docs."""
         return params["source"]

@@ -45,7 +45,7 @@ def stages() -> list[str]:
 
 
 def offered(connection: Connection[Any]) -> str | None:
-    return overview(connection, may_change=True).back_to
+    return overview(connection, may_change=True).rollback_target
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def test_a_champion_that_was_deleted_can_be_rolled_back_from(
         decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     assert production() is None
-    assert decisions.rollback(connection, "it is gone", by="ada", instead_of="", expected="1").version == "1"
+    assert decisions.rollback(connection, "it is gone", by="ada", expected_champion="", expected="1").version == "1"
     assert (production(), recorded_decisions(connection)[-1]) == ("1", ("rollback", None, "1"))
 
 
@@ -140,7 +140,7 @@ def test_a_rollback_to_another_version_than_the_one_offered_is_refused(
         decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     with pytest.raises(UserError, match="This would go back to version 1, not to version 2"):
-        decisions.rollback(connection, "again", by="ada", instead_of="3", expected="2")
+        decisions.rollback(connection, "again", by="ada", expected_champion="3", expected="2")
     assert production() == "3"
 
 
@@ -159,9 +159,9 @@ def test_a_rollback_of_another_version_than_the_one_seen_is_refused(
 ) -> None:
     for each in versions[:2]:
         decisions.promote(connection, each, "next", by="ada")
-    decisions.rollback(connection, "once", by="ada", instead_of="2")
+    decisions.rollback(connection, "once", by="ada", expected_champion="2")
     with pytest.raises(UserError, match="Production has changed meanwhile: it is version 1, not version 2"):
-        decisions.rollback(connection, "a second click", by="ada", instead_of="2")
+        decisions.rollback(connection, "a second click", by="ada", expected_champion="2")
 
 
 def test_what_was_moved_in_mlflows_ui_is_written_down_and_can_be_rolled_back(
@@ -225,7 +225,7 @@ def test_a_loser_is_no_challenger_once_another_is_promoted(
 
 
 @pytest.mark.parametrize(
-    ("where", "standing", "back_to"),
+    ("where", "standing", "rollback_target"),
     [("registered-models/alias", "1", None), ("transition-stage", "2", "1")],
     ids=["before the alias", "between alias and stage"],
 )
@@ -234,7 +234,7 @@ def test_the_next_call_heals_what_an_outage_interrupted(
     versions: list[ModelVersion],
     where: str,
     standing: str,
-    back_to: str | None,
+    rollback_target: str | None,
     stack: Stack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -242,7 +242,7 @@ def test_the_next_call_heals_what_an_outage_interrupted(
     with cut_at(where, stack, monkeypatch):
         decisions.promote(connection, versions[1], "next", by="ada")
     assert production() == standing
-    assert offered(connection) == back_to
+    assert offered(connection) == rollback_target
     assert stages()[:2] == ["Production", "None"]
     decisions.promote(connection, versions[1], "once more", by="ada")
     assert (production(), stages()[:2]) == ("2", ["Archived", "Production"])
@@ -305,7 +305,7 @@ def test_a_person_does_not_wait_for_ever_for_another_decision(
         decisions.promote(connection, each, "next", by="ada")
     with connect(stack) as person:
         with (
-            locks.alone(connection, lock_name()),
+            locks.exclusive_lock(connection, lock_name()),
             pytest.raises(UserError, match=r"The production of .* is being decided on right now\. Try again"),
         ):
             decide(person, versions[2])

@@ -65,7 +65,7 @@ def test_only_the_expected_champion_is_accepted(
     decisions.promote(connection, versions[0], "the first", by="ada")
     champion = model_versions.production()
     if accepted:
-        production.expect(champion, number)
+        production.check_champion(champion, number)
         return
     with pytest.raises(UserError, match="Production has changed meanwhile: it is version 1, not"):
-        production.expect(champion, number)
+        production.check_champion(champion, number)

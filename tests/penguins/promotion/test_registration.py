@@ -214,7 +214,7 @@ def low_floor(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_below_the_floor_even_the_first_is_refused(connection: Connection[Any], data: Dataset) -> None:
     report = register_best(connection, data, WEAK_RUN)
     assert (report.version, report.promoted) == ("1", False)
-    assert re.match(r"below the floor: an accuracy of 0\.\d{4}, wanted is at least 0\.9", report.reason)
+    assert re.match(r"below the floor: an accuracy of 0\.\d{4}, required is at least 0\.9", report.reason)
     assert aliases() == {"challenger": "1"}
     assert model_versions.production() is None
 

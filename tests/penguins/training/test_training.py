@@ -24,7 +24,7 @@ from penguins.settings import settings
 from penguins.training import candidate_runs, tracking
 from penguins.training.estimators import Grid
 from penguins.training.tracking import client, find_candidates, find_parent
-from penguins.training.training import RECORDERS, TrainReport, grid_train, open_run
+from penguins.training.training import LOGGING_THREADS, TrainReport, grid_train, open_run
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_penguins
 
 pytestmark = pytest.mark.usefixtures("mlflow")
@@ -256,7 +256,7 @@ def is_completed(data: Dataset) -> None:
     experiment = tracking.experiment_id()
     finished = {run.info.run_id for run in find_candidates(RUN) if run.info.status == "FINISHED"}
     again = train(data, SLOW)
-    assert 18 - RECORDERS <= again.kept == len(finished) < 20
+    assert 18 - LOGGING_THREADS <= again.kept == len(finished) < 20
     assert again.fitted == 20 - again.kept
     runs = find_candidates(RUN)
     assert finished < {run.info.run_id for run in runs}
@@ -295,10 +295,10 @@ def test_a_time_budget_leaves_the_rest_out_and_a_rerun_does_it(connection: Conne
     candidate_runs.discard(find_candidates(RUN)[:5])
     report = grid_train(data, GRID, 3, parent, time_budget=0)
     assert (report.fitted, report.kept, report.left_out) == (0, 15, 5)
-    assert tracking.left_out(RUN) == " (5 candidates were left out for the time budget)"
-    assert register_best(connection, data, RUN).reason.endswith(tracking.left_out(RUN))
+    assert tracking.left_out_note(RUN) == " (5 candidates were left out for the time budget)"
+    assert register_best(connection, data, RUN).reason.endswith(tracking.left_out_note(RUN))
     assert train(data) == TrainReport(report.parent_run_id, fitted=5, kept=15)
-    assert tracking.left_out(RUN) == ""
+    assert tracking.left_out_note(RUN) == ""
 
 
 def test_a_try_that_fails_is_seen_on_the_parent_run(data: Dataset) -> None:

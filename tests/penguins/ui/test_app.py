@@ -10,13 +10,13 @@ import pytest
 from local.stack import Stack
 from tests.penguins.ui.conftest import MODEL, client
 
-WISH = {"version": "2", "reason": "why not", "instead_of": "1", "to": "1"}
+REQUEST = {"version": "2", "reason": "why not", "expected_champion": "1", "expected_target": "1"}
 
 
-@pytest.mark.parametrize(("path", "wish"), [("overview", None), ("promote", WISH), ("rollback", WISH)])
-def test_who_is_not_logged_in_sees_and_changes_nothing(airflow: str, path: str, wish: dict[str, str] | None) -> None:
+@pytest.mark.parametrize(("path", "request"), [("overview", None), ("promote", REQUEST), ("rollback", REQUEST)])
+def test_who_is_not_logged_in_sees_and_changes_nothing(airflow: str, path: str, request: dict[str, str] | None) -> None:
     with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
-        answer = anybody.post(f"api/{path}", json=wish) if wish else anybody.get(f"api/{path}")
+        answer = anybody.post(f"api/{path}", json=request) if request else anybody.get(f"api/{path}")
         assert answer.status_code == 401
         assert anybody.get("confusion/1").status_code == 401
 
@@ -25,18 +25,18 @@ def test_who_may_only_look_changes_nothing(airflow: str, ada: httpx.Client, firs
     with client(airflow, "vera") as vera:
         shown = vera.get("api/overview").json()
         assert (shown["production"], shown["may_change"]) == (first, False)
-        assert vera.post("api/promote", json=WISH).status_code == 403
-        assert vera.post("api/rollback", json=WISH).status_code == 403
+        assert vera.post("api/promote", json=REQUEST).status_code == 403
+        assert vera.post("api/rollback", json=REQUEST).status_code == 403
     assert ada.get("api/overview").json()["production"] == first
 
 
 def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, first: str) -> None:
-    assert ada.post("api/promote", json=WISH).json() == {"production": "2"}
+    assert ada.post("api/promote", json=REQUEST).json() == {"production": "2"}
     shown = ada.get("api/overview").json()
-    assert (shown["production"], shown["back_to"]) == ("2", first)
+    assert (shown["production"], shown["rollback_target"]) == ("2", first)
     entry = shown["trail"][0]
     assert (entry["who"], entry["action"], entry["reason"]) == ("ada", "promote", "why not")
-    answer = ada.post("api/promote", json={**WISH, "version": "1"})  # the page it was sent from shows version 1
+    answer = ada.post("api/promote", json={**REQUEST, "version": "1"})  # the page it was sent from shows version 1
     assert (answer.status_code, answer.json()["detail"]) == (
         409,
         "Production has changed meanwhile: it is version 2, not version 1. Look again.",
@@ -55,21 +55,21 @@ def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, firs
 def test_a_wish_that_makes_no_sense_is_refused(
     ada: httpx.Client, change: dict[str, str], status: int, message: str
 ) -> None:
-    answer = ada.post("api/promote", json=WISH | change)
+    answer = ada.post("api/promote", json=REQUEST | change)
     assert (answer.status_code, answer.json()["detail"]) == (status, message)
 
 
 def test_a_rollback_counts_for_what_the_person_saw(ada: httpx.Client, first: str) -> None:
-    ada.post("api/promote", json=WISH).raise_for_status()
-    wish = {"reason": "worse", "instead_of": "2", "to": first}
+    ada.post("api/promote", json=REQUEST).raise_for_status()
+    request = {"reason": "worse", "expected_champion": "2", "expected_target": first}
     for seen, message in (
-        ({"instead_of": None}, "Production has changed meanwhile: it is version 2, not nothing. Look again."),
-        ({"to": "9"}, "This would go back to version 1, not to version 9: "),
+        ({"expected_champion": None}, "Production has changed meanwhile: it is version 2, not nothing. Look again."),
+        ({"expected_target": "9"}, "This would go back to version 1, not to version 9: "),
     ):
-        answer = ada.post("api/rollback", json=wish | seen)
+        answer = ada.post("api/rollback", json=request | seen)
         assert answer.status_code == 409
         assert answer.json()["detail"].startswith(message)
-    assert ada.post("api/rollback", json=wish).json() == {"production": first}
+    assert ada.post("api/rollback", json=request).json() == {"production": first}
 
 
 @pytest.mark.usefixtures("published")
@@ -98,7 +98,7 @@ def test_only_airflow_may_frame_the_page(airflow: str) -> None:
 
 @pytest.mark.usefixtures("first")
 def test_a_form_of_another_site_is_refused(ada: httpx.Client) -> None:
-    answer = ada.post("api/promote", content=json.dumps(WISH), headers={"Content-Type": "text/plain"})
+    answer = ada.post("api/promote", content=json.dumps(REQUEST), headers={"Content-Type": "text/plain"})
     assert answer.status_code == 422
 
 

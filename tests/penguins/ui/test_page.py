@@ -18,7 +18,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from local.stack import Stack
 from local.waiting import until
-from penguins.locks import alone
+from penguins.locks import exclusive_lock
 from tests.penguins.ui.conftest import MODEL, PASSWORDS
 from tests.serving.service import Service
 
@@ -91,7 +91,7 @@ def test_nothing_can_be_clicked_while_a_promotion_is_under_way(
     shows(browser, f"{MODEL} version {first}")
     with (
         psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as other,
-        alone(other, f"production of {MODEL}"),
+        exclusive_lock(other, f"production of {MODEL}"),
     ):
         find(browser, "[aria-label='Promote version 2']").click()
         confirm(browser, "it is the newer one")
@@ -106,9 +106,9 @@ def test_nothing_can_be_clicked_while_a_promotion_is_under_way(
 def test_who_moved_it_in_mlflow_is_not_taken_for_who_promoted_it_once(
     ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, first: str, request: pytest.FixtureRequest
 ) -> None:
-    once = {"version": "2", "reason": "it was better once", "instead_of": first}
+    once = {"version": "2", "reason": "it was better once", "expected_champion": first}
     ada.post("api/promote", json=once).raise_for_status()
-    ada.post("api/promote", json={"version": first, "reason": "no more", "instead_of": "2"}).raise_for_status()
+    ada.post("api/promote", json={"version": first, "reason": "no more", "expected_champion": "2"}).raise_for_status()
     mlflow = MlflowClient(stack.urls["mlflow"])
     mlflow.set_registered_model_alias(MODEL, "production", "2")
     for name, odd in {"gate": "no JSON", "holdout_accuracy": "n/a"}.items():

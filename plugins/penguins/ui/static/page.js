@@ -1,4 +1,4 @@
-// Shows what api/overview says, and asks for a promotion or a rollback.
+// Shows the data of api/overview, and requests promotions and rollbacks.
 
 import { draw } from "./chart.js";
 import { follow } from "./theme.js";
@@ -15,7 +15,7 @@ function make(tag, content = "", attributes = {}) {
   return element;
 }
 
-// Airflow's frame lets nothing be opened from inside: the page around it opens the link.
+// Airflow's frame blocks new windows from inside: the page around it opens the link.
 function link(text, href) {
   const anchor = make("a", text, { href, target: "_blank", rel: "noopener" });
   anchor.addEventListener("click", (event) => {
@@ -58,9 +58,9 @@ function showProduction() {
   $("lineage").replaceChildren(...Object.entries(facts).filter(([, value]) => value)
     .flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
   showGate(version);
-  $("rollback").hidden = !(shown.back_to && shown.may_change);
-  $("rollback").textContent = `Roll back to version ${shown.back_to}`;
-  $("rollback-note").textContent = shown.back_to || !shown.production ? "" : "There is no earlier version to go back to.";
+  $("rollback").hidden = !(shown.rollback_target && shown.may_change);
+  $("rollback").textContent = `Roll back to version ${shown.rollback_target}`;
+  $("rollback-note").textContent = shown.rollback_target || !shown.production ? "" : "There is no earlier version to go back to.";
 }
 
 function showGate(version) {
@@ -116,7 +116,7 @@ async function request(path, body) {
   return answer;
 }
 
-// Says what is done and lets nothing else be clicked meanwhile; returns what went wrong, in words.
+// Shows the current action and disables all buttons meanwhile; returns the error message, or "".
 async function busy(doing, work) {
   const disable = (on) => document.querySelectorAll("button").forEach((button) => { button.disabled = on; });
   tell("trouble", "");
@@ -146,21 +146,21 @@ function tell(id, message) {
   $(id).hidden = !message;
 }
 
-function ask(title, verb, doing, path, wish) {
+function ask(title, verb, doing, path, details) {
   $("ask-title").textContent = title;
   $("confirm").textContent = verb;
   $("reason").value = "";
   $("reason").setCustomValidity("");
   $("ask").returnValue = "";
   $("ask").onclose = () => $("ask").returnValue === "confirm"
-    && change(doing, path, { ...wish, reason: $("reason").value, instead_of: shown.production });
+    && change(doing, path, { ...details, reason: $("reason").value, expected_champion: shown.production });
   $("ask").showModal();
 }
 
-async function change(doing, path, wish) {
+async function change(doing, path, details) {
   tell("done", "");
   const refused = await busy(doing, async () => {
-    const { production } = await request(path, wish);
+    const { production } = await request(path, details);
     tell("done", `Version ${production} is in Production. The prediction service follows within seconds.`);
   });
   await load();
@@ -168,8 +168,8 @@ async function change(doing, path, wish) {
 }
 
 $("refresh").addEventListener("click", load);
-$("reason").addEventListener("input", ({ target }) => target.setCustomValidity(target.value.trim() ? "" : "Say why."));
-$("rollback").addEventListener("click", () => ask(`Roll back to version ${shown.back_to}?`, "Roll back",
-  `Rolling back to version ${shown.back_to} …`, "rollback", { to: shown.back_to }));
+$("reason").addEventListener("input", ({ target }) => target.setCustomValidity(target.value.trim() ? "" : "Give a reason."));
+$("rollback").addEventListener("click", () => ask(`Roll back to version ${shown.rollback_target}?`, "Roll back",
+  `Rolling back to version ${shown.rollback_target} …`, "rollback", { expected_target: shown.rollback_target }));
 follow();
 load();
