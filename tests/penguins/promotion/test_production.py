@@ -69,3 +69,13 @@ def test_only_the_expected_champion_is_accepted(
         return
     with pytest.raises(UserError, match="Production has changed meanwhile: it is version 1, not"):
         production.check_champion(champion, number)
+
+
+def test_promoting_the_champion_brings_its_stage_in_line(
+    connection: Connection[Any], versions: list[ModelVersion]
+) -> None:
+    decisions.promote(connection, versions[0], "the first", by="ada")
+    client().transition_model_version_stage(versions[0].name, "1", "None")
+    decisions.promote(connection, versions[0], "again", by="ada")
+    assert stages()[0] == "Production"
+    assert model_versions.version("1").tags["reason"] == "the first"  # no new promotion, no new reason

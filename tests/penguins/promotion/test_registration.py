@@ -164,35 +164,6 @@ def test_a_rerun_of_an_older_run_stands_by_its_verdict(
     assert aliases() == {"production": "2"}
 
 
-def test_discarding_a_run_keeps_the_model_of_its_version(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
-) -> None:
-    run = client().get_run(first.run_id)
-    candidate_runs.discard([run])
-    assert first.run_id not in {run.info.run_id for run in find_candidates(RUN)}
-    model_versions.load(model_versions.model_id(first), model_versions.recorded_digests(first))
-    client().set_tag(first.run_id, "role", "candidate")  # the run is shared with the other tests here
-    assert register_best(connection, data, NEXT_RUN).version == "2"
-
-
-def test_a_champion_that_was_deleted_is_named_with_the_remedy(data: Dataset) -> None:
-    with pytest.raises(UserError, match="models:/m-0 was deleted from MLflow. Promote another version"):
-        model_versions.load("m-0", {"model.pkl": "0"})
-    del data
-
-
-def test_the_hold_out_has_no_say_in_the_choice(data: Dataset) -> None:
-    del data
-    runs = find_candidates(RUN)
-    best = candidate_runs.choose_best(runs)
-    for run in runs:
-        run.data.metrics["holdout_accuracy"] = 0.0 if run is best else 1.0
-    assert candidate_runs.choose_best(runs) is best
-    for run in runs:
-        run.data.metrics["cv_accuracy_mean"] = run.data.metrics["cv_log_loss_mean"] = 0.5
-    assert candidate_runs.choose_best(runs).data.params["n_estimators"] == "2"
-
-
 def test_a_tie_keeps_the_champion_and_names_a_challenger(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
@@ -231,59 +202,6 @@ def test_a_person_is_asked_and_decides(connection: Connection[Any], first: Model
     assert (entry.who, entry.action, entry.from_version) == ("ada", "promote", "1")
     assert entry.reason.startswith("newer is better (the gate: not better than version 1")
     assert entry.numbers["champion"] == "1"
-
-
-def test_a_person_says_no(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
-    register_best(connection, data, NEXT_RUN, ask=True)
-    assert not answer(connection, "2", approved=False, by="ada", comment="").promoted
-    assert aliases() == {"production": first.version, "challenger": "2"}
-    assert (audit.trail(connection)[0].who, audit.trail(connection)[0].action) == ("ada", "refuse")
-
-
-def test_an_answer_about_a_champion_that_is_gone_is_no_answer(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
-) -> None:
-    register_best(connection, data, NEXT_RUN, ask=True)
-    register_best(connection, data, WEAK_RUN)
-    promote(connection, model_versions.versions()[0], "by hand, meanwhile", by="grace")
-    with pytest.raises(UserError, match="Production has changed meanwhile: it is version 3, not version 1"):
-        answer(connection, "2", approved=True, by="ada", comment="")
-    assert aliases()["production"] == "3"
-    assert first.version == "1"
-    entry = audit.trail(connection)[0]
-    assert (entry.who, entry.action, entry.to_version) == ("ada", "overtaken", "2")
-    assert entry.reason.startswith("no comment (the answer was to promote it, too late: Production has changed")
-
-
-@pytest.mark.parametrize("approved", [True, False])
-def test_an_answer_that_comes_too_late_is_written_down(
-    connection: Connection[Any], first: ModelVersion, data: Dataset, approved: bool
-) -> None:
-    register_best(connection, data, NEXT_RUN, ask=True)
-    promote(connection, model_versions.version("2"), "on the page", by="grace")
-    report = answer(connection, "2", approved=approved, by="ada", comment="it misses Chinstraps")
-    assert (report.promoted, aliases()) == (True, {"production": "2"})
-    entry = audit.trail(connection)[0]
-    assert (entry.who, entry.action, entry.from_version, entry.to_version) == ("ada", "overtaken", "2", "2")
-    wish = "promote it" if approved else "keep the champion"
-    assert entry.reason == f"it misses Chinstraps (the answer was to {wish}, too late: it was promoted already)"
-    assert rollback(connection, "back", by="ada").version == first.version
-
-
-def test_an_answer_about_a_version_that_is_gone_says_so(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
-) -> None:
-    register_best(connection, data, NEXT_RUN, ask=True)
-    client().delete_model_version(first.name, "2")
-    with pytest.raises(UserError, match="has no version 2"):
-        answer(connection, "2", approved=True, by="ada", comment="")
-
-
-def test_a_comment_never_costs_its_answer(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
-    register_best(connection, data, NEXT_RUN, ask=True)
-    assert first.version == "1"
-    assert answer(connection, "2", approved=True, by="ada", comment="\0\x1b\n" + "x" * 200_000).promoted
-    assert "x (the gate: not better than version 1" in audit.trail(connection)[0].reason
 
 
 @pytest.mark.usefixtures("low_floor")
@@ -513,20 +431,3 @@ def test_promote_by_hand_and_back_never_leaves_production_empty(
     promote(connection, first, "back", by="ada")
     assert aliases() == {"production": "1"}
     assert stages() == {"1": "Production", "2": "Archived"}
-
-
-def test_promoting_heals_a_stage_that_did_not_follow(connection: Connection[Any], first: ModelVersion) -> None:
-    client().transition_model_version_stage(first.name, first.version, "None")
-    promote(connection, first, "again", by="ada")
-    assert stages() == {"1": "Production"}
-    assert current().tags["reason"] == first.tags["reason"]  # no new promotion, no new reason
-
-
-def test_an_export_that_answers_otherwise_is_not_registered(first: ModelVersion, data: Dataset) -> None:
-    trained = model_versions.load(model_versions.model_id(first), json.loads(first.tags["digests"]))
-    content = onnx_export.export(trained, data)
-    rows = data.features.to_numpy(dtype=np.float32)
-    onnx_export.compare(content, trained, rows)
-    trained.estimators_ = trained.estimators_[:1]
-    with pytest.raises(onnx_export.NotEqualError, match="differs from scikit-learn: .* of 342 labels"):
-        onnx_export.compare(content, trained, rows)

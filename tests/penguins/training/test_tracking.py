@@ -1,9 +1,14 @@
-"""Looking for runs, on a real MLflow server."""
+"""The experiment, the parent run and tags, on a real MLflow server."""
 
 import pytest
+from pydantic import Json, TypeAdapter
 
+from penguins.data.dataset import Dataset
+from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.training import tracking
+from penguins.training.training import open_run
+from tests.penguins.conftest import GRID
 
 pytestmark = pytest.mark.usefixtures("mlflow")
 
@@ -17,3 +22,36 @@ def test_looking_for_runs_creates_no_experiment() -> None:
 def test_the_experiment_is_created_once() -> None:
     assert tracking.experiment_id() == tracking.experiment_id()
     assert tracking.client().get_experiment_by_name(settings().experiment) is not None
+
+
+def test_a_deleted_experiment_is_named_with_the_remedy(data: Dataset) -> None:
+    tracking.client().delete_experiment(tracking.experiment_id())
+    with pytest.raises(UserError, match="was deleted. Restore it with `mlflow experiments restore --experiment-id"):
+        open_run(data, GRID, 3, "manual__1")
+
+
+def test_the_parent_run_is_opened_again(data: Dataset) -> None:
+    parent = tracking.open_parent("manual__1", {"cv_folds": 3}, data)
+    tracking.client().set_terminated(parent.info.run_id)
+    assert tracking.open_parent("manual__1", {"cv_folds": 3}, data).info.run_id == parent.info.run_id
+    found = tracking.find_parent("manual__1")
+    assert found is not None
+    assert (found.info.status, found.data.params) == ("RUNNING", {"cv_folds": "3"})
+
+
+def test_candidates_left_out_are_added_up_over_the_shards(data: Dataset) -> None:
+    parent = tracking.open_parent("manual__1", {}, data)
+    assert tracking.left_out_note("manual__1") == ""
+    for shard, candidates in enumerate((3, 0, 2)):
+        tracking.set_left_out(parent, shard, candidates)
+    assert tracking.left_out_note("manual__1") == " (5 candidates were left out for the time budget)"
+
+
+@pytest.mark.parametrize("tag", [None, "", "n/a", "nan", "[]"])
+def test_a_tag_of_another_kind_is_none(tag: str | None) -> None:
+    assert tracking.parse_tag(tracking.NUMBER, tag) is None
+    assert tracking.parse_tag(TypeAdapter[dict[str, str]](Json[dict[str, str]]), tag) is None
+
+
+def test_a_tag_is_parsed() -> None:
+    assert tracking.parse_tag(tracking.NUMBER, "0.5") == 0.5

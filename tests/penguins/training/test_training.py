@@ -19,7 +19,6 @@ from local.waiting import until
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 from penguins.promotion.registration import register_best
-from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import candidate_runs, tracking
 from penguins.training.estimators import Grid
@@ -109,22 +108,6 @@ def test_the_parent_run_says_what_was_searched(looked_at: tuple[TrainReport, Dat
     assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "FINISHED")
     assert json.loads(parent.data.params["grid"]) == GRID
     assert parent.data.params["cv_folds"] == "3"
-
-
-def test_the_logged_model_is_the_fitted_one_and_its_digest_vouches_for_it(
-    looked_at: tuple[TrainReport, Dataset],
-) -> None:
-    _, data = looked_at
-    run = find_candidates(RUN)[0]
-    model_id = candidate_runs.model_id(run)
-    recorded = json.loads(client().get_logged_model(model_id).tags["digests"])
-    model = model_versions.load(model_id, recorded)
-    accuracy = (model.predict(data.features.iloc[data.holdout]) == data.labels[data.holdout]).mean()
-    assert accuracy == run.data.metrics["holdout_accuracy"]
-    with pytest.raises(UserError, match=r"model.pkl isn't the file that was recorded \(model.pkl has sha256 "):
-        model_versions.load(model_id, {**recorded, "model.pkl": "0" * 64})
-    with pytest.raises(UserError, match="no digest was recorded for model.pkl, so it isn't loaded"):
-        model_versions.load(model_id, {})
 
 
 def statuses(runs: list[Run]) -> set[str]:
@@ -312,12 +295,6 @@ def test_an_unusable_grid_leaves_no_run(data: Dataset) -> None:
     with pytest.raises(UserError, match="at least 20"):
         train(data, {"max_depth": [1, 2]})
     assert find_parent(RUN) is None
-
-
-def test_a_deleted_experiment_is_named_with_the_remedy(data: Dataset) -> None:
-    client().delete_experiment(tracking.experiment_id())
-    with pytest.raises(UserError, match="was deleted. Restore it with `mlflow experiments restore --experiment-id"):
-        train(data)
 
 
 def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(

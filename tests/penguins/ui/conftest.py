@@ -60,6 +60,6 @@ def first(ada: httpx.Client, published: list[str]) -> str:
     """Version 1 is in Production, whatever the test before left."""
     now = ada.get("api/overview").json()["production"]
     if now != published[0]:
-        request = {"version": published[0], "reason": "for the next test", "expected_champion": now}
-        ada.post("api/promote", json=request).raise_for_status()
+        body = {"version": published[0], "reason": "for the next test", "expected_champion": now}
+        ada.post("api/promote", json=body).raise_for_status()
     return published[0]

@@ -13,10 +13,10 @@ from tests.penguins.ui.conftest import MODEL, client
 REQUEST = {"version": "2", "reason": "why not", "expected_champion": "1", "expected_target": "1"}
 
 
-@pytest.mark.parametrize(("path", "request"), [("overview", None), ("promote", REQUEST), ("rollback", REQUEST)])
-def test_who_is_not_logged_in_sees_and_changes_nothing(airflow: str, path: str, request: dict[str, str] | None) -> None:
+@pytest.mark.parametrize(("path", "body"), [("overview", None), ("promote", REQUEST), ("rollback", REQUEST)])
+def test_who_is_not_logged_in_sees_and_changes_nothing(airflow: str, path: str, body: dict[str, str] | None) -> None:
     with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
-        answer = anybody.post(f"api/{path}", json=request) if request else anybody.get(f"api/{path}")
+        answer = anybody.post(f"api/{path}", json=body) if body else anybody.get(f"api/{path}")
         assert answer.status_code == 401
         assert anybody.get("confusion/1").status_code == 401
 
@@ -61,15 +61,15 @@ def test_a_wish_that_makes_no_sense_is_refused(
 
 def test_a_rollback_counts_for_what_the_person_saw(ada: httpx.Client, first: str) -> None:
     ada.post("api/promote", json=REQUEST).raise_for_status()
-    request = {"reason": "worse", "expected_champion": "2", "expected_target": first}
+    body = {"reason": "worse", "expected_champion": "2", "expected_target": first}
     for seen, message in (
         ({"expected_champion": None}, "Production has changed meanwhile: it is version 2, not nothing. Look again."),
         ({"expected_target": "9"}, "This would go back to version 1, not to version 9: "),
     ):
-        answer = ada.post("api/rollback", json=request | seen)
+        answer = ada.post("api/rollback", json=body | seen)
         assert answer.status_code == 409
         assert answer.json()["detail"].startswith(message)
-    assert ada.post("api/rollback", json=request).json() == {"production": first}
+    assert ada.post("api/rollback", json=body).json() == {"production": first}
 
 
 @pytest.mark.usefixtures("published")

@@ -1,0 +1,111 @@
+"""The question to a person, and the effect of the answer."""
+
+import json
+from typing import Any
+
+import pytest
+from mlflow.entities.model_registry import ModelVersion
+from psycopg import Connection
+
+from penguins.errors import UserError
+from penguins.promotion import audit
+from penguins.promotion.approval import answer, question
+from penguins.promotion.decisions import GATE, promote, rollback
+from penguins.registry import model_versions
+from penguins.settings import settings
+from penguins.training.tracking import client
+
+pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
+
+VERDICT = {
+    "promote": False,
+    "reason": "not better than version 1",
+    "numbers": {"champion": "1", "accuracy": 0.9, "champion_accuracy": 0.95, "rows": 69},
+    "champion": "1",
+}
+
+
+@pytest.fixture
+def asked(connection: Connection[Any], versions: list[ModelVersion]) -> list[ModelVersion]:
+    """Three versions: 1 is in Production, 2 waits for a person, 3 was never judged."""
+    promote(connection, versions[0], "the first", by="ada")
+    client().set_model_version_tag(versions[1].name, "2", GATE, json.dumps(VERDICT))
+    return versions
+
+
+def aliases() -> dict[str, str]:
+    return dict(model_versions.registered_model().aliases)
+
+
+@pytest.mark.usefixtures("asked")
+def test_the_question_has_both_numbers_and_both_pictures() -> None:
+    subject, body = question("2", "/team/airflow")
+    assert subject == f"Put {settings().model_name} version 2 in Production, in place of version 1?"
+    assert "The gate says: **keep the champion**: not better than version 1." in body
+    assert "|        0.9500 |        0.9000 |" in body
+    for number in ("1", "2"):
+        assert f"(/team/airflow/penguins/confusion/{number})" in body
+
+
+def test_without_a_champion_the_question_names_none(versions: list[ModelVersion]) -> None:
+    verdict = {"promote": True, "reason": "the first", "numbers": {"accuracy": 0.9, "rows": 69}, "champion": None}
+    client().set_model_version_tag(versions[0].name, "1", GATE, json.dumps(verdict))
+    subject, body = question("1", "")
+    assert subject.endswith("in place of nothing?")
+    assert body.count("](/penguins/confusion/") == 1
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_person_who_approves_promotes(connection: Connection[Any]) -> None:
+    report = answer(connection, "2", approved=True, by="ada", comment="newer is better")
+    assert (report.version, report.promoted) == ("2", True)
+    assert aliases() == {"production": "2"}
+    entry = audit.trail(connection)[0]
+    assert (entry.who, entry.action, entry.from_version) == ("ada", "promote", "1")
+    assert entry.reason == "newer is better (the gate: not better than version 1)"
+    assert entry.numbers == VERDICT["numbers"]
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_person_who_refuses_keeps_the_champion(connection: Connection[Any]) -> None:
+    assert not answer(connection, "2", approved=False, by="ada", comment="").promoted
+    assert aliases() == {"production": "1", "challenger": "2"}
+    assert (audit.trail(connection)[0].who, audit.trail(connection)[0].action) == ("ada", "refuse")
+
+
+def test_an_approval_after_another_promotion_changes_nothing(
+    connection: Connection[Any], asked: list[ModelVersion]
+) -> None:
+    promote(connection, asked[2], "by hand, meanwhile", by="grace")
+    with pytest.raises(UserError, match="Production has changed meanwhile: it is version 3, not version 1"):
+        answer(connection, "2", approved=True, by="ada", comment="")
+    assert aliases()["production"] == "3"
+    entry = audit.trail(connection)[0]
+    assert (entry.who, entry.action, entry.to_version) == ("ada", "overtaken", "2")
+    assert entry.reason.startswith("no comment (the answer was to promote it, too late: Production has changed")
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_a_late_answer_is_recorded_in_the_audit_trail(
+    connection: Connection[Any], asked: list[ModelVersion], approved: bool
+) -> None:
+    promote(connection, asked[1], "on the page", by="grace")
+    report = answer(connection, "2", approved=approved, by="ada", comment="it misses Chinstraps")
+    assert (report.promoted, aliases()) == (True, {"production": "2"})
+    entry = audit.trail(connection)[0]
+    assert (entry.who, entry.action, entry.from_version, entry.to_version) == ("ada", "overtaken", "2", "2")
+    choice = "promote it" if approved else "keep the champion"
+    assert entry.reason == f"it misses Chinstraps (the answer was to {choice}, too late: it was promoted already)"
+    assert rollback(connection, "back", by="ada").version == "1"
+
+
+def test_an_answer_about_a_deleted_version_is_refused(connection: Connection[Any], asked: list[ModelVersion]) -> None:
+    client().delete_model_version(asked[1].name, "2")
+    with pytest.raises(UserError, match="has no version 2"):
+        answer(connection, "2", approved=True, by="ada", comment="")
+
+
+@pytest.mark.usefixtures("asked")
+def test_an_answer_with_an_odd_or_long_comment_counts(connection: Connection[Any]) -> None:
+    assert answer(connection, "2", approved=True, by="ada", comment="\0\x1b\n" + "x" * 200_000).promoted
+    assert "x (the gate: not better than version 1" in audit.trail(connection)[0].reason

@@ -1,0 +1,60 @@
+"""The audit trail: append-only, and apart for each model."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from mlflow.entities.model_registry import ModelVersion
+from psycopg import Connection
+
+from local.stack import Stack
+from penguins.promotion import audit, decisions
+from penguins.settings import settings
+from penguins.training.tracking import client
+from penguins.ui.overview import overview
+from tests.penguins.conftest import made_up_version, pointed_at
+
+pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
+
+
+def test_the_trail_is_kept_apart_by_model(
+    connection: Connection[Any], versions: list[ModelVersion], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions.promote(connection, versions[0], "the first", by="ada")
+    with pointed_at(stack, monkeypatch, "another", "another_model"):
+        assert audit.trail(connection) == []
+
+
+def test_a_model_made_again_has_a_line_of_its_own(connection: Connection[Any], tmp_path: Path) -> None:
+    for number in range(4):
+        decisions.promote(connection, made_up_version(tmp_path), f"number {number}", by="ada")
+    client().delete_registered_model(settings().model_name)
+    again = [made_up_version(tmp_path) for _ in range(2)]
+    assert overview(connection, may_change=True).rollback_target is None
+    client().set_registered_model_alias(settings().model_name, "production", "2")
+    assert overview(connection, may_change=True).rollback_target is None
+    decisions.promote(connection, again[0], "made again", by="ada")
+    assert audit.trail(connection)[1].action == "found"
+    assert decisions.rollback(connection, "back", by="ada").version == "2"
+    assert overview(connection, may_change=True).rollback_target is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit.promotions SET who = 'somebody else'",
+        "DELETE FROM audit.promotions",
+        "TRUNCATE audit.promotions",
+        "DROP TABLE audit.promotions",
+        "DROP SCHEMA audit CASCADE",
+        "ALTER TABLE audit.promotions DISABLE TRIGGER ALL",
+        "CREATE TABLE audit.mine (x int)",
+        "INSERT INTO audit.promotions (at, model, who, action, to_version, reason, numbers) "
+        "VALUES ('2000-01-01', 'm', 'w', 'promote', '1', 'r', '{}')",
+    ],
+)
+def test_the_role_that_writes_the_trail_can_only_add_to_it(connection: Connection[Any], statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=re.compile("permission denied|must be owner")):
+        connection.execute(statement)  # type: ignore[call-overload]

@@ -1,0 +1,89 @@
+"""Logging, choosing and discarding the runs of candidates."""
+
+import json
+from typing import Any
+
+import pytest
+from mlflow.entities import Run
+
+from penguins.data.dataset import Dataset
+from penguins.registry import model_versions
+from penguins.training import candidate_runs, tracking
+from penguins.training.grid import Candidate
+from penguins.training.search import Failed, Fitted
+from penguins.training.tracking import client, find_candidates
+from tests.penguins.training.made_up import made_up_run
+
+RUN = "manual__1"
+
+
+@pytest.fixture
+def parent(mlflow: None, data: Dataset) -> Run:
+    del mlflow
+    return tracking.open_parent(RUN, {}, data)
+
+
+@pytest.fixture
+def logged(parent: Run, data: Dataset) -> Run:
+    """The run of a candidate that was just logged."""
+    candidate = Candidate({"n_estimators": 2})
+    model = candidate.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
+    candidate_runs.log_candidate(Fitted(candidate, model, {"holdout_accuracy": 0.5}), parent, data, "a fingerprint")
+    (run,) = find_candidates(RUN)
+    return run
+
+
+def test_a_candidate_becomes_a_finished_run_with_its_model(logged: Run, parent: Run, data: Dataset) -> None:
+    assert logged.info.status == "FINISHED"
+    assert (logged.data.params, logged.data.metrics) == ({"n_estimators": "2"}, {"holdout_accuracy": 0.5})
+    assert logged.data.tags[candidate_runs.FINGERPRINT] == "a fingerprint"
+    assert logged.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    model = client().get_logged_model(candidate_runs.model_id(logged))
+    loaded = model_versions.load(model.model_id, json.loads(model.tags["digests"]))
+    assert len(loaded.predict(data.features)) == len(data.labels)
+
+
+def test_a_failed_candidate_becomes_a_failed_run_with_the_reason(parent: Run, data: Dataset) -> None:
+    failed = Failed(Candidate({"n_estimators": 2}), "MemoryError: too many trees")
+    candidate_runs.log_failed_candidate(failed, parent, data, "a fingerprint")
+    (run,) = find_candidates(RUN)
+    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "MemoryError: too many trees")
+
+
+def test_a_discarded_run_is_deleted_with_its_model(logged: Run) -> None:
+    candidate_runs.discard([logged])
+    assert find_candidates(RUN) == []
+    assert client().search_logged_models([logged.info.experiment_id]) == []
+
+
+def test_discarding_a_run_keeps_the_model_of_its_version(logged: Run) -> None:
+    version = model_versions.create_version(candidate_runs.model_id(logged), logged.info.run_id, {}, description="")
+    candidate_runs.discard([logged])
+    assert logged.info.run_id not in {run.info.run_id for run in find_candidates(RUN)}
+    model_versions.load(model_versions.model_id(version), model_versions.recorded_digests(version))
+
+
+SAME: dict[str, Any] = {"cv_accuracy_mean": 0.5, "cv_log_loss_mean": 0.5}
+FEWER_TREES = made_up_run({"n_estimators": 1}, **SAME)
+
+
+@pytest.mark.parametrize(
+    ("best", "other"),
+    [
+        (
+            made_up_run({"n_estimators": 9}, **SAME | {"cv_accuracy_mean": 0.6}),
+            made_up_run({"n_estimators": 1}, **SAME),
+        ),
+        (
+            made_up_run({"n_estimators": 9}, **SAME | {"cv_log_loss_mean": 0.4}),
+            made_up_run({"n_estimators": 1}, **SAME),
+        ),
+        (made_up_run({"n_estimators": 20}, **SAME), made_up_run({"max_depth": 1}, **SAME)),
+        (made_up_run({"max_depth": 1}, **SAME), made_up_run({"max_depth": 2}, **SAME)),
+    ],
+    ids=["accuracy", "log loss", "fewer trees", "name"],
+)
+def test_the_best_candidate_is_chosen_without_the_hold_out(best: Run, other: Run) -> None:
+    best.data.metrics["holdout_accuracy"], other.data.metrics["holdout_accuracy"] = 0.0, 1.0
+    for runs in ([best, other], [other, best]):
+        assert candidate_runs.choose_best(runs) is best
