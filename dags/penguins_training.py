@@ -3,7 +3,7 @@
 
 `load_raw → preprocess → grid_train → register_best`
 
-| task | what it does | what it leaves behind |
+| task | action | result |
 |---|---|---|
 | **load_raw** | streams the data source into Postgres; the old rows stay until all new ones are in | table `penguins_raw` |
 | **preprocess** | drops incomplete rows, sets impossible ones aside, encodes the species | tables `penguins_processed`, `penguins_rejected` |
@@ -11,12 +11,12 @@
 | **register_best** | registers the best candidate, and promotes it if it beats Production on the same hold-out | model `penguins_rf` |
 
 **Trigger** it with the ▶ button; every parameter has a default and an explanation. It also runs
-by itself on the schedule above (`PENGUINS_SCHEDULE`). The prediction service notices a new
-Production model by itself, within seconds.
+on the schedule above (`PENGUINS_SCHEDULE`). The prediction service loads a new
+Production model within seconds.
 
-Any task can be cleared and run again: there will be no second run, row or version.
-A candidate that isn't better is a result, not a failure: it stays as the alias `challenger`,
-with the reason in its tags. With `promotion` at `manual`, **register_best** waits until a person has
+Any task can be cleared and run again without making a second run, row or version.
+A candidate that isn't better doesn't fail the task: it gets the alias `challenger`,
+and the reason in its tags. With `promotion` at `manual`, **register_best** waits until a person has
 decided: under *Required Actions*, with the numbers of champion and challenger side by side.
 """
 

@@ -6,7 +6,7 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 
-# What must not be imported to parse the file: Airflow does that every few seconds.
+# Packages that are too slow to import for parsing the file, which Airflow does every few seconds.
 HEAVY = ("mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "psycopg", "onnxruntime")
 
 

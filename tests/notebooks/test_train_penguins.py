@@ -19,7 +19,7 @@ NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
 
 @pytest.fixture(scope="module")
 def executed(stack: Stack) -> Iterator[nbformat.NotebookNode]:
-    """The notebook after its first run, on a stack in which nothing of these names was trained before."""
+    """The notebook after its first run, on a stack without earlier runs."""
     stack.start("api")
     yield execute(stack)
     stack.stop("api")
@@ -31,7 +31,7 @@ def execute(stack: Stack) -> nbformat.NotebookNode:
     folder = stack.config.layout.jupyter
     variables = environment.inherited(stack.config) | environment.notebook(stack.config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_DATA_DIR", str(folder / "data"))  # kernels of the user's own aren't ours
+        patch.setenv("JUPYTER_DATA_DIR", str(folder / "data"))  # leave out the user's own kernels
         client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
         client.execute(env=variables | {"IPYTHONDIR": str(folder / "ipython")})
     return notebook
@@ -52,7 +52,7 @@ def run_name(notebook: nbformat.NotebookNode) -> str:
     return names[0]
 
 
-def test_it_goes_from_the_raw_data_to_the_prediction(stack, executed):
+def test_the_notebook_goes_from_the_raw_data_to_the_prediction(stack, executed):
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
         assert connection.execute("SELECT count(*) FROM penguins_raw").fetchone() == (344,)
         assert connection.execute("SELECT count(*) FROM penguins_processed").fetchone() == (342,)
@@ -65,20 +65,20 @@ def test_it_goes_from_the_raw_data_to_the_prediction(stack, executed):
     assert f"predicts with version {version.number}, by onnxruntime" in texts(executed)
 
 
-def test_it_shows_tables_and_plots(executed):
+def test_the_notebook_shows_tables_and_plots(executed):
     kinds = [set(output.get("data", {})) for cell in code_cells(executed) for output in cell.outputs]
     assert sum("image/png" in kind for kind in kinds) == 5
     assert sum("text/html" in kind for kind in kinds) == 4
 
 
-def test_it_warns_of_nothing_and_tells_no_secret(stack, executed):
+def test_the_notebook_shows_no_warning_and_no_secret(stack, executed):
     outputs = [output for cell in code_cells(executed) for output in cell.outputs]
     assert [output for output in outputs if output.get("name") == "stderr"] == []
     secrets = [value for name, value in stack.config.credentials if name != "s3_access_key"]
     assert not [secret for secret in secrets if secret in nbformat.writes(executed)]
 
 
-def test_a_second_time_it_keeps_the_champion(stack, executed):
+def test_a_second_run_of_the_notebook_keeps_the_champion(stack, executed):
     again = execute(stack)
     mlflow = Mlflow(stack.urls["mlflow"])
     champion = mlflow.production(MODEL)
@@ -89,7 +89,7 @@ def test_a_second_time_it_keeps_the_champion(stack, executed):
     assert "promoted=False" in texts(again)
 
 
-def test_it_is_plain_python_3_and_holds_no_address_but_loopback():
+def test_the_notebook_is_for_python_3_and_has_only_loopback_addresses():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"

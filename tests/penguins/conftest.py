@@ -1,4 +1,4 @@
-"""The pipeline's library on a real database and a real MLflow server, one experiment and model a test."""
+"""Fixtures for the pipeline's library: a real database and a real MLflow server, with an experiment for each test."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from penguins.settings import settings
 from penguins.training import tracking
 from penguins.training.tracking import client, experiment_id
 
-# Five of the twenty are more trees than any memory has room for. For gradient boosting, which asks for it at once.
+# Five of the twenty need more memory than any machine has. For gradient boosting, which allocates at once.
 TOO_MANY_TREES = {"n_estimators": [2, 5, 10, 2**60], "max_depth": [1, 2, 3, 4, None]}
 GRID = {"n_estimators": [2, 5, 10, 20], "max_depth": [1, 2, 3, None, 8]}
 
@@ -46,8 +46,8 @@ def mlflow(stack: Stack, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 def pointed_at(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, experiment: str, model_name: str, **others: object
 ) -> Iterator[None]:
-    """The library's settings, set to the stack's MLflow, these names, and `others` by their names in Settings."""
-    # one process fits: the grids here are small, and two to begin with would take longer than all their fits
+    """Set the library's settings to the stack's MLflow, these names, and `others` by their names in Settings."""
+    # One process, because starting a second one takes longer than fitting these small grids.
     for name, value in ({"jobs": 1} | others).items():
         monkeypatch.setenv(f"PENGUINS_{name.upper()}", str(value))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.environment["MLFLOW_TRACKING_URI"])
@@ -74,7 +74,7 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
 
 
 def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
-    """A version with the files that its digests vouch for, and what isn't said about them made up."""
+    """Register a version with small files, correct digests and made-up tags."""
     (folder / MODEL_FILE).write_bytes(model_file)
     for name in (MANIFEST_FILE, ONNX_FILE):
         (folder / name).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A line to MLflow that is cut by a certain request: an outage at exactly that moment."""
+"""A proxy to MLflow that simulates an outage from a certain request on."""
 
 import http.client
 import threading
@@ -10,7 +10,7 @@ from local.stack import Stack
 
 
 class Cutting:
-    """Forwards requests to a server; one whose path contains `where`, and all after it, are dropped."""
+    """A proxy that forwards requests until one has `where` in its path, and drops that one and all later ones."""
 
     def __init__(self, url: str, where: str) -> None:
         self._target = urlsplit(url).netloc
@@ -27,13 +27,13 @@ class Cutting:
             do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
-                """Quietly."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def stack(self, stack: Stack) -> Any:
-        """The stack as it is seen through this line."""
+        """Return the stack with the proxy as its MLflow."""
         return type("Seen", (), {"environment": stack.environment | {"MLFLOW_TRACKING_URI": self.url}})
 
     def __enter__(self) -> Self:
@@ -45,7 +45,7 @@ class Cutting:
         self._server.server_close()
 
     def forward(self, request: BaseHTTPRequestHandler) -> None:
-        """Ask the server and pass its answer on, or hang up."""
+        """Forward a request and its answer, or close the connection."""
         self._cut = self._cut or (self._where in request.path and request.command != "GET")
         request.close_connection = True
         if self._cut:
@@ -58,7 +58,7 @@ class Cutting:
         request.send_response(answer.status)
         request.send_header("Content-Type", answer.getheader("Content-Type", ""))
         request.send_header("Content-Length", str(len(content)))
-        request.send_header("Connection", "close")  # or the client would use it again
+        request.send_header("Connection", "close")  # so that the client opens a new one
         request.end_headers()
         request.wfile.write(content)
         connection.close()

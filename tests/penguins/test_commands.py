@@ -36,7 +36,7 @@ def command(stack: Stack, mlflow: None) -> Command:
 
 @pytest.fixture
 def make(stack: Stack, mlflow: None) -> Command:
-    """`make …` on the stack; it mustn't bring this very installation up to date."""
+    """Run `make …` on the stack, without updating this installation."""
     del mlflow
     config = stack.config.settings
     ports = {name: str(port) for name, port in config.ports.items()}
@@ -50,7 +50,7 @@ def make(stack: Stack, mlflow: None) -> Command:
     return run
 
 
-def test_promote_look_and_roll_back(command: Command, tmp_path: Path) -> None:
+def test_promote_models_and_rollback_change_and_show_production(command: Command, tmp_path: Path) -> None:
     none = f"{settings().model_name} has no version yet: a run of the DAG registers one.\n"
     assert command("models").stdout == none
     for _ in range(2):
@@ -66,7 +66,7 @@ def test_promote_look_and_roll_back(command: Command, tmp_path: Path) -> None:
     assert 'rolled back from version 2: it\'s "worse"' in command("models").stdout
 
 
-def test_what_people_wrote_is_shown_as_they_wrote_it(command: Command, tmp_path: Path) -> None:
+def test_reasons_are_shown_literally(command: Command, tmp_path: Path) -> None:
     first, second = (made_up_version(tmp_path) for _ in range(2))
     promoted = command("promote", first.version, "--reason", "[/b] [ticket 12] :bug:", "--by", "ada [sales]")
     assert promoted.returncode == 0
@@ -79,7 +79,7 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(command: Command, tmp_path:
         assert text in shown.stdout
 
 
-def test_an_address_with_options_of_airflows_is_left_to_airflow(command: Command, stack: Stack) -> None:
+def test_an_address_with_airflows_options_is_opened_by_airflow(command: Command, stack: Stack) -> None:
     address = stack.environment["AIRFLOW_CONN_PENGUINS_DB"]
     done = command("models", AIRFLOW_CONN_PENGUINS_DB=f"{address}?__extra__=%7B%22keepalives%22%3A%201%7D")
     assert (done.returncode, done.stderr) == (0, "")
@@ -89,7 +89,7 @@ REASON = """-50% and $500, $(shell touch {0}) $(touch {0}) `touch {0}`: "worse" 
 
 
 @pytest.mark.parametrize("given", ["on the command line", "in the environment"])
-def test_make_passes_on_what_was_written(make: Command, command: Command, tmp_path: Path, given: str) -> None:
+def test_make_passes_reasons_on_literally(make: Command, command: Command, tmp_path: Path, given: str) -> None:
     touched = tmp_path / "touched"
     for _ in range(2):
         made_up_version(tmp_path)
@@ -107,7 +107,7 @@ def test_make_passes_on_what_was_written(make: Command, command: Command, tmp_pa
     assert not touched.exists()
 
 
-def test_a_version_that_looks_like_an_option_is_a_version_that_is_not_there(make: Command) -> None:
+def test_a_version_named_like_an_option_is_not_found(make: Command) -> None:
     done = make("promote", "VERSION=--help", "REASON=why not")
     assert done.returncode == 2
     assert f"{settings().model_name} has no version --help.\n" in done.stderr
@@ -125,7 +125,7 @@ NOBODY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_
         (["models"], NOBODY, 1, "MLflow at http://127.0.0.1:9 doesn't answer"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
+def test_an_error_is_reported_in_one_line(
     command: Command, arguments: list[str], variables: dict[str, str], status: int, message: str
 ) -> None:
     done = command(*arguments, **variables)

@@ -1,4 +1,4 @@
-"""What a person may fill in. promotion/test_registration.py has what comes of the answer, tests/e2e the UI."""
+"""The form beside the question. promotion/test_approval.py tests the answers, tests/e2e the UI."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_the_form_takes_no_longer_comment_than_is_kept() -> None:
         FORM["comment"].resolve("x" * (MAX_REASON_LENGTH + 1))
 
 
-def test_a_question_ends_within_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_cannot_wait_longer_than_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "dags"))
     from penguins_training import PARAMS
 

@@ -14,7 +14,7 @@ def failing_with(error: Exception) -> None:
     task()
 
 
-def test_a_mistake_is_said_once_and_not_retried(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mistake_is_logged_once_and_not_retried(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Refused, match="no such file") as raised:
         failing_with(UserError("no such file"))
     assert caplog.messages == ["no such file"]

@@ -33,5 +33,5 @@ def copied(connection: Connection[Any], *batches: pa.RecordBatch) -> list[tuple[
 def test_postgres_reads_what_was_encoded(connection: Connection[Any]) -> None:
     batch = pa.RecordBatch.from_pylist(ROWS, SCHEMA)
     expected = [tuple(row.values()) for row in ROWS]
-    # a slice keeps the buffers of the whole: what is before and after it must not get in
+    # A slice keeps the buffers of the whole batch. The other rows must not be encoded.
     assert copied(connection, batch, batch.slice(2, 3), batch.slice(0, 0)) == expected + expected[2:5]

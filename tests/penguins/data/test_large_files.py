@@ -1,4 +1,4 @@
-"""What happens to a large load when something is wrong late."""
+"""Errors near the end of a large load."""
 
 import os
 import resource
@@ -32,7 +32,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def ending(path: Path, text: str) -> Iterator[str]:
-    """The file with something at its end."""
+    """Append a text to the file during the block."""
     size = path.stat().st_size
     with path.open("a") as file:
         file.write(text)
@@ -99,7 +99,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(connection: Connection[An
 
 @contextmanager
 def no_file_above(size: int) -> Iterator[None]:
-    """This process, and what it starts meanwhile, can't write beyond `size` bytes in a file."""
+    """Limit the size of files that this process and new child processes can write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -15,7 +15,7 @@ from penguins.data.ingest import load_raw
 from tests.penguins.data.conftest import HEADER, ROW, rows
 
 
-def test_what_means_the_same_is_read_the_same_in_every_format(connection: Connection[Any], tmp_path: Path) -> None:
+def test_every_format_reads_equal_values_equally(connection: Connection[Any], tmp_path: Path) -> None:
     text = HEADER + 'Adelie, NA ,"", NaN ,181.0,3.75e3, male,2007.0\n'
     (tmp_path / "a.csv").write_text(text)
     table = pa.table(
@@ -38,7 +38,7 @@ def test_what_means_the_same_is_read_the_same_in_every_format(connection: Connec
 
 
 @pytest.mark.parametrize("year", [float("inf"), 3e9, 2007.5])
-def test_a_year_that_is_none_sets_only_its_row_aside(connection: Connection[Any], tmp_path: Path, year: float) -> None:
+def test_an_invalid_year_sets_only_its_row_aside(connection: Connection[Any], tmp_path: Path, year: float) -> None:
     (tmp_path / "a.csv").write_text(HEADER + ROW)
     good = pyarrow.csv.read_csv(tmp_path / "a.csv").to_pylist()[0]
     table = pa.Table.from_pylist([{**good, "year": 2007.0}] * 9 + [{**good, "year": year}])

@@ -21,7 +21,7 @@ def change(**values: Any) -> tuple[Any, ...]:
     return tuple(values.get(name, good) for name, good in zip(names, GOOD, strict=True))
 
 
-def test_the_real_penguins(connection: Connection[Any]) -> None:
+def test_the_real_penguins_are_cleaned_and_labelled(connection: Connection[Any]) -> None:
     load_raw(connection, "palmerpenguins", 0)
     report = preprocess(connection, 0)
     assert (report.rows, report.incomplete, report.rejected) == (342, 2, 0)

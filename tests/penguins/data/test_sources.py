@@ -77,9 +77,7 @@ def test_a_truncated_gzip_and_a_damaged_parquet_are_refused(connection: Connecti
             load_raw(connection, str(tmp_path / name), 0)
 
 
-def test_s3_that_does_not_answer_is_no_mistake_of_the_user(
-    connection: Connection[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outage_of_s3_is_no_user_error(connection: Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_ACCESS_KEY_ID": "x",

@@ -1,4 +1,4 @@
-"""Decisions on the real registry and the real database, whose tables of rows aren't needed."""
+"""A real database whose tables stay as they are, and three versions to decide about."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -19,7 +19,7 @@ from tests.penguins.conftest import made_up_version, pointed_at
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
 
 
-def test_the_trail_is_kept_apart_by_model(
+def test_each_model_has_its_own_trail(
     connection: Connection[Any], versions: list[ModelVersion], stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
@@ -27,7 +27,7 @@ def test_the_trail_is_kept_apart_by_model(
         assert audit.trail(connection) == []
 
 
-def test_a_model_made_again_has_a_line_of_its_own(connection: Connection[Any], tmp_path: Path) -> None:
+def test_a_recreated_model_has_its_own_rollback_targets(connection: Connection[Any], tmp_path: Path) -> None:
     for number in range(4):
         decisions.promote(connection, made_up_version(tmp_path), f"number {number}", by="ada")
     client().delete_registered_model(settings().model_name)

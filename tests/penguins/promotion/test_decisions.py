@@ -1,4 +1,4 @@
-"""Promotion, rollback and the audit trail, on the real registry and the real database."""
+"""Promotion and rollback, on the real registry and the real database."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def offered(connection: Connection[Any]) -> str | None:
 
 @contextmanager
 def cut_at(where: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whoever works in the block loses the registry at this call."""
+    """Cut off the registry at this call during the block."""
     names = {"experiment": settings().experiment, "model_name": settings().model_name}
     with Cutting(stack.urls["mlflow"], where) as line, monkeypatch.context() as patch:
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -63,7 +63,9 @@ def recorded_decisions(connection: Connection[Any]) -> list[tuple[str, str | Non
     return [(entry.action, entry.from_version, entry.to_version) for entry in entries]
 
 
-def test_a_promotion_says_who_what_and_why(connection: Connection[Any], versions: list[ModelVersion]) -> None:
+def test_a_promotion_is_recorded_with_person_numbers_and_reason(
+    connection: Connection[Any], versions: list[ModelVersion]
+) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     decisions.promote(connection, versions[1], "it is better", by="grace", numbers={"accuracy": 0.99})
     entry, _ = audit.trail(connection)
@@ -75,7 +77,7 @@ def test_a_promotion_says_who_what_and_why(connection: Connection[Any], versions
     assert tags["promoted_at"] == entry.at.isoformat(timespec="seconds")
 
 
-def test_rollback_goes_back_and_further_back_and_then_says_so(
+def test_rollbacks_go_back_one_version_each_until_none_is_left(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions:
@@ -108,7 +110,7 @@ def test_a_champion_that_was_deleted_can_be_rolled_back_from(
 
 
 @pytest.mark.parametrize(("promoted", "deleted", "target"), [("123", "2", "1"), ("3121", "2", "3"), ("121", "2", None)])
-def test_rollback_passes_over_what_was_deleted(
+def test_rollback_skips_deleted_versions(
     connection: Connection[Any], versions: list[ModelVersion], promoted: str, deleted: str, target: str | None
 ) -> None:
     for number in promoted:
@@ -136,7 +138,7 @@ def test_a_rollback_to_another_version_than_the_one_offered_is_refused(
     assert production() == "3"
 
 
-def test_what_was_moved_in_mlflows_ui_is_offered_as_it_is_rolled_back(
+def test_after_a_move_in_mlflows_ui_the_offered_target_is_the_one_of_the_rollback(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions:
@@ -146,7 +148,7 @@ def test_what_was_moved_in_mlflows_ui_is_offered_as_it_is_rolled_back(
     assert decisions.rollback(connection, "further", by="ada", expected="1").version == "1"
 
 
-def test_a_rollback_of_another_version_than_the_one_seen_is_refused(
+def test_a_rollback_from_another_champion_than_the_one_seen_is_refused(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     for each in versions[:2]:
@@ -156,7 +158,7 @@ def test_a_rollback_of_another_version_than_the_one_seen_is_refused(
         decisions.rollback(connection, "a second click", by="ada", expected_champion="2")
 
 
-def test_what_was_moved_in_mlflows_ui_is_written_down_and_can_be_rolled_back(
+def test_a_move_in_mlflows_ui_is_recorded_and_can_be_rolled_back(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
@@ -182,7 +184,9 @@ def test_a_version_registered_in_mlflows_ui_can_be_promoted(
     assert production() == by_hand.version
 
 
-def test_what_cannot_be_loaded_is_not_promoted(connection: Connection[Any], versions: list[ModelVersion]) -> None:
+def test_a_version_that_cannot_be_loaded_is_not_promoted(
+    connection: Connection[Any], versions: list[ModelVersion]
+) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     digests = json.loads(versions[1].tags["digests"]) | {"model.pkl": "0" * 64}
     client().set_model_version_tag(versions[1].name, "2", "digests", json.dumps(digests))
@@ -193,7 +197,7 @@ def test_what_cannot_be_loaded_is_not_promoted(connection: Connection[Any], vers
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "inference/model.onnx", "inference/contract.json"])
-def test_what_the_service_would_refuse_is_not_promoted(
+def test_a_version_with_a_changed_file_is_not_promoted(
     connection: Connection[Any], versions: list[ModelVersion], name: str, tmp_path: Path
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
@@ -204,9 +208,7 @@ def test_what_the_service_would_refuse_is_not_promoted(
     assert (production(), len(audit.trail(connection))) == ("1", 1)
 
 
-def test_a_loser_is_no_challenger_once_another_is_promoted(
-    connection: Connection[Any], versions: list[ModelVersion]
-) -> None:
+def test_a_promotion_removes_the_challenger(connection: Connection[Any], versions: list[ModelVersion]) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     decisions.refuse(connection, versions[1], "worse", by="a run", numbers={"accuracy": 0.5})
     assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
@@ -221,7 +223,7 @@ def test_a_loser_is_no_challenger_once_another_is_promoted(
     [("registered-models/alias", "1", None), ("transition-stage", "2", "1")],
     ids=["before the alias", "between alias and stage"],
 )
-def test_the_next_call_heals_what_an_outage_interrupted(
+def test_the_next_promotion_completes_one_that_an_outage_interrupted(
     connection: Connection[Any],
     versions: list[ModelVersion],
     where: str,
@@ -252,7 +254,7 @@ def test_the_next_call_heals_what_an_outage_interrupted(
     ],
     ids=["refuse", "promote", "rollback"],
 )
-def test_whoever_decides_next_brings_the_stage_along(
+def test_the_next_decision_brings_the_stage_in_line(
     connection: Connection[Any],
     versions: list[ModelVersion],
     decide: Callable[[Connection[Any], ModelVersion], object],
@@ -287,7 +289,7 @@ def test_promoting_the_champion_again_keeps_its_challenger(
     ],
     ids=["promote", "rollback"],
 )
-def test_a_person_does_not_wait_for_ever_for_another_decision(
+def test_a_person_waits_a_limited_time_for_another_decision(
     stack: Stack,
     connection: Connection[Any],
     versions: list[ModelVersion],
@@ -317,7 +319,7 @@ def test_a_person_does_not_wait_for_ever_for_another_decision(
     ],
     ids=["long", "empty", "NUL", "surrogate", "escape"],
 )
-def test_a_reason_that_cannot_be_kept_is_refused_before_anything_is_written(
+def test_an_invalid_reason_is_refused_before_anything_is_written(
     connection: Connection[Any], versions: list[ModelVersion], reason: str, message: str
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
@@ -329,9 +331,7 @@ def test_a_reason_that_cannot_be_kept_is_refused_before_anything_is_written(
     assert (production(), len(audit.trail(connection))) == ("2", 2)
 
 
-def test_a_reason_of_a_program_is_kept_as_far_as_it_can_be(
-    connection: Connection[Any], versions: list[ModelVersion]
-) -> None:
+def test_a_programs_reason_is_stored_as_plain_text(connection: Connection[Any], versions: list[ModelVersion]) -> None:
     decisions.promote(connection, versions[0], "it\ncan't be loaded: a\0b\ud800\x1b[2J", by="a run")
     assert audit.trail(connection)[0].reason == "it can't be loaded: a�b��[2J"
     assert model_versions.version("1").tags["reason"] == audit.trail(connection)[0].reason
@@ -340,7 +340,7 @@ def test_a_reason_of_a_program_is_kept_as_far_as_it_can_be(
 
 
 @pytest.mark.parametrize("odd", ["no JSON", "[]", "3"])
-def test_what_people_made_of_the_gates_tag_does_not_stop_them(
+def test_an_edited_gate_tag_does_not_prevent_a_promotion(
     connection: Connection[Any], versions: list[ModelVersion], odd: str
 ) -> None:
     client().set_model_version_tag(versions[0].name, versions[0].version, decisions.GATE, odd)

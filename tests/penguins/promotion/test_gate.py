@@ -56,7 +56,7 @@ def test_as_many_or_fewer_keep_the_champion(challenger: np.ndarray) -> None:
     assert reason.startswith("not better than version 7")
 
 
-def test_a_smaller_p_value_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_p_value_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENGUINS_MAX_P_VALUE", "0.05")
     promoted, reason = decide(wrong_at(), wrong_at(0, 1, 2, 3))
     assert not promoted
@@ -64,7 +64,7 @@ def test_a_smaller_p_value_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert decide(wrong_at(), wrong_at(0, 1, 2, 3, 4))[0]
 
 
-def test_one_species_may_not_pay_for_the_others() -> None:
+def test_a_large_drop_of_one_species_recall_keeps_the_champion() -> None:
     champion = wrong_at(*range(6))
     assert decide(wrong_at(30), champion)[0]  # one of 14 Chinstraps: a drop of 0.07
     promoted, reason = decide(wrong_at(30, 31), champion)

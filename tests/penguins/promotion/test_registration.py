@@ -105,7 +105,7 @@ def test_the_first_version_is_the_best_candidate_and_in_production(first: ModelV
     assert first.tags["reason"].startswith("the first version")
 
 
-def test_the_version_carries_what_the_service_needs(first: ModelVersion, data: Dataset) -> None:
+def test_the_version_has_the_files_of_the_service(first: ModelVersion, data: Dataset) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{first.name}/{first.version}"))
     recorded = json.loads(first.tags["digests"])
     found = digest_files(folder)
@@ -152,7 +152,7 @@ def test_a_rerun_finishes_a_promotion_that_was_interrupted(
     assert len(audit.trail(connection)) == 1
 
 
-def test_a_rerun_of_an_older_run_stands_by_its_verdict(
+def test_a_rerun_of_an_older_run_keeps_its_verdict(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, NEXT_RUN)
@@ -182,7 +182,7 @@ def low_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
 
 
-def test_below_the_floor_even_the_first_is_refused(connection: Connection[Any], data: Dataset) -> None:
+def test_the_first_version_below_the_minimal_accuracy_is_refused(connection: Connection[Any], data: Dataset) -> None:
     report = register_best(connection, data, WEAK_RUN)
     assert (report.version, report.promoted) == ("1", False)
     assert re.match(r"below the floor: an accuracy of 0\.\d{4}, required is at least 0\.9", report.reason)
@@ -194,7 +194,7 @@ def test_a_person_is_asked_and_decides(connection: Connection[Any], first: Model
     report = register_best(connection, data, NEXT_RUN, ask=True)
     assert (report.version, report.promoted) == ("2", None)
     assert aliases() == {"production": first.version}
-    assert register_best(connection, data, NEXT_RUN, ask=True).promoted is None  # cleared, it asks again
+    assert register_best(connection, data, NEXT_RUN, ask=True).promoted is None  # a cleared task asks again
     report = answer(connection, "2", approved=True, by="ada", comment="newer is better")
     assert report.promoted
     assert aliases() == {"production": "2"}
@@ -256,7 +256,7 @@ def test_a_worse_candidate_is_refused(connection: Connection[Any], first: ModelV
 
 
 @pytest.mark.usefixtures("low_floor")
-def test_a_candidate_that_one_species_would_pay_for_is_refused(
+def test_a_candidate_with_a_large_drop_of_one_recall_is_refused(
     connection: Connection[Any], data: Dataset, tmp_path: Path
 ) -> None:
     worst = min(
@@ -281,7 +281,7 @@ def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
     return list(range(len(SPECIES))), recalls.tolist()
 
 
-def test_below_the_floor_a_person_sees_the_champions_numbers_too(
+def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
@@ -292,7 +292,7 @@ def test_below_the_floor_a_person_sees_the_champions_numbers_too(
     assert f"|        {float(first.tags['holdout_accuracy']):.4f} |" in body
 
 
-def test_candidates_left_out_for_the_time_budget_are_told_to_a_person(
+def test_the_question_names_candidates_left_out_for_the_time_budget(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     assert first.version == "1"
@@ -304,9 +304,7 @@ def test_candidates_left_out_for_the_time_budget_are_told_to_a_person(
     assert "4 candidates were left out for the time budget" in question("2", base_path="")[1]
 
 
-def test_a_champion_that_finds_no_memory_now_is_not_given_up(
-    connection: Connection[Any], data: Dataset, tmp_path: Path
-) -> None:
+def test_a_champion_that_lacks_memory_to_load_stays(connection: Connection[Any], data: Dataset, tmp_path: Path) -> None:
     greedy = pickle.dumps(Greedy())
     promote(connection, made_up_version(tmp_path, greedy), "too large for now", by="ada")
     with pytest.raises(MemoryError):
@@ -315,13 +313,13 @@ def test_a_champion_that_finds_no_memory_now_is_not_given_up(
 
 
 class Greedy:
-    """Unpickling it asks for more memory than there is."""
+    """An object that needs more memory for unpickling than there is."""
 
     def __reduce__(self) -> tuple[type[bytearray], tuple[int]]:
         return bytearray, (2**62,)
 
 
-def test_a_champion_of_other_data_is_judged_on_ours_and_the_reason_says_so(
+def test_a_champion_of_other_data_is_named_in_the_reason(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     client().set_model_version_tag(first.name, first.version, "data_digest", "of other data")
@@ -331,7 +329,7 @@ def test_a_champion_of_other_data_is_judged_on_ours_and_the_reason_says_so(
     )
 
 
-def test_a_champion_of_another_hold_out_is_named_so(
+def test_a_champion_of_another_hold_out_is_named_in_the_reason(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.2")
@@ -340,7 +338,7 @@ def test_a_champion_of_another_hold_out_is_named_so(
     assert "version 1 was made with another hold-out: it may have learned some of them, which is to its" in reason
 
 
-def test_only_rows_that_neither_learned_from_count_where_they_are_enough(
+def test_enough_rows_that_neither_learned_from_are_the_only_ones_judged(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.6")
@@ -351,7 +349,7 @@ def test_only_rows_that_neither_learned_from_count_where_they_are_enough(
     assert "(of 69 held-out rows those that the hold-out of version 1 has, too)" in reason
 
 
-def test_a_champion_registered_by_hand_is_judged_by_what_its_run_says(
+def test_a_champion_registered_by_hand_is_judged_by_the_tags_of_its_run(
     connection: Connection[Any], data: Dataset
 ) -> None:
     run = next(run for run in find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
@@ -363,7 +361,7 @@ def test_a_champion_registered_by_hand_is_judged_by_what_its_run_says(
     assert "other data" not in reason
 
 
-def test_a_champion_whose_file_was_changed_gives_way(
+def test_a_champion_with_a_changed_file_is_replaced(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     digests = {**json.loads(first.tags["digests"]), "model.pkl": "0" * 64}
@@ -374,7 +372,7 @@ def test_a_champion_whose_file_was_changed_gives_way(
     assert aliases() == {"production": "2"}
 
 
-def test_a_champion_whose_file_is_gone_gives_way_but_not_to_a_worse_one(
+def test_a_champion_with_a_missing_file_is_replaced_unless_it_was_better(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     model = client().get_logged_model(model_versions.model_id(first))
@@ -392,7 +390,7 @@ def test_a_champion_whose_file_is_gone_gives_way_but_not_to_a_worse_one(
     assert register_best(connection, data, NEXT_RUN).promoted
 
 
-def test_a_champion_that_the_service_would_refuse_gives_way(
+def test_a_champion_with_a_damaged_export_is_replaced(
     connection: Connection[Any], first: ModelVersion, data: Dataset, tmp_path: Path
 ) -> None:
     model = client().get_logged_model(model_versions.model_id(first))
@@ -425,7 +423,7 @@ def test_promote_by_hand_and_back_never_leaves_production_empty(
     register_best(connection, data, NEXT_RUN)
     second = model_versions.versions()[0]
     promote(connection, second, "a person said so", by="ada")
-    assert aliases() == {"production": "2"}  # and is no challenger any more
+    assert aliases() == {"production": "2"}  # and no challenger any more
     assert stages() == {"1": "Archived", "2": "Production"}
     assert current().tags["promoted_by"] == "ada"
     promote(connection, first, "back", by="ada")

@@ -22,7 +22,9 @@ OTHERS = [name for name in ESTIMATORS if name != "random_forest"]
 
 @pytest.mark.usefixtures("mlflow")
 @pytest.mark.parametrize("name", OTHERS)
-def test_goes_the_way_of_the_forest(connection: Connection[Any], data: Dataset, name: str) -> None:
+def test_each_estimator_is_searched_logged_and_registered(
+    connection: Connection[Any], data: Dataset, name: str
+) -> None:
     report = grid_train(data, None, 2, open_run(data, None, 2, RUN, name), estimator=name)
     assert (report.fitted, report.failed, report.left_out) == (24, 0, 0)
     assert register_best(connection, data, RUN).promoted
@@ -41,4 +43,4 @@ def test_goes_the_way_of_the_forest(connection: Connection[Any], data: Dataset, 
 def test_the_export_of_each_candidate_gives_the_same_labels(data: Dataset, name: str) -> None:
     for fitted in search(data, candidates(None, name), [], jobs=1):
         assert isinstance(fitted, Fitted)
-        assert onnx_export.export(fitted.model, data)  # compares itself
+        assert onnx_export.export(fitted.model, data)  # export() compares the answers

@@ -63,7 +63,7 @@ def test_each_estimator_has_a_grid_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_what_the_seed_and_the_machine_decide_is_not_allowed(name: str) -> None:
+def test_parameters_set_by_seed_or_machine_are_not_allowed(name: str) -> None:
     allowed = ESTIMATORS[name].allowed
     assert not {"random_state", "n_jobs", "verbose", "warm_start"} & set(allowed)
     (*_, last) = getattr(ESTIMATORS[name].build(), "named_steps", {"": ESTIMATORS[name].build()}).values()

@@ -32,7 +32,7 @@ def data(stack: Stack) -> Dataset:
 
 @pytest.fixture(scope="module")
 def searched(data: Dataset) -> Callable[[str], list[Fitted]]:
-    """The search for an estimator, done once."""
+    """Return a function that searches an estimator's grid once."""
 
     @cache
     def search_once(estimator: str) -> list[Fitted]:
@@ -78,7 +78,7 @@ def test_scaling_is_part_of_the_model(data: Dataset, searched: Callable[[str], l
         assert np.allclose(fitted.model.predict_proba(data.features), expected)
 
 
-def test_a_candidate_that_cannot_be_fitted_says_why_and_the_others_go_on(data: Dataset) -> None:
+def test_a_candidate_that_cannot_be_fitted_fails_alone_with_its_reason(data: Dataset) -> None:
     found = list(search(data, candidates(TOO_MANY_TREES, "gradient_boosting"), [], jobs=2))
     failed = [one for one in found if isinstance(one, Failed)]
     assert (len(found), len(failed)) == (20, 5)

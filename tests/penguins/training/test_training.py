@@ -38,7 +38,7 @@ def report(mlflow: None, data: Dataset) -> TrainReport:  # noqa: ARG001
 
 @contextmanager
 def in_experiment(stack: Stack, name: str) -> Iterator[Dataset]:
-    """An experiment for several tests, and the real penguins."""
+    """Open an experiment for several tests, and yield the real penguins."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         pointed_at(stack, monkeypatch, name, "unused"),
@@ -49,7 +49,7 @@ def in_experiment(stack: Stack, name: str) -> Iterator[Dataset]:
 
 @pytest.fixture(scope="module")
 def trained(stack: Stack) -> tuple[TrainReport, Dataset]:
-    """What one call has done and left, for the tests that only look."""
+    """The result of one call, for the tests that only read."""
     with in_experiment(stack, "looked_at") as data:
         return train(data), data
 
@@ -101,7 +101,7 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
         assert {metric.key: metric.value for metric in model.metrics} == run.data.metrics
 
 
-def test_the_parent_run_says_what_was_searched(looked_at: tuple[TrainReport, Dataset]) -> None:
+def test_the_parent_run_has_grid_and_folds(looked_at: tuple[TrainReport, Dataset]) -> None:
     report, _ = looked_at
     parent = find_parent(RUN)
     assert parent is not None
@@ -117,7 +117,7 @@ def statuses(runs: list[Run]) -> set[str]:
 def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainReport, data: Dataset) -> None:
     runs = find_candidates(RUN)
     kept, half_done = {run.info.run_id for run in runs[2:]}, {run.info.run_id for run in runs[:2]}
-    for run_id in half_done:  # as a task leaves them that was killed
+    for run_id in half_done:  # as after a kill of the task
         client().update_run(run_id, status="RUNNING")
     again = train(data)
     assert again == TrainReport(report.parent_run_id, fitted=2, kept=18)
@@ -147,7 +147,7 @@ def test_a_rerun_with_other_code_keeps_nothing(
 
 def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
     results = {}
-    for shards in (1, 7):  # 7: more than there are fits to share
+    for shards in (1, 7):  # 7 is more than the number of shared fits
         candidate_runs.discard(find_candidates(RUN))
         reports = [train(data, GRID, shard, shards) for shard in range(shards)]
         assert sum(report.fitted for report in reports) == 20
@@ -163,7 +163,7 @@ def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
 def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
     train(data, GRID, 0, 2)
     others = find_candidates(RUN)
-    client().update_run(others[0].info.run_id, status="RUNNING")  # the other shard is at it
+    client().update_run(others[0].info.run_id, status="RUNNING")  # as if the other shard were fitting it
     train(data, GRID, 1, 2)
     assert {run.info.run_id for run in others} < {run.info.run_id for run in find_candidates(RUN)}
 
@@ -182,7 +182,7 @@ SLOW: Grid = {"n_estimators": [150], "max_depth": list(range(1, 21))}
 
 
 def start_try(stack: Stack, grid: Grid) -> subprocess.Popen[bytes]:
-    """grid_train in a process of its own."""
+    """Start grid_train in another process."""
     code = TRY.format(database=stack.environment["AIRFLOW_CONN_PENGUINS_DB"], grid=grid, run=RUN)
     environment = os.environ | {"PYTHONPATH": stack.environment["PYTHONPATH"], "PENGUINS_JOBS": "2"}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
@@ -204,7 +204,7 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
         until(
             lambda: goes_on(any(run.info.status == "FINISHED" for run in find_candidates(RUN))), "a candidate", poll=0.2
         )
-        # the processes that fit end with the last fit
+        # the fitting processes end with the last fit
         fitting = [
             child
             for child in psutil.Process(first_try.pid).children()
@@ -213,8 +213,8 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
         experiment = tracking.experiment_id()
         until(lambda: goes_on(len(client().search_logged_models([experiment])) >= 18), "18 models")
         family = psutil.Process(first_try.pid).children(recursive=True)
-        for process in [psutil.Process(first_try.pid), *family]:  # as the system does when memory runs out
-            # but for the one that removes what the others leave in shared memory
+        for process in [psutil.Process(first_try.pid), *family]:  # as the kernel does when memory runs out
+            # except the one that removes shared memory of the others
             with suppress(psutil.NoSuchProcess):
                 if "resource_tracker" not in " ".join(process.cmdline()):
                     process.kill()
@@ -222,7 +222,7 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
     return fitting, data
 
 
-def test_candidates_are_recorded_while_others_are_fitted(killed: tuple[list[psutil.Process], Dataset]) -> None:
+def test_candidates_are_logged_while_others_are_fitted(killed: tuple[list[psutil.Process], Dataset]) -> None:
     fitting, _ = killed
     assert fitting
 
@@ -270,7 +270,7 @@ def test_all_candidates_failing_fails_the_task(data: Dataset) -> None:
         boost(data, {**TOO_MANY_TREES, "n_estimators": [2**number for number in range(57, 61)]})
 
 
-def test_a_time_budget_leaves_the_rest_out_and_a_rerun_does_it(connection: Connection[Any], data: Dataset) -> None:
+def test_a_time_budget_leaves_candidates_out_and_a_rerun_fits_them(connection: Connection[Any], data: Dataset) -> None:
     parent = open_run(data, GRID, 3, RUN)
     with pytest.raises(UserError, match="time_budget: not one of 20 candidates was done within 0 s"):
         grid_train(data, GRID, 3, parent, time_budget=0)
@@ -284,7 +284,7 @@ def test_a_time_budget_leaves_the_rest_out_and_a_rerun_does_it(connection: Conne
     assert tracking.left_out_note(RUN) == ""
 
 
-def test_a_try_that_fails_is_seen_on_the_parent_run(data: Dataset) -> None:
+def test_a_failed_try_fails_the_parent_run(data: Dataset) -> None:
     parent = open_run(data, GRID, 3, RUN)
     with pytest.raises(UserError, match="cv_folds=99"):
         grid_train(data, GRID, 99, parent)

@@ -19,7 +19,7 @@ PREFIX = "/team/airflow"
 
 @pytest.fixture(scope="package")
 def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an API server with an administrator, ada, and with vera, who may only look."""
+    """The address of an API server with the administrator ada and the viewer vera."""
     stack.start("airflow-migrate")
     folder, (port,) = tmp_path_factory.mktemp("airflow"), free_ports(1)
     url = f"http://127.0.0.1:{port}{PREFIX}"
@@ -39,7 +39,7 @@ def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="package")
 def published(stack: Stack) -> list[str]:
-    """Two versions that nobody judged."""
+    """Two versions without a verdict."""
     publisher = Publisher(stack.urls["mlflow"], MODEL)
     return [publisher.publish_by_hand(forest(seed)) for seed in (0, 1)]
 
@@ -57,7 +57,7 @@ def client(airflow: str, user: str) -> httpx.Client:
 
 @pytest.fixture
 def first(ada: httpx.Client, published: list[str]) -> str:
-    """Version 1 is in Production, whatever the test before left."""
+    """Put version 1 in Production, after any other test."""
     now = ada.get("api/overview").json()["production"]
     if now != published[0]:
         body = {"version": published[0], "reason": "for the next test", "expected_champion": now}

@@ -1,4 +1,4 @@
-"""Who may do what, over HTTP."""
+"""Permissions and answers of the page's API."""
 
 import json
 from http.client import HTTPConnection
@@ -14,14 +14,14 @@ REQUEST = {"version": "2", "reason": "why not", "expected_champion": "1", "expec
 
 
 @pytest.mark.parametrize(("path", "body"), [("overview", None), ("promote", REQUEST), ("rollback", REQUEST)])
-def test_who_is_not_logged_in_sees_and_changes_nothing(airflow: str, path: str, body: dict[str, str] | None) -> None:
+def test_a_request_without_login_is_refused(airflow: str, path: str, body: dict[str, str] | None) -> None:
     with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
         answer = anybody.post(f"api/{path}", json=body) if body else anybody.get(f"api/{path}")
         assert answer.status_code == 401
         assert anybody.get("confusion/1").status_code == 401
 
 
-def test_who_may_only_look_changes_nothing(airflow: str, ada: httpx.Client, first: str) -> None:
+def test_a_viewer_reads_and_changes_nothing(airflow: str, ada: httpx.Client, first: str) -> None:
     with client(airflow, "vera") as vera:
         shown = vera.get("api/overview").json()
         assert (shown["production"], shown["may_change"]) == (first, False)
@@ -36,7 +36,7 @@ def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, firs
     assert (shown["production"], shown["rollback_target"]) == ("2", first)
     entry = shown["trail"][0]
     assert (entry["who"], entry["action"], entry["reason"]) == ("ada", "promote", "why not")
-    answer = ada.post("api/promote", json={**REQUEST, "version": "1"})  # the page it was sent from shows version 1
+    answer = ada.post("api/promote", json={**REQUEST, "version": "1"})  # as from a page that still shows version 1
     assert (answer.status_code, answer.json()["detail"]) == (
         409,
         "Production has changed meanwhile: it is version 2, not version 1. Look again.",
@@ -52,14 +52,12 @@ def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, firs
     ],
 )
 @pytest.mark.usefixtures("first")
-def test_a_wish_that_makes_no_sense_is_refused(
-    ada: httpx.Client, change: dict[str, str], status: int, message: str
-) -> None:
+def test_an_invalid_request_is_refused(ada: httpx.Client, change: dict[str, str], status: int, message: str) -> None:
     answer = ada.post("api/promote", json=REQUEST | change)
     assert (answer.status_code, answer.json()["detail"]) == (status, message)
 
 
-def test_a_rollback_counts_for_what_the_person_saw(ada: httpx.Client, first: str) -> None:
+def test_a_rollback_with_outdated_expectations_is_refused(ada: httpx.Client, first: str) -> None:
     ada.post("api/promote", json=REQUEST).raise_for_status()
     body = {"reason": "worse", "expected_champion": "2", "expected_target": first}
     for seen, message in (
@@ -73,7 +71,7 @@ def test_a_rollback_counts_for_what_the_person_saw(ada: httpx.Client, first: str
 
 
 @pytest.mark.usefixtures("published")
-def test_an_outage_leaves_the_connection_to_the_browser(
+def test_an_outage_is_reported_on_an_open_connection(
     airflow: str, ada: httpx.Client, stack: Stack, request: pytest.FixtureRequest
 ) -> None:
     request.addfinalizer(lambda: stack.start("mlflow"))
@@ -84,7 +82,7 @@ def test_an_outage_leaves_the_connection_to_the_browser(
     request.addfinalizer(connection.close)
     for _ in range(2):
         connection.request("GET", f"{address.path}/penguins/api/overview", headers=token)
-        connection.auto_open = 0  # from now on this one or none
+        connection.auto_open = 0  # a closed connection is not replaced
         answer = connection.getresponse()
         assert answer.status == 503
         assert f"MLflow at {stack.urls['mlflow']} doesn't answer" in json.load(answer)["detail"]
@@ -103,7 +101,7 @@ def test_a_form_of_another_site_is_refused(ada: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_version_without_a_picture_says_so(ada: httpx.Client) -> None:
+def test_a_missing_confusion_matrix_is_reported(ada: httpx.Client) -> None:
     answer = ada.get("confusion/1")
     assert (answer.status_code, answer.json()["detail"]) == (
         409,

@@ -1,4 +1,4 @@
-"""What the page is given, of a registry that people have been at and that has grown."""
+"""The page's data for a large registry, and for one with edited tags."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +26,7 @@ def connection(stack: Stack) -> Iterator[Connection[Any]]:
         yield opened
 
 
-def test_who_moved_production_in_mlflow_is_not_taken_for_who_promoted_it_once(
-    connection: Connection[Any], tmp_path: Path
-) -> None:
+def test_a_move_in_mlflow_is_not_attributed_to_an_earlier_promoter(connection: Connection[Any], tmp_path: Path) -> None:
     first, second = (made_up_version(tmp_path) for _ in range(2))
     decisions.promote(connection, first, "the first", by="ada")
     decisions.promote(connection, second, "better", by="ada")
@@ -41,9 +39,7 @@ def test_who_moved_production_in_mlflow_is_not_taken_for_who_promoted_it_once(
     assert (shown.production, shown.decision) == (first.version, None)
 
 
-def test_the_champion_and_why_it_is_there_stay_however_much_came_after_it(
-    connection: Connection[Any], tmp_path: Path
-) -> None:
+def test_the_champion_and_its_decision_are_shown_after_many_others(connection: Connection[Any], tmp_path: Path) -> None:
     champion, challenger = (made_up_version(tmp_path) for _ in range(2))
     decisions.promote(connection, champion, "the first", by="ada")
     for _ in range(LATEST):
@@ -62,7 +58,7 @@ ODD = {"words": "n/a", "nan": "nan", "empty": "", "list": "[]", "other": '{"reas
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_a_tag_that_says_something_odd_is_passed_over(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
+def test_an_invalid_tag_is_left_out(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
     version = made_up_version(tmp_path)
     for name, value in {"holdout_accuracy": odd, "gate": odd, "cv_accuracy_mean": "0.98"}.items():
         client().set_model_version_tag(version.name, version.version, name, value)
@@ -74,7 +70,7 @@ NAMES = {"quote": "it's", "empty": "", "quotes": '"', "backslash": "\\", "filter
 
 
 @pytest.mark.parametrize("odd", NAMES.values(), ids=NAMES)
-def test_no_dag_run_of_an_odd_name_is_looked_for(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
+def test_an_invalid_dag_run_id_finds_no_candidates(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
     version = made_up_version(tmp_path)
     client().set_model_version_tag(version.name, version.version, "dag_run_id", odd)
     assert overview(connection, may_change=True).candidates == []

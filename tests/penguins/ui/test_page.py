@@ -25,11 +25,11 @@ from tests.serving.service import Service
 pytestmark = pytest.mark.browser
 
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1400,1000"]
-# Every name but the server's own address leads nowhere.
+# Resolve no name but the server's address.
 OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 LOGGED_IN: dict[str | None, str] = {}
-"""User by the browser's session."""
+"""User that is logged in, by session of the browser."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browser(chromium: Chrome, airflow: str) -> Iterator[Chrome]:
-    """The browser with one empty window and nothing stored, but with who has logged in."""
+    """The browser with one empty window and empty storage; the user stays logged in."""
     yield chromium
     first, *others = chromium.window_handles
     for window in others:
@@ -58,7 +58,7 @@ def browser(chromium: Chrome, airflow: str) -> Iterator[Chrome]:
 
 
 @pytest.mark.usefixtures("published")
-def test_the_page_says_that_mlflow_is_down(
+def test_the_page_reports_an_outage_of_mlflow(
     ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, request: pytest.FixtureRequest
 ) -> None:
     log_in(browser, airflow)
@@ -71,7 +71,7 @@ def test_the_page_says_that_mlflow_is_down(
 
 
 @pytest.mark.usefixtures("published")
-def test_the_page_says_that_it_waits(
+def test_the_page_shows_that_data_is_loading(
     airflow: str, browser: Chrome, stack: Stack, request: pytest.FixtureRequest
 ) -> None:
     log_in(browser, airflow)
@@ -103,7 +103,7 @@ def test_nothing_can_be_clicked_while_a_promotion_is_under_way(
     assert find(browser, "#done").text.startswith("Version 2 is in Production.")
 
 
-def test_who_moved_it_in_mlflow_is_not_taken_for_who_promoted_it_once(
+def test_a_move_in_mlflow_is_not_attributed_to_an_earlier_promoter(
     ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, first: str, request: pytest.FixtureRequest
 ) -> None:
     once = {"version": "2", "reason": "it was better once", "expected_champion": first}
@@ -162,7 +162,7 @@ def test_a_link_leads_out_of_airflows_frame(airflow: str, browser: Chrome, stack
 
 
 @pytest.mark.usefixtures("first")
-def test_no_reason_no_promotion(airflow: str, browser: Chrome) -> None:
+def test_a_promotion_without_a_reason_is_not_sent(airflow: str, browser: Chrome) -> None:
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/")
     until(lambda: find(browser, "[aria-label='Promote version 2']"), "the button").click()
@@ -176,9 +176,9 @@ def test_no_reason_no_promotion(airflow: str, browser: Chrome) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.usefixtures("first")
-def test_it_follows_airflows_theme(airflow: str, browser: Chrome, theme: str) -> None:
+def test_the_page_follows_airflows_theme(airflow: str, browser: Chrome, theme: str) -> None:
     log_in(browser, airflow)
-    browser.get(f"{airflow}/penguins/")  # to be where Airflow's storage is
+    browser.get(f"{airflow}/penguins/")  # the origin of Airflow's storage
     browser.execute_script(f"localStorage.setItem('theme', '{theme}')")
     browser.get(f"{airflow}/plugin/penguins")
     browser.switch_to.frame(until(lambda: find(browser, "iframe"), "Airflow's frame"))
@@ -187,7 +187,7 @@ def test_it_follows_airflows_theme(airflow: str, browser: Chrome, theme: str) ->
     assert (back == "rgb(255, 255, 255)") == (theme == "light")
 
 
-def test_who_may_only_look_gets_no_buttons(airflow: str, browser: Chrome, first: str) -> None:
+def test_a_viewer_gets_no_buttons(airflow: str, browser: Chrome, first: str) -> None:
     log_in(browser, airflow, "vera")
     browser.get(f"{airflow}/penguins/")
     shows(browser, f"{MODEL} version {first}")
@@ -196,7 +196,7 @@ def test_who_may_only_look_gets_no_buttons(airflow: str, browser: Chrome, first:
 
 
 def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
-    """Log in as a person does, unless this user is logged in already."""
+    """Log in by the form, unless this user is logged in already."""
     if LOGGED_IN.get(browser.session_id) == user:
         return
     LOGGED_IN.pop(browser.session_id, None)

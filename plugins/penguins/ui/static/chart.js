@@ -1,4 +1,4 @@
-// A dot for each version: number across, accuracy on the hold-out up.
+// Draws a dot for each version: number across, accuracy on the hold-out up.
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 52, RIGHT = 628, TOP = 14, BOTTOM = 226;

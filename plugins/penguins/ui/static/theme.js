@@ -1,4 +1,4 @@
-// Airflow keeps its theme as a class of its page, which this one is a frame of; by itself it asks as Airflow does.
+// In Airflow's frame, follow the class of the page around; else use the stored theme or the system's, as Airflow does.
 
 const own = document.documentElement.classList;
 
