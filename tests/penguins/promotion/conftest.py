@@ -20,5 +20,6 @@ def connection(stack: Stack) -> Iterator[Connection[Any]]:
 
 
 @pytest.fixture
-def versions(tmp_path: Path) -> list[ModelVersion]:
+def versions(mlflow: None, tmp_path: Path) -> list[ModelVersion]:
+    del mlflow
     return [made_up_version(tmp_path) for _ in range(3)]

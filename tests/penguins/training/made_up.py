@@ -9,7 +9,7 @@ from mlflow.entities import Metric, Param, Run, RunData, RunInfo
 def made_up_run(params: dict[str, Any], **metrics: float) -> Run:
     """Make a finished candidate's run, named by its parameters."""
     name = " ".join(f"{key}={json.dumps(value)}" for key, value in sorted(params.items()))
-    info = RunInfo(name, "0", "ada", "FINISHED", 0, 1, "active", run_id=name, run_name=name)
+    info = RunInfo(name, "0", "ada", "FINISHED", 0, 1, "active", run_name=name)
     return Run(
         info,
         RunData(
