@@ -48,15 +48,15 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
     """
     with (
         open_source(source) as opened,
-        tempfile.TemporaryFile("w+b") as aside,
+        tempfile.TemporaryFile("w+b") as rejected_rows,
         replace_table(connection, "penguins_raw") as staging,
         connection.cursor() as cursor,
     ):
-        rows = _copy(cursor, staging, opened, aside)
+        rows = _copy(cursor, staging, opened, rejected_rows)
         connection.execute("DELETE FROM penguins_rejected WHERE task = %s", [TASK])
-        aside.seek(0)
+        rejected_rows.seek(0)
         with cursor.copy("COPY penguins_rejected FROM STDIN (FORMAT csv)") as copy:
-            while block := aside.read(1 << 20):
+            while block := rejected_rows.read(1 << 20):
                 copy.write(block)
         total = rows + cursor.rowcount
         if total == 0:
@@ -68,8 +68,8 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
     return LoadReport(source=source, rows=rows, rejected=rejected)
 
 
-def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, aside: Any) -> int:
-    """Stream the good rows into `table`, write the others to `aside` as CSV, and count the good ones."""
+def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_rows: Any) -> int:
+    """Stream the good rows into `table`, write the others to `rejected_rows` as CSV, and count the good ones."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in ["source_row", *RAW_TYPES])
     # FREEZE: the table was made in this transaction, so its rows can be marked as committed for all later readers.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(table, columns)
@@ -78,13 +78,13 @@ def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, aside: Any
         copy.write(binary_copy.HEADER)
         for count, content, rejected in _prefetch(_encoded(source)):
             copy.write(content)
-            aside.write(_rejected_as_csv(rejected))
+            rejected_rows.write(_rejected_as_csv(rejected))
             rows += count
             if rows >= next_log:
                 log.info("%s rows in %.1f s", f"{rows:,}", time.monotonic() - started)
                 next_log = rows + LOG_EVERY_ROWS
         copy.write(binary_copy.TRAILER)
-    aside.write(_rejected_as_csv(Rejected(number, why, "null") for number, why in source.malformed.items()))
+    rejected_rows.write(_rejected_as_csv(Rejected(number, why, "null") for number, why in source.malformed.items()))
     return rows
 
 

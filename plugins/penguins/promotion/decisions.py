@@ -76,9 +76,9 @@ def promote_by_hand(
     """
     reason = validate_reason(reason)
     with exclusive_lock(connection, production.lock_name(), LOCK_TIMEOUT_SECONDS):
-        now = production.reconcile(connection)
-        production.check_champion(now, expected_champion)
-        if now is not None and now.version == version.version:
+        champion = production.reconcile(connection)
+        production.check_champion(champion, expected_champion)
+        if champion is not None and champion.version == version.version:
             raise UserError(f"Version {version.version} is in Production already.")
         promote(connection, version, reason, by, numbers=_gate_numbers(version))
 
@@ -88,8 +88,8 @@ def refuse(
 ) -> None:
     """Keep the version in Production, make this one the challenger, and store the reason in tags and audit trail."""
     with exclusive_lock(connection, production.lock_name()):
-        now = production.reconcile(connection)
-        entry = audit.append(connection, "refuse", now.version if now else None, version, by, reason, numbers)
+        champion = production.reconcile(connection)
+        entry = audit.append(connection, "refuse", champion.version if champion else None, version, by, reason, numbers)
         production.tag(version, reason=entry.reason)
         client().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
         production.tag(version, **{production.VERDICT: "refused"})

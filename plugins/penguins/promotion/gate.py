@@ -10,16 +10,14 @@ from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
-from penguins.data import dataset
 from penguins.data.contract import PENGUINS
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
+from penguins.promotion.shared_rows import find_shared_rows
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training.tracking import DATA_DIGEST, NUMBER, SPLIT, parse_tag, split_of, tags_of
+from penguins.training.tracking import NUMBER, parse_tag
 
-# With fewer rows that neither model learned from, both are judged on the whole hold-out.
-MIN_SHARED_ROWS: Final = 30
 # Many close results have a p-value of exactly 0.5; an error in the last digit must not exceed the limit.
 _ROUNDING: Final = 1e-9
 
@@ -73,28 +71,30 @@ def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) 
     """Judge a challenger by the minimal accuracy and, on the same hold-out, against the version in Production."""
     answers = _answers(challenger, data)
     accuracy = float(accuracy_score(data.labels[data.holdout], answers))
-    own = {"rows": len(answers), "accuracy": accuracy}
+    numbers = {"rows": len(answers), "accuracy": accuracy}
     if champion is None:
-        verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", own)
+        verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
     else:
-        verdict = _against(champion, answers, data, own | {"champion": champion.version})
+        verdict = _compare_with_champion(champion, answers, data, numbers | {"champion": champion.version})
     if accuracy < (floor := settings().min_accuracy):
         reason = f"below the floor: an accuracy of {accuracy:.4f}, required is at least {floor:g}"
         return Verdict(False, reason, verdict.numbers)
     return verdict
 
 
-def _against(champion: ModelVersion, answers: np.ndarray, data: Dataset, own: dict[str, Any]) -> Verdict:
+def _compare_with_champion(
+    champion: ModelVersion, answers: np.ndarray, data: Dataset, numbers: dict[str, Any]
+) -> Verdict:
     try:
         model = model_versions.load(model_versions.model_id(champion), model_versions.recorded_digests(champion))
-        theirs = _answers(model, data)
+        champion_answers = _answers(model, data)
     except UserError as error:
-        return _without_champion(champion, error, own)
-    rows, caveat = _fair_rows(champion, data)
+        return _without_champion(champion, error, numbers)
+    rows, remark = find_shared_rows(champion, data)
     truth = data.labels[data.holdout]
-    comparison = compare(truth[rows], answers[rows], theirs[rows], champion.version, data.contract.species)
+    comparison = compare(truth[rows], answers[rows], champion_answers[rows], champion.version, data.contract.species)
     promote, reason = decide(comparison)
-    return Verdict(promote, reason + caveat, asdict(comparison))
+    return Verdict(promote, reason + remark, asdict(comparison))
 
 
 def compare(
@@ -170,46 +170,10 @@ def _answers(model: Classifier, data: Dataset) -> np.ndarray:
         raise UserError(f"it can't predict: {type(error).__name__}: {error}") from error
 
 
-def _without_champion(champion: ModelVersion, error: UserError, own: dict[str, Any]) -> Verdict:
+def _without_champion(champion: ModelVersion, error: UserError, numbers: dict[str, Any]) -> Verdict:
     """Judge without a champion that can't be loaded: promote unless its recorded accuracy is higher."""
-    accuracy, recorded = own["accuracy"], parse_tag(NUMBER, champion.tags.get("holdout_accuracy")) or 0.0
+    accuracy, recorded = numbers["accuracy"], parse_tag(NUMBER, champion.tags.get("holdout_accuracy")) or 0.0
     why = f"version {champion.version} can't be judged ({error}): an accuracy of {accuracy:.4f}"
     if accuracy < recorded:
-        return Verdict(False, f"{why} is less than the {recorded:.4f} recorded for it. Promote by hand.", own)
-    return Verdict(True, f"{why} on the hold-out takes its place", own)
-
-
-def _fair_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
-    """Select the rows `[n]` of the hold-out that the champion hasn't learned from either.
-
-    Returns:
-        A mask of the rows, and a remark for the reason.
-    """
-    everything = np.ones(len(data.holdout), dtype=bool)
-    made_of = tags_of(champion)
-    other_data = ""
-    if made_of.get(DATA_DIGEST) != data.digest:
-        other_data = f" (version {champion.version} learned from other data, which may have had some of these rows)"
-    if made_of.get(SPLIT) == split_of(data):
-        return everything, other_data
-    rows = _held_out_by(made_of.get(SPLIT, ""), data)
-    if rows.sum() >= MIN_SHARED_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.species):
-        return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion.version} has, too)"
-    return everything, (
-        f" (version {champion.version} was made with another hold-out: it may have learned some of them, "
-        "which is to its advantage)"
-    )
-
-
-def _held_out_by(split: str, data: Dataset) -> np.ndarray:
-    """Select the rows `[n]` of the hold-out that another split holds out as well.
-
-    Args:
-        split: the other split, from the tag of a version.
-    """
-    try:
-        seed, share = (part.partition("=")[2] for part in split.split())
-        other = dataset.split(data.features.assign(label=data.labels), float(share), int(seed), data.contract)
-    except (ValueError, UserError):  # no such tag, or it doesn't fit these rows
-        return np.zeros(len(data.holdout), dtype=bool)
-    return np.isin(data.holdout, other.holdout)
+        return Verdict(False, f"{why} is less than the {recorded:.4f} recorded for it. Promote by hand.", numbers)
+    return Verdict(True, f"{why} on the hold-out takes its place", numbers)
