@@ -105,7 +105,9 @@ def test_a_champion_that_was_deleted_can_be_rolled_back_from(
         decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     assert production() is None
-    assert decisions.rollback(connection, "it is gone", by="ada", expected_champion="", expected="1").version == "1"
+    assert (
+        decisions.rollback(connection, "it is gone", by="ada", expected_champion="", expected_target="1").version == "1"
+    )
     assert (production(), recorded_decisions(connection)[-1]) == ("1", ("rollback", None, "1"))
 
 
@@ -134,7 +136,7 @@ def test_a_rollback_to_another_version_than_the_one_offered_is_refused(
         decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     with pytest.raises(UserError, match="This would go back to version 1, not to version 2"):
-        decisions.rollback(connection, "again", by="ada", expected_champion="3", expected="2")
+        decisions.rollback(connection, "again", by="ada", expected_champion="3", expected_target="2")
     assert production() == "3"
 
 
@@ -145,7 +147,7 @@ def test_after_a_move_in_mlflows_ui_the_offered_target_is_the_one_of_the_rollbac
         decisions.promote(connection, each, "next", by="ada")
     client().set_registered_model_alias(settings().model_name, "production", "2")
     assert offered(connection) == "1"
-    assert decisions.rollback(connection, "further", by="ada", expected="1").version == "1"
+    assert decisions.rollback(connection, "further", by="ada", expected_target="1").version == "1"
 
 
 def test_a_rollback_from_another_champion_than_the_one_seen_is_refused(
