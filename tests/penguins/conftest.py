@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
@@ -18,7 +19,9 @@ from penguins.data import ingest, preprocessing
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training import tracking
+from penguins.training import candidate_runs, tracking
+from penguins.training.grid import Candidate
+from penguins.training.search import Fitted
 from penguins.training.tracking import client, experiment_id
 
 # Five of the twenty need more memory than any machine has. For gradient boosting, which allocates at once.
@@ -86,3 +89,13 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     tags = {"digests": json.dumps(digest_files(folder)), "data_digest": "of the rows"}
     tags |= {"dag_run_id": "manual__1", "git_commit": "abc"}
     return model_versions.create_version(model.model_id, run.info.run_id, tags, description="")
+
+
+def logged_candidate(data: Dataset, dag_run_id: str) -> Run:
+    """Fit a forest of two trees, log it as the only candidate of a DAG run, and return its run."""
+    parent = tracking.open_parent(dag_run_id, {}, data)
+    candidate = Candidate({"n_estimators": 2})
+    model = candidate.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
+    candidate_runs.log_candidate(Fitted(candidate, model, {"holdout_accuracy": 0.5}), parent, data, "a fingerprint")
+    (run,) = tracking.find_candidates(dag_run_id)
+    return run

@@ -10,8 +10,9 @@ from penguins.data.dataset import Dataset
 from penguins.registry import model_versions
 from penguins.training import candidate_runs, tracking
 from penguins.training.grid import Candidate
-from penguins.training.search import Failed, Fitted
+from penguins.training.search import Failed
 from penguins.training.tracking import client, find_candidates
+from tests.penguins.conftest import logged_candidate
 from tests.penguins.training.made_up import made_up_run
 
 RUN = "manual__1"
@@ -26,11 +27,8 @@ def parent(mlflow: None, data: Dataset) -> Run:
 @pytest.fixture
 def logged(parent: Run, data: Dataset) -> Run:
     """The run of a candidate that was just logged."""
-    candidate = Candidate({"n_estimators": 2})
-    model = candidate.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
-    candidate_runs.log_candidate(Fitted(candidate, model, {"holdout_accuracy": 0.5}), parent, data, "a fingerprint")
-    (run,) = find_candidates(RUN)
-    return run
+    del parent
+    return logged_candidate(data, RUN)
 
 
 def test_a_candidate_becomes_a_finished_run_with_its_model(logged: Run, parent: Run, data: Dataset) -> None:
