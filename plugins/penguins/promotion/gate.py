@@ -1,4 +1,7 @@
-"""The gate: decide whether a challenger replaces the version in Production. docs/explanation/adr/0005-the-gate.md has the reasons."""
+"""The gate: decide whether a challenger replaces the version in Production.
+
+docs/explanation/adr/0005-the-gate.md has the reasons for the rule.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
