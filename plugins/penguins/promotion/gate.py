@@ -80,7 +80,7 @@ def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) 
     else:
         verdict = _compare_with_champion(champion, answers, data, numbers | {"champion": champion.version})
     if accuracy < (floor := settings().min_accuracy):
-        reason = f"below the floor: an accuracy of {accuracy:.4f}, required is at least {floor:g}"
+        reason = f"below the floor: the accuracy {accuracy:.4f} is less than the required {floor:g}"
         return Verdict(False, reason, verdict.numbers)
     return verdict
 

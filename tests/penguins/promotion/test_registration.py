@@ -185,7 +185,7 @@ def low_floor(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_first_version_below_the_minimal_accuracy_is_refused(connection: Connection[Any], data: Dataset) -> None:
     report = register_best(connection, data, WEAK_RUN)
     assert (report.version, report.promoted) == ("1", False)
-    assert re.match(r"below the floor: an accuracy of 0\.\d{4}, required is at least 0\.9", report.reason)
+    assert re.match(r"below the floor: the accuracy 0\.\d{4} is less than the required 0\.9", report.reason)
     assert aliases() == {"challenger": "1"}
     assert model_versions.production() is None
 

@@ -1,13 +1,10 @@
-"""Health checks and `/model`."""
+"""`/model`: status and history."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from serving.inference.contract import SPECIES
+from tests.serving.api.conftest import Start, started
 from tests.serving.publisher import Publisher, features, forest
-from tests.serving.service import Service
-
-Start = Callable[..., Service]
 
 TAGS = {
     "dag_run_id": "manual__1",
@@ -17,19 +14,6 @@ TAGS = {
     "cv_accuracy_mean": "0.97",
     "holdout_note": "fine",
 }
-
-
-def test_service_without_a_model_is_live_but_not_ready(start: Start) -> None:
-    service = start()
-    service.polled("no_production")
-    assert service.http.get("/health/live").json() == {"status": "live"}
-    response = service.http.get("/health/ready")
-    assert response.status_code == 503
-    assert response.headers["retry-after"] == "1"
-    assert response.json()["reason"] == "no_production"
-    status = service.status()
-    assert (status["status"], status["model"], status["refused"]) == ("waiting", None, None)
-    assert status["reason"] == status["last_poll"]["detail"]
 
 
 def test_status_describes_the_served_model(publisher: Publisher, start: Start) -> None:
@@ -54,3 +38,15 @@ def test_status_describes_the_served_model(publisher: Publisher, start: Start) -
     assert model["lineage"] == {"dag_run_id": "manual__1", "git_commit": "abc", "holdout_note": "fine"}
     for at in (model["loaded_at"], status["last_poll"]["at"]):
         assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(at) < timedelta(minutes=1)
+
+
+def test_history_lists_the_serving_periods(publisher: Publisher, start: Start) -> None:
+    service = started(publisher, start)
+    publisher.promote(second := publisher.publish(forest(1)))
+    service.serves(second)
+    history = service.http.get("/model/history").json()
+    assert history["process"] == service.process.pid
+    latest, first = history["served"]
+    assert (latest["version"], latest["until"]) == (second, None)
+    assert (first["version"], first["until"]) == ("1", latest["since"])
+    assert first["since"] < first["until"]

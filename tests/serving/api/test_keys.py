@@ -1,0 +1,43 @@
+"""API keys are required where they are configured, and rotated without a restart."""
+
+from pathlib import Path
+
+from tests.serving.api.conftest import Start, predict, started
+from tests.serving.publisher import Publisher
+
+
+def test_requests_without_a_valid_key_are_refused(publisher: Publisher, start: Start) -> None:
+    service = started(publisher, start, SERVING_API_KEYS="first, second")
+    for path in ("/model", "/model/history", "/model/points"):
+        assert service.http.get(path).status_code == 401
+        assert service.http.get(path, headers={"X-API-Key": "second"}).status_code == 200
+    for path in ("/", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"):
+        assert service.http.get(path).status_code == 200
+    assert [predict(service, X_API_Key=key).status_code for key in ("first", "second")] == [200, 200]
+    for wrong in ("", "firs", "first2", "FIRST", "first,", "first, second"):
+        refused = predict(service, X_API_Key=wrong)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'ApiKey header="X-API-Key"')
+        assert refused.json() == {"detail": "this needs an API key: send it in the header X-API-Key"}
+    assert "first" not in service.log
+
+
+def test_keys_are_rotated_without_restart(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+    (keys := tmp_path / "keys").write_text("old\n")
+    service = started(publisher, start, SERVING_API_KEYS_FILE=keys, SERVING_API_KEYS="fixed")
+
+    def accepted() -> list[str]:
+        return [key for key in ("fixed", "old", "new") if predict(service, X_API_Key=key).is_success]
+
+    assert accepted() == ["fixed", "old"]
+    keys.write_text("old\nnew\n")
+    assert accepted() == ["fixed", "old", "new"]
+    (tmp_path / "next").write_text("new")
+    (tmp_path / "next").rename(keys)
+    assert accepted() == ["fixed", "new"]
+    keys.write_text("\n")
+    assert accepted() == ["fixed", "new"]
+    keys.unlink()
+    assert accepted() == ["fixed", "new"]
+    assert service.log.count("keys.unreadable") == 2
+    keys.write_text("old")
+    assert accepted() == ["fixed", "old"]
