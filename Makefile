@@ -10,26 +10,26 @@ VENV := .venv
 EXTRAS := lint test lab
 INSTALLED := $(VENV)/.installed-
 
-# uv from the PATH, or our own.
+# uv from the PATH, or the one installed below.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-# Without PYTHON=… uv looks for a Python that fits by itself.
+# Without PYTHON=… uv searches for a suitable Python.
 UV_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),--python $(PYTHON))
 RUN := $(VENV)/bin/python -m
 PYTEST = $(RUN) pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
-# One process mostly waits for Airflow.
+# More processes than processors: one mostly waits for Airflow.
 PROCESSES ?= 3
 SYSTEM ?= $(shell uname -s)
 
-# What Compose is told: the commit in the images, and where tasks run (make compose-up WORKERS=2).
+# Compose gets the commit for the images, and the executor (make compose-up WORKERS=2).
 COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
 	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
 IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler python -m penguins
-# What a person wrote goes on in the environment as it is: make mustn't expand its $, nor a shell read its quotes.
+# Texts from the user are passed in the environment: make must not expand their $, nor a shell read their quotes.
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
 
-# Set on some machines: every start would compile our code anew.
+# Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback clean test test-fast test-browser lint \
@@ -54,13 +54,13 @@ lab: linux $(INSTALLED)lab ## Open JupyterLab on the stack, with the notebook th
 down: linux $(INSTALLED)run ## Stop the stack; its data stays
 	@$(RUN) local down
 
-status: linux $(INSTALLED)run ## Show what runs, where, and in how much memory
+status: linux $(INSTALLED)run ## Show the programs, their addresses and their memory
 	@$(RUN) local status
 
 logs: linux $(INSTALLED)run ## Show the end of the logs; PROGRAM=mlflow for one, FOLLOW=1 to go on
 	@$(RUN) local logs $(PROGRAM) $(if $(FOLLOW),--follow)
 
-models: linux $(INSTALLED)run ## Show the versions of the model, and who put them in Production
+models: linux $(INSTALLED)run ## Show the versions of the model, and the last decisions about Production
 	@$(RUN) local penguins models
 
 promote: linux $(INSTALLED)run ## Put a version in Production: VERSION=2 REASON='why'
@@ -97,7 +97,7 @@ bench-ingest: linux $(INSTALLED)run ## Measure the ingest against the usual ways
 bench-scale: linux $(INSTALLED)run ## Measure cost against rows and candidates, and plot it
 	@PYTHONPATH=plugins $(RUN) benchmarks.scale
 
-bench-dag: linux $(INSTALLED)run ## Run the DAG and show where each second goes; ROWS=1000000 for synthetic rows
+bench-dag: linux $(INSTALLED)run ## Run the DAG and show the time of each step; ROWS=1000000 for synthetic rows
 	@PYTHONPATH=plugins $(RUN) benchmarks.dag $(if $(ROWS),--rows $(ROWS)) $(if $(CONF),--conf $(CONF))
 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
@@ -106,13 +106,13 @@ bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways
 bench-tests: linux $(INSTALLED)run ## Run all tests side by side with those of another commit: AGAINST=d82a8fc
 	@$(RUN) benchmarks.suite $(if $(AGAINST),--against $(AGAINST))
 
-drill: linux $(INSTALLED)run ## Kill what the service depends on, one after the other, and show what clients see
+drill: linux $(INSTALLED)run ## Kill the services behind the prediction service one by one, and show the effect on clients
 	@PYTHONPATH=plugins $(RUN) benchmarks.serve_drill
 
-env: ## Write .env with random secrets for the containers; what it has is kept
+env: ## Write .env with random secrets for the containers; existing values are kept
 	@$(OPS) env
 
-doctor: ## Check what usually goes wrong with the containers, and say how to mend it
+doctor: ## Check the usual problems of the containers, and name the remedies
 	@$(OPS) doctor
 
 compose-up: env ## Build and start the stack in containers; WORKERS=2 for tasks on two Celery workers

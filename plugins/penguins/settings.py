@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     )
     data_source: str = Field(
         default="palmerpenguins",
-        description="Where load_raw reads from unless the run says otherwise: `palmerpenguins`, "
+        description="Default source of load_raw: `palmerpenguins`, "
         "the path of a CSV or Parquet file, or an `s3://` address of one.",
     )
     max_rejected_share: float = Field(
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     mlflow_ui_url: str | None = Field(
         default=None,
-        description="Where a browser finds MLflow, for links; empty if that is the address above.",
+        description="Address of MLflow for a browser, for links; empty if that is the address above.",
     )
     retry_seconds: float = Field(
         default=10,

@@ -13,7 +13,7 @@ REQUEST_ID = {
     "schema": {"type": "string"},
 }
 ANSWERED_ID = {"description": "Id of the request.", "schema": {"type": "string"}}
-API_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "Where the service wants a key."}
+API_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "Required if keys are configured."}
 
 
 def describe(app: FastAPI) -> None:
