@@ -7,14 +7,16 @@ import httpx
 from local.errors import StackError
 
 _TIMEOUT = 30.0  # seconds
+_GET_ATTEMPTS = 4  # on a busy machine a server may miss one timeout; a GET can be repeated safely
 
 
 class JsonApi:
     """One HTTP service that answers in JSON."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, timeout: float = _TIMEOUT) -> None:
+        """Connect to `base_url`; `timeout` in seconds is that of one attempt."""
         # trust_env=False: requests to this machine must not go through a proxy.
-        self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
 
     def authorize(self, token: str) -> None:
         """Send this bearer token with every later request."""
@@ -38,10 +40,15 @@ class JsonApi:
         return self._json(self._request("PATCH", path, json=body))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            return self._client.request(method, path, headers={"Accept": "application/json"}, **options)
-        except httpx.HTTPError as error:
-            raise StackError(f"{method} {self._client.base_url.join(path)} failed: {error}") from error
+        attempts = _GET_ATTEMPTS if method == "GET" else 1
+        while True:
+            attempts -= 1
+            try:
+                return self._client.request(method, path, headers={"Accept": "application/json"}, **options)
+            except httpx.HTTPError as error:
+                if attempts and isinstance(error, httpx.TimeoutException):
+                    continue
+                raise StackError(f"{method} {self._client.base_url.join(path)} failed: {error}") from error
 
     def _json(self, response: httpx.Response) -> Any:
         if response.is_error:
