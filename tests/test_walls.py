@@ -1,5 +1,6 @@
 """The walls between the rooms, as `tool.importlinter` in pyproject.toml declares them."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -37,13 +38,17 @@ def test_no_import_crosses_a_wall() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "wall"),
     [
-        ("serving/metrics.py", "import penguins.settings", "The service doesn't import the pipeline"),
+        ("serving/metrics.py", "import penguins.settings", "The service imports neither"),
+        ("serving/inference/engines.py", "import mlflow", "The service imports neither"),
+        ("serving/settings.py", "import local.settings", "The service imports neither"),
+        ("plugins/penguins/settings.py", "import local.settings", "The pipeline doesn't import the service"),
         ("plugins/penguins/settings.py", "import serving.settings", "The pipeline doesn't import the service"),
         ("contract/digests.py", "import serving.settings", "The format between them imports neither"),
         ("plugins/penguins/ui/overview.py", "import airflow.sdk", "only its room `airflow` imports Airflow"),
         ("plugins/penguins/data/tables.py", "import penguins.training.grid", "The rooms of the pipeline"),
         ("serving/codecs/csv.py", "import serving.api.body", "The rooms of the service"),
         ("serving/inference/engines.py", "import serving.api.body", "The rooms of the service"),
+        ("serving/logs.py", "import serving.api.body", "The rooms of the service"),
     ],
 )
 def test_an_import_across_a_wall_is_found(copy: Path, module: str, line: str, wall: str) -> None:
@@ -54,3 +59,15 @@ def test_an_import_across_a_wall_is_found(copy: Path, module: str, line: str, wa
     path.write_text(content)
     assert checked.returncode == 1
     assert any(wall in found and "BROKEN" in found for found in checked.stdout.splitlines())
+
+
+@pytest.mark.parametrize("path", [*(REPO / "dags").glob("*.py"), REPO / "plugins" / "penguins_plugin.py"], ids=str)
+def test_files_outside_the_packages_import_no_service(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert "airflow" in imported
+    assert not imported & {"serving", "local", "ops"}

@@ -93,16 +93,15 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("version", type=_non_empty, help="number of the version")
         if command is not models:
             sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
-            sub.add_argument("--by", type=_non_empty, help="who decides; the user who calls if not given")
+            sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
 
 
 def _connect() -> AbstractContextManager[Connection[Any]]:
     """Open the pipeline's database by the address in the environment, or else by Airflow's connection."""
     address = os.environ.get(f"AIRFLOW_CONN_{settings().connection_id.upper()}", "")
-    plain_address = (
-        address.startswith("postgresql://") and "?" not in address
-    )  # Airflow has its own syntax for other addresses
+    # Airflow has its own syntax for other addresses.
+    plain_address = address.startswith("postgresql://") and "?" not in address
     if plain_address and "AIRFLOW__SECRETS__BACKEND" not in os.environ:
         return psycopg.connect(address, autocommit=True)
     from penguins.airflow import database  # imports Airflow, which takes two seconds

@@ -56,14 +56,14 @@ class Middleware:
     def __init__(self, app: FastAPI, settings: Settings, keys: Keys, predict: Endpoint) -> None:
         """Wrap `app`.
 
-        The routes are those of `app`. A route is protected, with all paths below it, if its `responses` have a 401.
+        The routes are those of `app`. A route whose `responses` have a 401 is protected, with all paths that begin with
+        its fixed part: `/models` of `/models/{name}`.
         """
         self._app = app
         self._predict = predict
         self._routes = {route.path for route in app.routes if isinstance(route, Route)}
-        self._protected = tuple(
-            route.path for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses
-        )
+        protected = [route.path for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses]
+        self._protected = tuple(path.partition("{")[0].rstrip("/") for path in protected)
         self._keys = keys
         self._requests = Limit(settings.max_requests, "predictions")
         self._tables = Limit(settings.max_tables, "tables")
@@ -102,6 +102,7 @@ class Middleware:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         path, key = scope["path"], headers.get(b"x-api-key", b"")
+        # `startswith` covers more than the routes: too much protection is better than too little.
         if self._keys.required and path.startswith(self._protected) and not self._keys.accept(key):
             await _no_key()(scope, receive, send)
         elif path == "/predict" and scope["method"] == "POST":

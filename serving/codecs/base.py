@@ -72,7 +72,13 @@ def usable(values: Values) -> NDArray[np.bool_]:
 
 def table_columns(species: Sequence[str]) -> list[str]:
     """Return the names of the columns of a table of predictions."""
-    return ["prediction", "species", *(f"probability_{name}" for name in species), *_LAST_COLUMNS]
+    return [
+        "prediction",
+        "species",
+        *(f"probability_{name}" for name in species),
+        "outside_training_range",
+        "model_version",
+    ]
 
 
 def outside_names(names: Sequence[str], outside: NDArray[np.bool_]) -> list[str]:
@@ -82,6 +88,3 @@ def outside_names(names: Sequence[str], outside: NDArray[np.bool_]) -> list[str]
     _, first = np.unique(packed, axis=0, return_index=True)
     texts = {keys[row]: " ".join(np.compress(outside[row], names)) for row in first.tolist()}
     return [texts[key] for key in keys]
-
-
-_LAST_COLUMNS = ("outside_training_range", "model_version")

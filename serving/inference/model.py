@@ -37,7 +37,7 @@ class Release:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files to load; scikit-learn's for a version that was registered by hand.
+        """Return the files to load; scikit-learn's for a version that was registered by hand.
 
         Raises:
             RefusedError: one of the files has no recorded digest.
@@ -65,7 +65,7 @@ class LoadedModel:
 
     @property
     def version(self) -> str:
-        """The version's number, as the registry writes it."""
+        """Return the version's number, as the registry writes it."""
         return self.release.version.version
 
 
@@ -89,11 +89,12 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:
-    contract = parse_manifest(files[MANIFEST_FILE])
-    engine = OnnxEngine(files[ONNX_FILE], contract)
-    _check_example(engine, contract)
-    example = Points(inputs=contract.example.inputs, labels=contract.example.labels)
-    return contract, engine, contract.scatter or example
+    manifest = parse_manifest(files[MANIFEST_FILE])
+    engine = OnnxEngine(files[ONNX_FILE], manifest)
+    _check_example(engine, manifest)
+    example = Points(inputs=manifest.example.inputs, labels=manifest.example.labels)
+    contract = Contract(features=manifest.features, species=manifest.species)
+    return contract, engine, manifest.scatter or example
 
 
 def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:

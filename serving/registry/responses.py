@@ -34,12 +34,12 @@ class ModelVersion(BaseModel):
 
     @property
     def identity(self) -> tuple[str, int, str, str | None]:
-        """Identify the version beyond its number: a new registry begins to count at 1 again."""
+        """Return the version's identity, which is more than its number: a new registry begins to count at 1 again."""
         return self.version, self.creation_timestamp, self.source, self.tags.get("digests")
 
     @property
     def logged_model_id(self) -> str | None:
-        """ID of the logged model behind the version; the registry's own field is often empty."""
+        """Return the ID of the logged model behind the version; the registry's own field is often empty."""
         found = _LOGGED_MODEL.search(self.source)
         return self.model_id or (found[1] if found else None)
 

@@ -45,7 +45,7 @@ class Watcher:
 
     @property
     def unready_reason(self) -> tuple[str, str]:
-        """Code and text of the reason why there is no model to serve."""
+        """Return code and text of the reason why there is no model to serve."""
         if self.refusal:
             code: str = self.refusal.error.code
             text = f"version {self.refusal.version.version} was refused: {self.refusal.error.message}"

@@ -69,5 +69,11 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
 
 
 def _verdict_of(version: ModelVersion) -> dict[str, Any]:
-    verdict: dict[str, Any] = json.loads(version.tags[decisions.GATE])
-    return verdict
+    try:
+        verdict: dict[str, Any] = json.loads(version.tags[decisions.GATE])
+        return {name: verdict[name] for name in ("promote", "reason", "numbers", "champion")}
+    except (KeyError, TypeError, ValueError) as error:  # people can edit tags in MLflow's UI
+        raise UserError(
+            f"The tag `{decisions.GATE}` of {version.name} version {version.version} was removed or edited, so the "
+            "gate's verdict is lost. Clear register_best to judge the version again, or promote it by hand."
+        ) from error

@@ -109,3 +109,11 @@ def test_an_answer_about_a_deleted_version_is_refused(connection: Connection[Any
 def test_an_answer_with_an_odd_or_long_comment_counts(connection: Connection[Any]) -> None:
     assert answer(connection, "2", approved=True, by="ada", comment="\0\x1b\n" + "x" * 200_000).promoted
     assert "x (the gate: not better than version 1" in audit.trail(connection)[0].reason
+
+
+@pytest.mark.parametrize("tag", ["no json", "{}", "[]", "null"])
+def test_an_edited_gate_tag_is_reported(connection: Connection[Any], asked: list[ModelVersion], tag: str) -> None:
+    client().set_model_version_tag(asked[1].name, "2", GATE, tag)
+    with pytest.raises(UserError, match="The tag `gate` of .* version 2 was removed or edited"):
+        answer(connection, "2", approved=True, by="ada", comment="")
+    assert aliases() == {"production": "1"}

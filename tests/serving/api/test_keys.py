@@ -1,7 +1,16 @@
 """API keys are required where they are configured, and rotated without a restart."""
 
+import asyncio
 from pathlib import Path
 
+import httpx
+from fastapi import FastAPI
+
+from serving.api.keys import Keys
+from serving.api.middleware import Middleware
+from serving.api.predict import predict as predict_endpoint
+from serving.api.responses import NO_KEY
+from serving.settings import Settings
 from tests.serving.api.conftest import Start, predict, started
 from tests.serving.publisher import Publisher
 
@@ -41,3 +50,26 @@ def test_keys_are_rotated_without_restart(publisher: Publisher, start: Start, tm
     assert service.log.count("keys.unreadable") == 2
     keys.write_text("old")
     assert accepted() == ["fixed", "old"]
+
+
+def test_a_path_with_a_parameter_is_protected() -> None:
+    app = FastAPI()
+
+    @app.get("/versions/{number}", responses=NO_KEY)
+    async def version(number: str) -> str:
+        return number
+
+    @app.get("/open")
+    async def unprotected() -> str:
+        return "open"
+
+    settings = Settings.model_validate({"api_keys": "secret"})
+    transport = httpx.ASGITransport(Middleware(app, settings, Keys(settings), predict_endpoint))
+
+    async def get(path: str, **headers: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.get(path, headers=headers)
+
+    assert asyncio.run(get("/versions/3")).status_code == 401
+    assert asyncio.run(get("/versions/3", **{"X-API-Key": "secret"})).json() == "3"
+    assert asyncio.run(get("/open")).json() == "open"
