@@ -111,7 +111,7 @@ def test_an_answer_with_an_odd_or_long_comment_counts(connection: Connection[Any
     assert "x (the gate: not better than version 1" in audit.trail(connection)[0].reason
 
 
-@pytest.mark.parametrize("tag", ["no json", "{}", "[]", "null"])
+@pytest.mark.parametrize("tag", ["no json", "{}", "[]", "null"], ids=["text", "object", "list", "null"])
 def test_an_edited_gate_tag_is_reported(connection: Connection[Any], asked: list[ModelVersion], tag: str) -> None:
     client().set_model_version_tag(asked[1].name, "2", GATE, tag)
     with pytest.raises(UserError, match="The tag `gate` of .* version 2 was removed or edited"):
