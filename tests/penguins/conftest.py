@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
+from sklearn.base import ClassifierMixin
 
 from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
 from local.stack import Stack
@@ -91,11 +92,12 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     return model_versions.create_version(model.model_id, run.info.run_id, tags, description="")
 
 
-def logged_candidate(data: Dataset, dag_run_id: str) -> Run:
-    """Fit a forest of two trees, log it as the only candidate of a DAG run, and return its run."""
+def logged_candidate(data: Dataset, dag_run_id: str, model: ClassifierMixin | None = None) -> Run:
+    """Fit a model, by default a forest of two trees, log it as the only candidate of a DAG run, and return its run."""
     parent = tracking.open_parent(dag_run_id, {}, data)
     candidate = Candidate({"n_estimators": 2})
-    model = candidate.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
+    model = candidate.model(random_state=0) if model is None else model
+    model.fit(data.features.iloc[data.train], data.labels[data.train])
     candidate_runs.log_candidate(Fitted(candidate, model, {"holdout_accuracy": 0.5}), parent, data, "a fingerprint")
     (run,) = tracking.find_candidates(dag_run_id)
     return run
