@@ -10,8 +10,8 @@
 | **grid_train** | cross-validates every candidate of the grid and logs each as an MLflow run | experiment `penguins_experiment` |
 | **register_best** | registers the best candidate, and promotes it if it beats Production on the same hold-out | model `penguins_rf` |
 
-**Trigger** it with the ▶ button; every parameter has a default and an explanation. It also runs
-on the schedule above (`PENGUINS_SCHEDULE`). The prediction service loads a new
+**Trigger** it with the ▶ button; every parameter has a default and an explanation. A run with an unknown parameter
+fails at once. It also runs on the schedule above (`PENGUINS_SCHEDULE`). The prediction service loads a new
 Production model within seconds.
 
 Any task can be cleared and run again without making a second run, row or version.
@@ -30,6 +30,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from penguins.airflow.links import training_task
 from penguins.airflow.operators import FORM, RegisterBest
 from penguins.airflow.task_errors import RETRIES, report_user_errors
+from penguins.parameters import check_names
 from penguins.settings import settings
 
 PARAMS = {
@@ -120,10 +121,11 @@ def penguins_training() -> None:
     @task()
     @report_user_errors
     def load_raw(params: dict[str, Any]) -> dict[str, Any]:
-        """Stream the data source into penguins_raw."""
+        """Check the names of the run's parameters, and stream the data source into penguins_raw."""
         from penguins.airflow import database
         from penguins.data import ingest
 
+        check_names(params, PARAMS)  # Airflow accepts unknown ones
         with database.connect() as connection:
             return asdict(ingest.load_raw(connection, params["source"], settings().max_rejected_share))
 

@@ -181,3 +181,12 @@ def test_a_parameter_of_the_wrong_kind_is_refused_at_the_trigger(
 ) -> None:
     with pytest.raises(StackError, match=f"answered 400: .*{next(iter(params))}"):
         deployment.trigger(**params)
+
+
+@pytest.mark.usefixtures("first_run")
+def test_an_unknown_parameter_fails_the_run_at_once(deployment: Deployment) -> None:
+    run, states = deployment.run(sources="/data/penguins.csv")
+    assert states == {"load_raw": "failed", **dict.fromkeys(TASKS[1:], "upstream_failed")}
+    log = deployment.log(run, "load_raw")
+    assert "unknown parameter 'sources' (did you mean 'source'?). A run has source, estimator, grid" in log
+    assert "Traceback" not in log
