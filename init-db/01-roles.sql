@@ -1,4 +1,5 @@
 -- One role per database. A password changed in the environment takes effect on the next run.
+SET search_path = pg_catalog, pg_temp;
 \getenv airflow_password AIRFLOW_DB_PASSWORD
 \getenv mlflow_password MLFLOW_DB_PASSWORD
 \getenv penguins_password PENGUINS_DB_PASSWORD

@@ -1,11 +1,44 @@
--- One database per role; its owner, and no other role, can connect to it.
-SELECT format('CREATE DATABASE %I OWNER %I', name, name)
+-- One database per role, which is the only one that can connect to it. The superuser owns it: an owner can give a
+-- database settings, such as a search_path with operators of its own, that hold for the superuser's sessions as well.
+SET search_path = pg_catalog, pg_temp;
+
+SELECT format('CREATE DATABASE %I', name)
 FROM unnest(ARRAY['airflow', 'mlflow', 'penguins']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)
 \gexec
 
+-- In older stacks the roles owned their databases. None can be logged in while their settings are removed, because an
+-- open transaction could commit another one afterwards.
+SELECT count(*) > 0 AS older
+FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba
+WHERE datname IN ('airflow', 'mlflow', 'penguins') AND NOT rolsuper
+\gset
+\if :older
+    ALTER ROLE airflow NOLOGIN;
+    ALTER ROLE mlflow NOLOGIN;
+    ALTER ROLE penguins NOLOGIN;
+    SELECT count(pg_terminate_backend(pid, 10000)) AS ended
+    FROM pg_stat_activity WHERE usename IN ('airflow', 'mlflow', 'penguins')
+    \gset
+    ALTER DATABASE airflow RESET ALL;
+    ALTER DATABASE mlflow RESET ALL;
+    ALTER DATABASE penguins RESET ALL;
+    -- Last, because a run that was interrupted begins again unless all is done.
+    BEGIN;
+    ALTER DATABASE airflow OWNER TO CURRENT_USER;
+    ALTER DATABASE mlflow OWNER TO CURRENT_USER;
+    ALTER DATABASE penguins OWNER TO CURRENT_USER;
+    COMMIT;
+    ALTER ROLE airflow LOGIN;
+    ALTER ROLE mlflow LOGIN;
+    ALTER ROLE penguins LOGIN;
+\endif
+
 -- PostgreSQL lets everyone connect to every database unless told otherwise.
+BEGIN;
 REVOKE CONNECT, TEMPORARY ON DATABASE airflow, mlflow, penguins, postgres, template1 FROM PUBLIC;
+REVOKE ALL ON DATABASE airflow, mlflow, penguins FROM airflow, mlflow, penguins CASCADE;
 GRANT CONNECT, TEMPORARY ON DATABASE airflow TO airflow;
 GRANT CONNECT, TEMPORARY ON DATABASE mlflow TO mlflow;
 GRANT CONNECT, TEMPORARY ON DATABASE penguins TO penguins;
+COMMIT;

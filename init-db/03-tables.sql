@@ -1,5 +1,5 @@
--- The pipeline's tables. The role penguins owns them, so that it can also replace them.
-SET ROLE penguins;
+-- The pipeline's tables. The role penguins runs this script and owns them, so that it can also replace them.
+SET search_path = public, pg_temp;
 SET client_min_messages = 'warning';
 
 CREATE TABLE IF NOT EXISTS penguins_raw (

@@ -1,6 +1,20 @@
 -- The audit trail of promotions. The role penguins can only read it and add entries: it owns neither the table nor the
--- schema, and the database sets id and time of an entry.
+-- schema, and the database sets id, time and db_user of an entry.
+SET search_path = pg_catalog, pg_temp;
 SET client_min_messages = 'warning';
+
+-- A table that somebody else made may have triggers, constraints and indexes that would run as the superuser.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_namespace LEFT JOIN pg_class ON relnamespace = pg_namespace.oid
+        JOIN pg_roles ON pg_roles.oid IN (nspowner, relowner)
+        WHERE nspname = 'audit' AND NOT rolsuper
+    ) THEN
+        RAISE 'the schema audit, or something in it, does not belong to a superuser'
+            USING HINT = 'It was not made by this script: look at it, rename it, and start again.';
+    END IF;
+END $$;
 
 CREATE SCHEMA IF NOT EXISTS audit;
 ALTER SCHEMA audit OWNER TO CURRENT_USER;
@@ -21,6 +35,9 @@ CREATE TABLE IF NOT EXISTS audit.promotions (
 );
 ALTER TABLE audit.promotions OWNER TO CURRENT_USER;
 ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS version_created_at timestamptz;
+-- No value in the entries from before: nobody knows it.
+ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS db_user text;
+ALTER TABLE audit.promotions ALTER COLUMN db_user SET DEFAULT session_user;
 ALTER TABLE audit.promotions DROP CONSTRAINT IF EXISTS promotions_action_check;
 ALTER TABLE audit.promotions ADD CONSTRAINT promotions_action_check
     CHECK (action IN ('promote', 'refuse', 'rollback', 'found', 'overtaken'));
@@ -35,7 +52,8 @@ GRANT INSERT (
 ) ON audit.promotions TO penguins;
 
 COMMENT ON TABLE audit.promotions IS 'Every decision about which model version is in Production; append-only';
-COMMENT ON COLUMN audit.promotions.who IS 'The person or the DAG run that decided';
+COMMENT ON COLUMN audit.promotions.who IS 'The person or the DAG run that decided, as the program says that wrote this';
+COMMENT ON COLUMN audit.promotions.db_user IS 'The role that was logged in to the database, set by the database';
 COMMENT ON COLUMN audit.promotions.action IS
     'promote; refuse: to_version was judged and not promoted; rollback; found: Production was moved by someone else; '
     'overtaken: a person''s answer that came too late and changed nothing';

@@ -15,5 +15,9 @@ sql() {
 
 sql --dbname=postgres --file="$here/01-roles.sql"
 sql --dbname=postgres --file="$here/02-databases.sql"
-sql --dbname=penguins --file="$here/03-tables.sql"
+for role in airflow mlflow penguins; do
+    sql --dbname="$role" --set=role="$role" --file="$here/02-schemas.sql"
+done
+# Logged in as the role itself: a superuser's session under SET ROLE could be turned back by what the role has made.
+PGPASSWORD="$PENGUINS_DB_PASSWORD" sql --username=penguins --dbname=penguins --file="$here/03-tables.sql"
 sql --dbname=penguins --file="$here/04-audit.sql"

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -24,6 +26,25 @@ def connect(stack: Stack, role: str, database: str) -> psycopg.Connection:
     return psycopg.connect(url.removesuffix(role) + database)
 
 
+def connect_as_superuser(stack: Stack, database: str) -> psycopg.Connection:
+    server = {"host": "127.0.0.1", "port": stack.config.settings.postgres_port, "user": "postgres"}
+    return psycopg.connect(
+        **server, password=stack.config.credentials.postgres_password, dbname=database, autocommit=True
+    )
+
+
+@contextmanager
+def new_database(stack: Stack) -> Iterator[psycopg.Connection]:
+    """Connect as superuser to a database of its own."""
+    with connect_as_superuser(stack, "postgres") as server:
+        server.execute("CREATE DATABASE older")
+        try:
+            with connect_as_superuser(stack, "older") as connection:
+                yield connection
+        finally:
+            server.execute("DROP DATABASE older")
+
+
 def shape(stack: Stack) -> list[tuple]:
     """Return everything created by init-db: tables with their comments, grants, owners."""
     with connect(stack, "penguins", "penguins") as connection:
@@ -39,11 +60,80 @@ def shape(stack: Stack) -> list[tuple]:
     return columns + databases
 
 
-def test_a_role_owns_its_database(stack):
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_makes_tables_in_its_database_and_owns_nothing_else(stack, role):
+    with connect(stack, role, role) as connection:
+        connection.execute("CREATE TABLE mine (x int)")
+        connection.execute("DROP TABLE mine")
+        connection.commit()
+        for statement in (
+            f"ALTER DATABASE {role} SET work_mem = '8MB'",
+            f"ALTER DATABASE {role} RENAME TO other",
+            "CREATE SCHEMA other",
+            "DROP SCHEMA public CASCADE",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+            connection.rollback()
+
+
+# An operator that `action IN (...)` of init-db/04-audit.sql finds first, and a setting that is committed later.
+PLANTED = """
+    CREATE SCHEMA evil;
+    CREATE FUNCTION evil.equals(a text, b text) RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN
+        IF pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on' THEN
+            EXECUTE 'ALTER ROLE penguins SUPERUSER';
+        END IF;
+        RETURN a OPERATOR(pg_catalog.=) b;
+    END $$;
+    CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.equals);
+    ALTER DATABASE penguins SET search_path = evil, pg_catalog, public;
+    ALTER ROLE penguins SET search_path = evil, pg_catalog, public;
+    INSERT INTO audit.promotions (model, who, action, to_version, reason, numbers)
+        VALUES ('m', 'mallory', 'promote', '1', 'a row to judge', '{}');
+"""
+
+
+def test_an_older_stack_is_brought_up_to_date_without_running_anything_of_its_roles(stack):
+    with connect_as_superuser(stack, "postgres") as server:
+        for role in ROLES:
+            server.execute(SQL("ALTER DATABASE {0} OWNER TO {0}").format(Identifier(role)))
+        with connect(stack, "penguins", "penguins") as attacker:
+            attacker.execute(PLANTED)
+            attacker.commit()
+            attacker.execute("ALTER DATABASE penguins SET role = penguins")
+            try:
+                apply(stack)
+                roles = server.execute("SELECT rolname FROM pg_roles WHERE rolsuper").fetchall()
+                with pytest.raises(psycopg.OperationalError):
+                    attacker.commit()
+            finally:
+                server.execute("ALTER ROLE penguins NOSUPERUSER; ALTER ROLE penguins RESET ALL")
+                with connect_as_superuser(stack, "penguins") as connection:
+                    connection.execute("DROP SCHEMA evil CASCADE")
+        owners = "SELECT DISTINCT datdba::regrole::text FROM pg_database"
+        assert server.execute(owners).fetchall() == roles == [("postgres",)]
+        assert server.execute("SELECT * FROM pg_db_role_setting").fetchall() == []
     for role in ROLES:
-        with connect(stack, role, role) as connection:
-            connection.execute("CREATE TABLE mine (x int)")
-            connection.execute("DROP TABLE mine")
+        connect(stack, role, role).close()
+
+
+def test_an_audit_schema_that_another_role_made_is_refused(stack):
+    with new_database(stack) as connection:
+        connection.execute("CREATE SCHEMA audit AUTHORIZATION penguins")
+        with pytest.raises(psycopg.errors.RaiseException, match="does not belong to a superuser"):
+            connection.execute((REPO / "init-db" / "04-audit.sql").read_text())
+
+
+def test_the_audit_trail_has_the_role_that_was_logged_in(stack):
+    entry = "(model, who, action, to_version, reason, numbers{}) VALUES ('m', 'ada', 'found', '1', 'why', '{{}}'{})"
+    with connect(stack, "penguins", "penguins") as connection:
+        new = "INSERT INTO audit.promotions " + entry.format("", "") + " RETURNING db_user"
+        assert connection.execute(new).fetchone() == ("penguins",)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("INSERT INTO audit.promotions " + entry.format(", db_user", ", 'postgres'"))
+        connection.rollback()
 
 
 @pytest.mark.parametrize(
@@ -114,15 +204,12 @@ def test_a_missing_password_is_reported(stack, variable):
 
 
 def test_an_older_audit_trail_is_brought_up_to_date_and_stays_append_only(stack):
-    server = {"host": "127.0.0.1", "port": stack.config.settings.postgres_port, "user": "postgres"}
-    server |= {"password": stack.config.credentials.postgres_password}
     entry = "(model, who, action, to_version, reason, numbers{}) VALUES ('m', 'ada', %s, '1', 'why', '{{}}'{})"
-    with psycopg.connect(**server, dbname="postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE older")
-    with psycopg.connect(**server, dbname="older", autocommit=True) as connection:
+    with new_database(stack) as connection:
         connection.execute((REPO / "init-db" / "04-audit.sql").read_text())
         connection.execute(
-            """ALTER TABLE audit.promotions DROP COLUMN version_created_at, DROP CONSTRAINT promotions_action_check,
+            """ALTER TABLE audit.promotions DROP COLUMN version_created_at, DROP COLUMN db_user,
+               DROP CONSTRAINT promotions_action_check,
                ADD CONSTRAINT promotions_action_check CHECK (action IN ('promote', 'refuse', 'rollback', 'found'))"""
         )
         connection.execute("INSERT INTO audit.promotions " + entry.format("", ""), ["promote"])
@@ -131,11 +218,11 @@ def test_an_older_audit_trail_is_brought_up_to_date_and_stays_append_only(stack)
         connection.execute("SET ROLE penguins")
         new = "INSERT INTO audit.promotions " + entry.format(", version_created_at", ", now()")
         connection.execute(new, ["overtaken"])
-        kept = connection.execute("SELECT action, version_created_at IS NULL FROM audit.promotions ORDER BY id")
-        assert kept.fetchall() == [("promote", True), ("overtaken", False)]
+        kept = connection.execute(
+            "SELECT action, version_created_at IS NULL, db_user FROM audit.promotions ORDER BY id"
+        )
+        assert kept.fetchall() == [("promote", True, None), ("overtaken", False, "postgres")]
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(new, ["forget"])
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("UPDATE audit.promotions SET version_created_at = NULL")
-    with psycopg.connect(**server, dbname="postgres", autocommit=True) as connection:
-        connection.execute("DROP DATABASE older")

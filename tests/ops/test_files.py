@@ -1,6 +1,7 @@
 """Files that must agree with one another, checked without Docker."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ def test_every_setting_reaches_its_container(program: type[BaseSettings], servic
         str(field.validation_alias or f"{prefix}{name}".upper()) for name, field in program.model_fields.items()
     }
     assert variables - FIXED <= set(COMPOSE["services"][service]["environment"])
+
+
+@pytest.mark.parametrize("script", sorted((REPO / "init-db").glob("*.sql")), ids=lambda path: path.name)
+def test_database_scripts_look_names_up_in_no_schema_of_a_role(script: Path) -> None:
+    lines = [line for line in script.read_text().splitlines() if not line.startswith("--")]
+    schema = "public" if script.name == "03-tables.sql" else "pg_catalog"  # that one is run by the role itself
+    assert lines[0] == f"SET search_path = {schema}, pg_temp;"
+    for function in re.findall(r"CREATE (?:OR REPLACE )?FUNCTION.*?AS \$", "\n".join(lines), re.DOTALL):
+        assert "SET search_path" in function
 
 
 def test_the_example_names_every_variable_of_the_compose_file() -> None:
