@@ -1,5 +1,6 @@
 """Tables in Arrow's stream format and in Parquet. Importing this module imports pyarrow."""
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import IO, Any
@@ -22,6 +23,9 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MESSAGE_HEADER, BATCH_COMPRESSION = 8, 10
 """Offsets of fields in the tables `Message` and `RecordBatch`: 4 + 2 * the field's number."""
 
+DAMAGED = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, struct.error)
+"""Errors of pyarrow and flatbuffers at a damaged body."""
+
 
 class _ArrowTables:
     """Record batches in and out, for one model version."""
@@ -40,7 +44,7 @@ class _ArrowTables:
                 batch.validate(full=True)  # Lengths and offsets come from the sender, and point into our memory.
                 columns = [batch.column(name).cast(pa.float64(), safe=False) for name in self._names]
                 yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except DAMAGED as error:
             raise InvalidError(problem("table_invalid", f"the body isn't {what}: {error}")) from error
 
     def _check_columns(self, schema: Any) -> None:
@@ -49,9 +53,9 @@ class _ArrowTables:
             text = f"the columns are {found}: they must be {listed(self._names)}, in any order"
             raise InvalidError(problem("header", text, "header"))
         for field in schema:
-            kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-            if not any(is_kind(field.type) for is_kind in kinds):
-                text = f"{field.name} is {field.type}: numbers are required"
+            # Not decimals: a cast of one whose scale is damaged reads memory that isn't its own.
+            if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
+                text = f"{field.name} is {field.type}: numbers are required, as integers or floats"
                 raise InvalidError(problem("float_type", text, field.name))
 
     def _write(self, open_writer: Callable[[BytesIO], Any], answers: Iterable[Predictions]) -> Iterator[bytes]:
@@ -87,9 +91,11 @@ class ArrowCodec(_ArrowTables):
             first = next(messages, None)
             if first is None:
                 raise pa.ArrowInvalid("it is empty")
+            _require(first, "schema")  # read_schema and read_record_batch read any message as if it were theirs
             schema = pa.ipc.read_schema(first)
             self._check_columns(schema)
             for message in messages:
+                _require(message, "record batch")
                 if _is_compressed(message):
                     raise pa.ArrowInvalid("its batches are compressed, to any size: write them without compression")
                 yield pa.ipc.read_record_batch(message, schema)
@@ -143,6 +149,11 @@ def _check_sizes(metadata: Any) -> None:
         size = sum(group.column(column).total_uncompressed_size for column in range(group.num_columns))
         if size > MAX_MESSAGE_BYTES:
             raise pa.ArrowInvalid(f"a row group has more than {MAX_MESSAGE_BYTES} bytes: write smaller ones")
+
+
+def _require(message: Any, kind: str) -> None:
+    if message.type != kind:
+        raise pa.ArrowInvalid(f"it has a {message.type} in the place of a {kind}")
 
 
 def _is_compressed(message: Any) -> bool:
