@@ -19,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,6 +28,7 @@ from contract.digests import DigestError, verify
 from serving.inference.model import Release
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
+from serving.reload.files import folders_inside, read_inside
 from serving.settings import Settings
 
 TEMPORARY = ".new-"
@@ -60,6 +61,7 @@ class Cache:
         served = (settings.mlflow_tracking_uri, settings.model_name, settings.alias, settings.stage)
         key = _short_hash([str(part) for part in served])
         self.folder = settings.cache_dir / f"{settings.model_name}-{key}"
+        self._limit = settings.max_artifact_bytes
 
     def current(self) -> tuple[Release, Mapping[str, bytes]] | None:
         """Return the verified release that was last in Production, with its files; None if there was none.
@@ -69,19 +71,17 @@ class Cache:
         """
         try:
             index = self._index()
-            if index is None:
-                return None
-            content = (self.folder / index.current / "release.json").read_bytes()
-            saved = _SavedRelease.model_validate_json(content)
         except (OSError, ValidationError) as error:
             raise RefusedError(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
-        release = Release(saved.version, saved.digests)
-        files = self.find(release)
-        if files is None:
-            raise RefusedError(
-                Code.CACHE_CORRUPT, f"the cache has another version {release.version.version} than it says"
-            )
-        return release, files
+        return self._read(index.current) if index else None
+
+    def copies(self) -> list[tuple[Release, Mapping[str, bytes]]]:
+        """Return every undamaged copy, whatever the index says, the one that was stored last first."""
+        found = []
+        for entry in folders_inside(self.folder):
+            with suppress(RefusedError):
+                found.append(self._read(entry))
+        return found
 
     def find(self, release: Release) -> Mapping[str, bytes] | None:
         """Return the verified files of a release; None if there is no copy.
@@ -93,7 +93,7 @@ class Cache:
         try:
             if not entry.is_dir():
                 return None
-            files = {name: (entry / name).read_bytes() for name in release.files}
+            files = {name: self._content(f"{entry.name}/{name}") for name in release.files}
             for name, content in files.items():
                 verify(name, content, release.digests)
         except (OSError, DigestError, RefusedError) as error:
@@ -145,9 +145,27 @@ class Cache:
         finally:
             os.close(folder)
 
+    def _read(self, entry: str) -> tuple[Release, Mapping[str, bytes]]:
+        """Return the verified release of an entry, with its files; raise `RefusedError` if it is damaged."""
+        try:
+            saved = _SavedRelease.model_validate_json(self._content(f"{entry}/release.json"))
+        except (OSError, ValidationError) as error:
+            raise RefusedError(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
+        release = Release(saved.version, saved.digests)
+        files = self.find(release) if _entry(release) == entry else None
+        if files is None:
+            text = f"the cache has another version {release.version.version} than it says"
+            raise RefusedError(Code.CACHE_CORRUPT, text)
+        return release, files
+
+    def _content(self, name: str) -> bytes:
+        return read_inside(self.folder, name, self._limit)
+
     def _index(self) -> _Index | None:
-        path = self.folder / "index.json"
-        return _Index.model_validate_json(path.read_bytes()) if path.exists() else None
+        try:
+            return _Index.model_validate_json(self._content("index.json"))
+        except FileNotFoundError:
+            return None
 
     def _index_to_replace(self) -> _Index | None:
         try:

@@ -82,7 +82,23 @@ class Watcher:
         except Exception as error:  # a defect must neither end the polling nor go unnoticed
             logger.exception("poll.failed")
             outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {error}"
+        if self.model is None and outcome in FAILURES and not self._failures:
+            await self._fall_back()
         self._record(Poll(outcome, detail, datetime.now(UTC)))
+
+    async def _fall_back(self) -> None:
+        """Load an older copy on disk, while neither the one to serve nor MLflow can be had."""
+        for release, files in await asyncio.to_thread(self._cache.copies):
+            try:
+                self._swap(await asyncio.to_thread(load, release, files, "cache"))
+            except RefusedError as error:
+                logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
+                continue
+            self._uncached = release, files  # if it is still in Production, the next poll makes it the current one
+            reason = self.cache_error or "the copy on disk isn't known to be the current one"
+            self.cache_error = f"{reason}; the copy of version {release.version.version} serves until MLflow answers"
+            logger.warning("cache.fallback version=%s reason=%r", release.version.version, reason)
+            return
 
     async def _follow(self) -> tuple[Outcome, str]:
         version = await self._registry.production()

@@ -1,5 +1,8 @@
 """Verified copies on disk, and starts from them."""
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from local.waiting import until
 from serving.inference.model import Release
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
@@ -95,14 +99,20 @@ def test_failed_store_leaves_no_partial_copy(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("name", [*FILES, "release.json", "../index.json"])
-@pytest.mark.parametrize("damage", [b"", b"other", None])
-def test_damage_is_detected_and_repaired(cache: Cache, name: str, damage: bytes | None) -> None:
+@pytest.mark.timeout(60)  # a FIFO would be waited for
+@pytest.mark.parametrize("damage", [b"", b"other", None, "fifo", "link"])
+def test_damage_is_detected_and_repaired(cache: Cache, name: str, damage: bytes | str | None) -> None:
     cache.store(release(1), FILES)
     path = next(path for path in cache.folder.iterdir() if path.is_dir()) / name
-    if damage is None:
-        path.unlink()
-    else:
+    content = path.read_bytes()
+    path.unlink()
+    if isinstance(damage, bytes):
         path.write_bytes(damage)
+    elif damage == "fifo":
+        os.mkfifo(path)
+    elif damage == "link":
+        (outside := cache.folder.parent / "outside").write_bytes(content)
+        path.symlink_to(outside)
     if (name, damage) == ("../index.json", None):
         assert cache.current() is None
     else:
@@ -111,6 +121,29 @@ def test_damage_is_detected_and_repaired(cache: Cache, name: str, damage: bytes 
         assert refused.value.code == "cache_corrupt"
     cache.store(release(1), FILES)
     assert cache.current() == (release(1), FILES)
+
+
+def test_every_undamaged_copy_is_found_whatever_the_index_says(cache: Cache) -> None:
+    assert cache.copies() == []
+    cache.store(release(1), FILES)
+    cache.store(release(2), FILES)
+    for number, entry in enumerate(sorted(path for path in cache.folder.iterdir() if path.is_dir())):
+        os.utime(entry, (number, number))
+    assert cache.copies() == [(release(2), FILES), (release(1), FILES)]
+    (cache.folder / "index.json").write_text("damaged")
+    next(cache.folder.glob("2-*/inference/model.onnx")).write_bytes(b"damaged")
+    assert cache.copies() == [(release(1), FILES)]
+
+
+@pytest.mark.parametrize("name", ["{folder}/{entry}", "../elsewhere/{entry}"])
+def test_index_can_not_name_a_folder_elsewhere(cache: Cache, name: str) -> None:
+    cache.store(release(1), FILES)
+    (entry,) = (path for path in cache.folder.iterdir() if path.is_dir())
+    shutil.copytree(cache.folder, elsewhere := cache.folder.with_name("elsewhere"))
+    name = name.format(folder=elsewhere, entry=entry.name)
+    (cache.folder / "index.json").write_text(json.dumps({"current": name}))
+    with pytest.raises(RefusedError, match="leads out of the folder|No such file"):
+        cache.current()
 
 
 def test_each_server_and_model_has_its_own_copies(tmp_path: Path) -> None:
@@ -157,6 +190,37 @@ def test_damaged_copy_is_refused_at_a_restart(publisher: Publisher, start: Start
     assert service.status()["cache_error"] is None
     line.cut()
     assert start().predict().json()["model_version"] == version
+
+
+def test_older_copy_serves_while_mlflow_is_down(publisher: Publisher, start: Start, line: Line, tmp_path: Path) -> None:
+    first, second = publisher.publish(forest(0)), publisher.publish(forest(1))
+    with start() as service:
+        for version in (first, second):
+            publisher.promote(version)
+            service.serves(version)
+    line.cut()
+    model = next(tmp_path.glob(f"cache/*/{second}-*/inference/model.onnx"))
+    model.unlink()
+    os.mkfifo(model)
+    service = start()
+    service.polled("unavailable")
+    assert service.predict().json()["model_version"] == first
+    status = service.status()
+    assert (status["model"]["version"], status["model"]["origin"]) == (first, "cache")
+    assert f"the copy of version {second} is damaged" in status["cache_error"]
+    assert f"the copy of version {first} serves until MLflow answers" in status["cache_error"]
+    assert service.log.count("cache.fallback") == 1
+    publisher.promote(first)  # the copy that serves becomes the current one
+    line.restore()
+    service.serves(first)
+    until(lambda: service.status()["cache_error"] is None, "the copy to be the current one")
+    line.cut()
+    again = start()
+    assert again.predict().json()["model_version"] == first
+    assert again.status()["cache_error"] is None
+    publisher.promote(second)
+    line.restore()
+    again.serves(second)
 
 
 def test_rollback_needs_no_download(publisher: Publisher, start: Start) -> None:
