@@ -107,6 +107,8 @@ def s3(config: Config) -> dict[str, str]:
 
 def mlflow(config: Config) -> dict[str, str]:
     """Return the variables of the MLflow server, the only client with S3 keys."""
+    # Without `*` MLflow compares the whole header. Its default has `10.*`, which names of the internet can match, too.
+    port = "" if config.settings.mlflow_port == 80 else f":{config.settings.mlflow_port}"  # clients leave :80 out
     return {
         "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
         "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
@@ -117,6 +119,7 @@ def mlflow(config: Config) -> dict[str, str]:
         "MLFLOW_S3_ENDPOINT_URL": config.urls["s3"],
         "MLFLOW_BACKEND_STORE_URI": config.database_url("mlflow", "postgresql+psycopg2"),
         "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{LOOPBACK}{port},localhost{port}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
 

@@ -46,6 +46,12 @@ def test_every_setting_reaches_its_container(program: type[BaseSettings], servic
     assert variables - FIXED <= set(COMPOSE["services"][service]["environment"])
 
 
+def test_mlflow_takes_whole_names_with_ports_only() -> None:
+    hosts = COMPOSE["services"]["mlflow"]["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    assert "*" not in hosts
+    assert {"mlflow:5000", "localhost:${MLFLOW_PORT:-5001}", "127.0.0.1:${MLFLOW_PORT:-5001}"} <= set(hosts.split(","))
+
+
 @pytest.mark.parametrize("script", sorted((REPO / "init-db").glob("*.sql")), ids=lambda path: path.name)
 def test_database_scripts_look_names_up_in_no_schema_of_a_role(script: Path) -> None:
     lines = [line for line in script.read_text().splitlines() if not line.startswith("--")]
