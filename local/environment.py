@@ -11,6 +11,10 @@ from local.settings import REPO
 
 BUCKET = "mlflow-artifacts"
 
+# Parts of SeaweedFS with a section of their own in its configuration.
+_S3_GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+_S3_HTTPS = ("MASTER", "VOLUME", "FILER", "CLIENT")
+
 # Marks every process of a stack, so that processes left by a crash can be found (see local.orphans).
 MARK = "PENGUINS_STACK"
 
@@ -91,9 +95,22 @@ def init_db(config: Config, path: str) -> dict[str, str]:
 
 
 def s3(config: Config) -> dict[str, str]:
-    """Return the variables of the S3 server. The signing keys protect its internal ports from other clients."""
+    """Return the variables of the S3 server.
+
+    Its internal ports demand a certificate from clients. The signing keys alone wouldn't protect them: gRPC asks for
+    none, and the master signs for everyone.
+    """
     internal = config.credentials.s3_internal_key
+    identity = {"CERT": str(config.layout.s3_certificate), "KEY": str(config.layout.s3_key)}
+    authority = str(config.layout.s3_certificate)
+    grpc = {f"WEED_GRPC_{part}_{name}": value for part in _S3_GRPC for name, value in identity.items()}
+    https = {f"WEED_HTTPS_{part}_{name}": value for part in _S3_HTTPS for name, value in identity.items()}
+    https |= {f"WEED_HTTPS_{part}_CA": authority for part in _S3_HTTPS}
     return {
+        **grpc,
+        **https,
+        "WEED_GRPC_CA": authority,
+        "WEED_HTTPS_CLIENT_ENABLED": "true",
         "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
         "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
         "WEED_ADMIN_USER": "admin",

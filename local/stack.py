@@ -107,7 +107,7 @@ class Stack:
     def _launch(self, required: list[Program]) -> None:
         self._clear_up()
         check_ports(self.config, required)
-        seaweed.choose_ports(self.config)
+        seaweed.prepare(self.config)
         self.programs = all_programs(self.config)
         postgres.initialise(self.config)
         passwords = json.dumps({"admin": self.config.credentials.airflow_password})
