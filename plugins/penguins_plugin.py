@@ -1,12 +1,17 @@
-"""The plugin that adds the page about promotions to the navigation of Airflow's UI."""
+"""The plugin that adds the page about promotions to the navigation of Airflow's UI, and refuses foreign hosts."""
 
 import asyncio
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from penguins.settings import settings
 
 STATIC = Path(__file__).parent / "penguins" / "ui" / "static"
 
@@ -21,6 +26,17 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     await module.app(scope, receive, send)
 
 
+def own_hosts_only(app: ASGIApp) -> TrustedHostMiddleware:
+    """Let Airflow answer under its own names only.
+
+    A page of a foreign name that leads to this machine (DNS rebinding) could read Airflow through a browser.
+    """
+    urls = (conf.get("api", "base_url"), conf.get("core", "execution_api_server_url"))
+    configured = [name for url in urls if url and (name := urlsplit(url).hostname)]
+    names = settings().allowed_hosts.replace(",", " ").split()
+    return TrustedHostMiddleware(app, ["localhost", "127.0.0.1", *configured, *names], www_redirect=False)
+
+
 class PenguinsPlugin(AirflowPlugin):
     """Airflow finds this class in the plugins folder."""
 
@@ -30,6 +46,7 @@ class PenguinsPlugin(AirflowPlugin):
         {"app": StaticFiles(directory=STATIC), "url_prefix": "/penguins/static", "name": "Penguins: files"},
         {"app": page, "url_prefix": "/penguins", "name": "Penguins"},
     ]
+    fastapi_root_middlewares = [{"middleware": own_hosts_only, "name": "Penguins: hosts"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Penguins",

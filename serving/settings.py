@@ -17,6 +17,11 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
+    allowed_hosts: str = Field(
+        default="",
+        description="Names under which clients may ask, as a proxy's, separated by commas, besides localhost and "
+        "addresses in numbers; `*` for any.",
+    )
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
     )

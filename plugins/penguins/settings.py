@@ -15,6 +15,12 @@ class Settings(BaseSettings):
         default="@weekly",
         description="When the DAG retrains: a cron expression or an Airflow preset; empty for only by hand.",
     )
+    allowed_hosts: str = Field(
+        default="",
+        pattern=r"^(\*|[\w.,\- ]*)$",
+        description="Names under which Airflow may be asked, as a proxy's, separated by commas, besides localhost and "
+        "127.0.0.1; `*` for any.",
+    )
     data_source: str = Field(
         default="palmerpenguins",
         description="Default source of load_raw: `palmerpenguins`, "

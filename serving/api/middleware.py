@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from serving import metrics
+from serving.api.hosts import Hosts
 from serving.api.keys import Keys
 from serving.api.responses import Failure, NotReady, json_response, media_type_of
 from serving.codecs.media_types import TABLES
@@ -64,6 +65,7 @@ class Middleware:
         self._routes = {route.path for route in app.routes if isinstance(route, Route)}
         protected = [route.path for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses]
         self._protected = tuple(path.partition("{")[0].rstrip("/") for path in protected)
+        self._hosts = Hosts(settings)
         self._keys = keys
         self._requests = Limit(settings.max_requests, "predictions")
         self._tables = Limit(settings.max_tables, "tables")
@@ -103,7 +105,9 @@ class Middleware:
     async def _handle(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         path, key = scope["path"], headers.get(b"x-api-key", b"")
         # `startswith` covers more than the routes: too much protection is better than too little.
-        if self._keys.required and path.startswith(self._protected) and not self._keys.accept(key):
+        if not self._hosts.accept(headers.get(b"host", b"")):
+            await _foreign_host()(scope, receive, send)
+        elif self._keys.required and path.startswith(self._protected) and not self._keys.accept(key):
             await _no_key()(scope, receive, send)
         elif path == "/predict" and scope["method"] == "POST":
             limit = self._tables if media_type_of(scope) in TABLES else self._requests
@@ -146,6 +150,11 @@ def _request_id(headers: dict[bytes, bytes]) -> bytes:
     """Return the request ID that the client sent if it is valid, else a new one."""
     given = headers.get(b"x-request-id", b"")
     return given if _ID.fullmatch(given) else b"%s-%x" % (_PROCESS, next(_numbers))
+
+
+def _foreign_host() -> Response:
+    detail = "the service doesn't answer under the name in the header Host: SERVING_ALLOWED_HOSTS adds names"
+    return json_response(Failure(detail=detail), 421)
 
 
 def _no_key() -> Response:

@@ -22,3 +22,12 @@ def test_mlflow_answers_under_its_own_names_and_port_only(stack):
         "127.0.0.1": 200,
     }
     assert status_of(url, f"localhost:{port + 1}") == 403
+
+
+def test_airflow_refuses_foreign_hosts(whole):
+    url, port = whole.urls["airflow-api-server"], whole.config.settings.airflow_port
+    paths = ("/", "/api/v2/version", "/auth/login", "/execution/health", "/penguins/")
+    for host in ("10.evil.example", f"evil.example:{port}"):
+        assert {status_of(url + path, host) for path in paths} == {400}
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}"):
+        assert status_of(f"{url}/api/v2/version", host) == 200

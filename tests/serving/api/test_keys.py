@@ -67,7 +67,7 @@ def test_a_path_with_a_parameter_is_protected() -> None:
     transport = httpx.ASGITransport(Middleware(app, settings, Keys(settings), predict_endpoint))
 
     async def get(path: str, **headers: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get(path, headers=headers)
 
     assert asyncio.run(get("/versions/3")).status_code == 401
