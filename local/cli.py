@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
+_PATIENCE = 300.0  # seconds for which `run` follows its run while Airflow is in trouble
 
 Parameters = ParamSpec("Parameters")
 
@@ -131,7 +132,8 @@ def run() -> None:
     stack = Stack(Settings())
     _start(stack)
     urls = stack.urls
-    airflow = Airflow(urls["airflow-api-server"], "admin", stack.config.credentials.airflow_password)
+    password = stack.config.credentials.airflow_password
+    airflow = Airflow(urls["airflow-api-server"], "admin", password, patience=_PATIENCE)
     Pipeline(airflow, Mlflow(urls["mlflow"]), Service(urls["api"]), _out).run(urls["api"])
     _out.print()
     _out.print(addresses(stack))

@@ -24,8 +24,9 @@ class Task:
 class Airflow:
     """One Airflow. Every method may raise StackError."""
 
-    def __init__(self, base_url: str, user: str, password: str) -> None:
-        self._api = JsonApi(base_url)
+    def __init__(self, base_url: str, user: str, password: str, patience: float = 0) -> None:
+        """Log in. For `patience` seconds a failed GET is repeated, as by `JsonApi`."""
+        self._api = JsonApi(base_url, patience=patience)
         token = self._api.post("/auth/token", {"username": user, "password": password})
         self._api.authorize(token["access_token"])
 

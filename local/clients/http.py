@@ -1,5 +1,6 @@
 """JSON over HTTP, with readable errors."""
 
+import time
 from typing import Any
 
 import httpx
@@ -8,13 +9,20 @@ from local.errors import StackError
 
 _TIMEOUT = 30.0  # seconds
 _GET_ATTEMPTS = 4  # on a busy machine a server may miss one timeout; a GET can be repeated safely
+_PAUSE = 0.2  # seconds between two requests to a service in trouble
 
 
 class JsonApi:
     """One HTTP service that answers in JSON."""
 
-    def __init__(self, base_url: str, timeout: float = _TIMEOUT) -> None:
-        """Connect to `base_url`; `timeout` in seconds is that of one attempt."""
+    def __init__(self, base_url: str, timeout: float = _TIMEOUT, patience: float = 0) -> None:
+        """Connect to `base_url`.
+
+        Args:
+            timeout: seconds for one attempt.
+            patience: seconds for which a GET is repeated while the service is down or answers with 5xx.
+        """
+        self._patience = patience
         # trust_env=False: requests to this machine must not go through a proxy.
         self._client = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
 
@@ -40,15 +48,21 @@ class JsonApi:
         return self._json(self._request("PATCH", path, json=body))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        attempts = _GET_ATTEMPTS if method == "GET" else 1
+        attempts, patience = (_GET_ATTEMPTS, self._patience) if method == "GET" else (1, 0)
+        deadline = time.monotonic() + patience
         while True:
             attempts -= 1
+            patient = time.monotonic() < deadline
             try:
-                return self._client.request(method, path, headers={"Accept": "application/json"}, **options)
+                response = self._client.request(method, path, headers={"Accept": "application/json"}, **options)
             except httpx.HTTPError as error:
-                if attempts and isinstance(error, httpx.TimeoutException):
-                    continue
-                raise StackError(f"{method} {self._client.base_url.join(path)} failed: {error}") from error
+                if not patient and not (attempts > 0 and isinstance(error, httpx.TimeoutException)):
+                    raise StackError(f"{method} {self._client.base_url.join(path)} failed: {error}") from error
+            else:
+                if not (patient and response.is_server_error):
+                    return response
+            if patient:
+                time.sleep(_PAUSE)
 
     def _json(self, response: httpx.Response) -> Any:
         if response.is_error:

@@ -1,4 +1,4 @@
-"""The JSON client: a GET is repeated after a timeout, a POST is not."""
+"""The JSON client: a GET is repeated after a timeout or, with patience, an error of the server; a POST is not."""
 
 import threading
 from collections.abc import Iterator
@@ -31,6 +31,54 @@ class Slow(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
+
+
+class InTrouble(Slow):
+    """Answers the first `missed` requests with an error, as Airflow does while PostgreSQL starts."""
+
+    def do_GET(self) -> None:
+        type(self).seen += 1
+        self.send_response(500 if self.seen <= self.missed else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_POST = do_GET  # noqa: N815
+
+
+@pytest.fixture
+def troubled() -> Iterator[tuple[str, type[InTrouble]]]:
+    handler = type("Handler", (InTrouble,), {"missed": 3})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}", handler
+        server.shutdown()
+
+
+def test_a_get_is_repeated_with_patience_while_the_server_is_in_trouble(troubled: tuple[str, type[InTrouble]]) -> None:
+    url, handler = troubled
+    assert JsonApi(url, patience=60).get("/") == {}
+    assert handler.seen == 4
+
+
+@pytest.mark.parametrize(("method", "patience"), [("get", 0), ("post", 60)])
+def test_without_patience_and_for_a_post_an_error_of_the_server_is_one(
+    troubled: tuple[str, type[InTrouble]], method: str, patience: float
+) -> None:
+    url, handler = troubled
+    with pytest.raises(StackError, match=f"{method.upper()} {url}/ answered 500"):
+        getattr(JsonApi(url, patience=patience), method)("/", **({"body": {}} if method == "post" else {}))
+    assert handler.seen == 1
+
+
+def test_patience_ends(troubled: tuple[str, type[InTrouble]]) -> None:
+    url, handler = troubled
+    handler.missed = 10**6
+    with pytest.raises(StackError, match="answered 500"):
+        JsonApi(url, patience=0.5).get("/")
+    with pytest.raises(StackError, match="failed: .*refused"):
+        JsonApi("http://127.0.0.1:1", patience=0.5).get("/")
+    assert handler.seen > 1
 
 
 @pytest.fixture
