@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from serving.api.keys import Keys
+from serving.api.protocol import Protocol
 from serving.logs import configure
 from serving.settings import Settings, explain
 
@@ -53,7 +54,8 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
+        ws="none",
         proxy_headers=False,  # the address of the client isn't used
         access_log=False,
         log_config=None,

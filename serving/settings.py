@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     max_tables: int = Field(
         default=2, gt=0, description="Most tables under way at once in one process; more are answered with 503."
     )
+    header_seconds: float = Field(
+        default=20.0, gt=0, description="Longest time for the headers of a request, then its connection is closed."
+    )
     body_seconds: float = Field(
         default=30.0, gt=0, description="Longest time for a JSON body, or for a piece of a table or of its answer."
     )

@@ -20,8 +20,8 @@ async def receive(
     Raises:
         RequestError: the body is larger than `limit`, or the client was too slow or went away.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    declared = request.headers.get("content-length", "").lstrip("0")  # int() refuses thousands of digits
+    if declared and int(declared) > limit:
         raise _too_large(limit)
     received, more = 0, True
     try:

@@ -1,0 +1,142 @@
+"""HTTP/1.1, with limits of size and time where uvicorn has none."""
+
+from asyncio import TimerHandle, Transport
+
+import httptools
+from pydantic_core import to_json
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving import metrics
+from serving.api.responses import Failure
+from serving.settings import Settings
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Most bytes of a request line and its headers. Browsers send the cookies of all ports of a host to each port."""
+
+
+class HeadTooLargeError(Exception):
+    """A request line and its headers have more than `MAX_HEAD_BYTES`."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. The head of a request is its first line and its headers."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        settings: Settings = self.app_state["settings"]
+        self._header_seconds = settings.header_seconds
+        self._deadline: TimerHandle | None = None
+        self._in_body = self._refused = False
+        self._pending = 0  # bytes since the last part of a request that was complete
+        self._start_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse the data; refuse what isn't HTTP, and a head that is too large."""
+        if self._refused or self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        self._pending += len(data)
+        try:
+            self._parse(data)
+            if self._pending > MAX_HEAD_BYTES:
+                raise HeadTooLargeError
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, HeadTooLargeError) as error:
+            if HeadTooLargeError in (type(error), type(error.__context__)):
+                status, detail = 431, f"the headers have more than {MAX_HEAD_BYTES} bytes"
+            else:
+                status, detail = 400, "the request isn't HTTP/1.1"
+            self._refuse(status, detail)
+        else:
+            if self._pending and not self._in_body:
+                self._start_deadline()
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                data = memoryview(data)[stopped.args[0] :]
+            # The parser takes the rest for another protocol, which the service doesn't speak, and may take the
+            # connection for closed.
+            head = self._head_without_upgrade()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.parser.feed_data(head)
+
+    def _head_without_upgrade(self) -> bytes:
+        first = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        headers = [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([first, *headers, b"", b""])
+
+    def _should_upgrade(self) -> bool:
+        return True  # called if the parser is about to stop; `_parse` goes on
+
+    def on_headers_complete(self) -> None:
+        """Start the request."""
+        if self._pending > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+            raise HeadTooLargeError
+        if self.parser.should_upgrade():
+            return
+        super().on_headers_complete()
+        self._pending = 0
+        self._in_body = True
+        self._stop_deadline()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a piece of the body on."""
+        self._pending = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the body."""
+        self._pending = 0
+        self._in_body = False
+        self._stop_deadline()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Continue with the next request. The rest of a body that was refused has as much time as a head."""
+        super().on_response_complete()
+        if self._in_body and self.cycle.response_complete:
+            self._start_deadline()
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _start_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self._header_seconds, self._give_up)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if self._pending and not self._in_body:
+            self._refuse(408, f"the headers weren't complete after {self._header_seconds:g} s")
+        else:
+            self.shutdown()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer with an error and close the connection, after the answers to earlier requests."""
+        self._refused = True
+        self.logger.warning("request.refused status=%d: %s", status, detail)
+        metrics.requests("other", "other", status).inc()
+        cycle = self.cycle
+        is_own = self._in_body and not self.pipeline and not cycle.response_started
+        if cycle is None or cycle.response_complete or is_own:
+            body = to_json(Failure(detail=detail))
+            headers = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[status] + headers + body)
+            self.transport.close()
+        else:
+            self.shutdown()
