@@ -8,7 +8,9 @@ from tests.serving.publisher import Publisher
 
 def test_slow_body_is_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_BODY_SECONDS=0.2)
-    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+    head = (
+        b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+    )
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head)
         answer = client.makefile("rb").read()

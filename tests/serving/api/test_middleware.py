@@ -30,7 +30,7 @@ def test_request_ids_are_unique(service: Service) -> None:
 
 def test_requests_above_the_limit_are_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_MAX_REQUESTS=1)
-    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head)
         refused = until(lambda: (r := predict(service)).status_code == 503 and r, "a refusal")

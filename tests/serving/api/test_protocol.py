@@ -21,7 +21,7 @@ WEBSOCKET = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: eA
 
 def request(headers: bytes = b"", length: bytes = b"%d" % len(BODY)) -> bytes:
     """Return a request for a prediction, with these headers."""
-    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     return head + headers + (b"" if b"\r\n\r\n" in headers else b"content-length: %s\r\n\r\n%s" % (length, BODY))
 
 
@@ -116,4 +116,4 @@ def test_slow_head_is_refused(publisher: Publisher, start: Start) -> None:
     with connect(service) as client, suppress(ConnectionError):
         until(lambda: not client.send(b"x"), "the end of a head in single bytes", poll=0.01)
     # The body of a request that was answered early goes nowhere, and its sender has as long to end it.
-    assert statuses(service, b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1") == [404]
+    assert statuses(service, b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1") == [404]

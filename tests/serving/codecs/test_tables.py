@@ -209,7 +209,7 @@ def test_request_of_a_client_that_does_not_read_is_given_up(publisher: Publisher
     service = start(SERVING_MAX_TABLES=1, SERVING_BODY_SECONDS=0.5)
     service.serves(version)
     body = encoded(table(np.tile(ROWS, (1000, 1))), CSV)
-    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {CSV}\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: {CSV}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head.encode() + body)
         until(lambda: "request.given_up" in service.log, "the service to give up the request")
@@ -222,7 +222,7 @@ def test_limit_of_tables_applies_to_tables_only(publisher: Publisher, start: Sta
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
     service = start(SERVING_MAX_TABLES=1)
     service.serves(version)
-    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {CSV}\r\ncontent-length: 100\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: {CSV}\r\ncontent-length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head.encode())
         assert all(service.is_live() for _ in range(5))  # The request has reached the service after these answers.
