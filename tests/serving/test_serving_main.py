@@ -55,9 +55,9 @@ def test_open_requests_are_finished_before_the_end(publisher: Publisher, start: 
     service = start()
     service.serves(version)
     body = str(PENGUIN).replace("'", '"').encode()
-    head = f"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    headers = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
-        client.sendall(head.encode() + body[:5])
+        client.sendall(b"POST /predict HTTP/1.1\r\n" + headers.encode() + body[:5])
         while "Shutting down" not in service.log:
             service.process.send_signal(signal.SIGTERM)
         client.sendall(body[5:])
