@@ -79,8 +79,10 @@ def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:
 
 def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put the version before in Production again."""
-    version = decisions.rollback(connection, arguments.reason, arguments.by or _caller())
-    out.print(f"Version {version.version} is in Production again.")
+    report = decisions.rollback(connection, arguments.reason, arguments.by or _caller())
+    for number, reason in report.passed_over.items():
+        out.print(f"Passed over version {number}: {to_plain_text(reason)}")
+    out.print(f"Version {report.version} is in Production again.")
 
 
 def _parser() -> argparse.ArgumentParser:

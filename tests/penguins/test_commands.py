@@ -66,6 +66,16 @@ def test_promote_models_and_rollback_change_and_show_production(command: Command
     assert 'rolled back from version 2: it\'s "worse"' in command("models").stdout
 
 
+def test_a_rollback_names_the_versions_that_it_passes_over(command: Command, tmp_path: Path) -> None:
+    for number in ("1", "2", "3"):
+        made_up_version(tmp_path)
+        assert command("promote", number, "--reason", "next").returncode == 0
+    client().set_model_version_tag(settings().model_name, "2", "digests", "{}")
+    first, second = command("rollback", "--reason", "worse").stdout.splitlines()
+    assert first.startswith("Passed over version 2: models:/m-")
+    assert second == "Version 1 is in Production again."
+
+
 def test_reasons_are_shown_literally(command: Command, tmp_path: Path) -> None:
     first, second = (made_up_version(tmp_path) for _ in range(2))
     promoted = command("promote", first.version, "--reason", "[/b] [ticket 12] :bug:", "--by", "ada [sales]")

@@ -1,7 +1,8 @@
 """Decisions about Production: promote, refuse, roll back."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mlflow.entities.model_registry import ModelVersion
@@ -11,6 +12,7 @@ from pydantic import Json, TypeAdapter
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
 from penguins.promotion import audit, production
+from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.promotion.reasons import validate_reason
 from penguins.registry import model_versions
 from penguins.training.tracking import client, parse_tag
@@ -22,6 +24,19 @@ GATE: Final = "gate"
 _GATE_VERDICT: Final = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
 # Longest wait of a person for another decision to end.
 LOCK_TIMEOUT_SECONDS: Final = 5
+
+
+@dataclass(frozen=True)
+class RollbackReport:
+    """The result of a rollback.
+
+    Attributes:
+        version: number of the version that is in Production again.
+        passed_over: reasons against the versions between that can't be trusted, by their numbers.
+    """
+
+    version: str
+    passed_over: Mapping[str, str]
 
 
 def promote(
@@ -48,7 +63,7 @@ def promote(
         before = production.reconcile(connection)
         if before is not None and before.version == version.version:
             return
-        model_versions.files(model_versions.model_id(version), model_versions.recorded_digests(version))
+        model_versions.check_files(version)
         replaced = before.version if before else None
         entry = audit.append(connection, action, replaced, version, by, reason, numbers or {})
         production.tag(
@@ -102,54 +117,44 @@ def rollback(
     by: str,
     expected_champion: str | None = None,
     expected_target: str | None = None,
-) -> ModelVersion:
+) -> RollbackReport:
     """Put the previous version in Production again; a second call goes back one version further.
+
+    Versions that were deleted, or whose files aren't the recorded ones, are passed over.
 
     Args:
         expected_champion: number of the version that the person saw in Production; empty for none, None for any.
         expected_target: number of the version that the person expects to go back to, None for any.
 
-    Returns:
-        The version in Production after the rollback.
-
     Raises:
-        UserError: the champion or the target is another version, there is no target, its files are missing or have
-            other digests, another decision takes too long, or the reason is invalid.
+        UserError: the champion or the target is another version, there is no target, another decision takes too long,
+            or the reason is invalid.
     """
     reason = validate_reason(reason)
     with exclusive_lock(connection, production.lock_name(), LOCK_TIMEOUT_SECONDS):
         before = production.reconcile(connection)
         production.check_champion(before, expected_champion)
-        target = rollback_target(audit.trail(connection), before, model_versions.versions())
+        target, passed_over = find_sound(earlier_versions(audit.trail(connection), before, model_versions.versions()))
         now = f"version {before.version}" if before else "nothing"
         if target is None:
-            raise UserError(
-                f"Nothing to go back to: {now} is in Production, and no version that still exists was there before. "
-                "Promote another one."
-            )
+            raise UserError(_nothing_to_go_back_to(now, passed_over))
         if expected_target is not None and target.version != expected_target:
             raise UserError(
                 f"This would go back to version {target.version}, not to version {expected_target}: "
                 "something was decided or deleted meanwhile. Look again."
             )
-        promote(connection, target, f"rolled back from {now}: {reason}", by, action="rollback")
-        return target
+        past = f", past {', '.join(passed_over)} (damaged)" if passed_over else ""
+        promote(connection, target, f"rolled back from {now}{past}: {reason}", by, action="rollback")
+        return RollbackReport(target.version, passed_over)
 
 
-def rollback_target(
-    trail: Sequence[audit.Entry], champion: ModelVersion | None, versions: Sequence[ModelVersion]
-) -> ModelVersion | None:
-    """Return the version that a rollback puts in Production, if any: the one before the champion.
-
-    Without a champion, for example after its deletion, return the last version that was in Production.
-
-    Args:
-        trail: the whole trail, the latest first.
-        versions: the existing versions.
-    """
-    line = audit.rollback_line(trail, champion, versions)
-    before = line[-2:-1] if champion else line[-1:]
-    return next((version for version in versions if [version.version] == before), None)
+def _nothing_to_go_back_to(now: str, passed_over: Mapping[str, str]) -> str:
+    if not passed_over:
+        why = "no version that still exists was there before. Promote another one."
+    else:
+        reasons = " ".join(f"Version {number}: {reason}" for number, reason in passed_over.items())
+        why = f"no version that was there before can be trusted. {reasons}"
+    return f"Nothing to go back to: {now} is in Production, and {why}"
 
 
 def _gate_numbers(version: ModelVersion) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Versions of the registered model: find, create, verify and load them."""
 
-import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +12,14 @@ from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from contract.digests import DIGESTS, MODEL_FILE, DigestError, serving_files, verify
+from contract.digests import DIGESTS, MODEL_FILE, DigestError, Digests, parse_digests, serving_files, verify
 from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.training.tracking import client
 
 ALIAS: Final = "production"
 STAGE: Final = "Production"
+_LOGGED_MODEL: Final = re.compile(r"models:/(m-[0-9a-f]+)")  # a source by name and number has no digests
 
 
 def registered_model() -> RegisteredModel:
@@ -125,6 +126,15 @@ def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]
     return found
 
 
+def check_files(version: ModelVersion) -> None:
+    """Check that the files of a version that the gate and the service open are the recorded ones.
+
+    Raises:
+        UserError: as `model_id`, `recorded_digests` and `files`.
+    """
+    files(model_id(version), recorded_digests(version))
+
+
 def _logged_model(logged_model_id: str) -> LoggedModel:
     try:
         return client().get_logged_model(logged_model_id)
@@ -138,6 +148,8 @@ def _download(location: str, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Path(mlflow.artifacts.download_artifacts(f"{location}/{name}", dst_path=folder)).read_bytes()
+        except IsADirectoryError as error:
+            raise UserError(f"{location}/{name} is a folder instead of a file. Promote another version.") from error
         except MlflowException as error:
             # MLflow raises INTERNAL_ERROR for a missing file and for an outage of S3. In an outage, listing fails, too.
             parent, _, base = f"{location}/{name}".rpartition("/")
@@ -152,18 +164,20 @@ def model_id(version: ModelVersion) -> str:
     Raises:
         UserError: the version was registered from files instead.
     """
-    kind, _, found = (version.source or "").partition(":/")  # the server doesn't keep version.model_id
-    if kind != "models":
+    found = _LOGGED_MODEL.fullmatch(version.source or "")  # the server doesn't keep version.model_id
+    if found is None:
         raise UserError(f"{version.name} version {version.version} has no logged model: register one from a run.")
-    return str(found)
+    return found[1]
 
 
-def recorded_digests(version: ModelVersion) -> dict[str, str]:
+def recorded_digests(version: ModelVersion) -> Digests:
     """Return sha256 by path, from the version or, if it was registered by hand, from its logged model.
 
     Raises:
-        UserError: the version has no logged model, or the model was deleted.
+        UserError: the version has no logged model, the model was deleted, or the tag was edited.
     """
     text = version.tags.get(DIGESTS) or _logged_model(model_id(version)).tags.get(DIGESTS)
-    found: dict[str, str] = json.loads(text) if text else {}
-    return found
+    try:
+        return parse_digests(text) if text else {}
+    except ValueError as error:
+        raise UserError(f"{version.name} version {version.version}: {error}. Promote another version.") from error

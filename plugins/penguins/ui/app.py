@@ -66,6 +66,13 @@ def show(may_change: MayChange) -> overview.Overview:
         return overview.overview(connection, may_change)
 
 
+@app.get("/api/rollback", dependencies=[WRITER])
+def offer_rollback() -> overview.RollbackOffer:
+    """Return the version that a rollback would put in Production."""
+    with database.connect() as connection:
+        return overview.rollback_offer(connection)
+
+
 @app.post("/api/promote", dependencies=[WRITER])
 def promote(request: PromotionRequest, user: UserName) -> dict[str, str]:
     """Put a version in Production."""
@@ -79,10 +86,10 @@ def promote(request: PromotionRequest, user: UserName) -> dict[str, str]:
 def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
     """Put the previous version in Production again."""
     with database.connect() as connection:
-        version = decisions.rollback(
+        report = decisions.rollback(
             connection, request.reason, user, request.expected_champion or "", request.expected_target
         )
-    return {"production": version.version}
+    return {"production": report.version}
 
 
 @app.get("/confusion/{number}", dependencies=[READER])

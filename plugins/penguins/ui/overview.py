@@ -13,6 +13,7 @@ from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 from contract.digests import DIGESTS
 from penguins.errors import UserError
 from penguins.promotion import audit, decisions, production
+from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import tracking
@@ -58,18 +59,27 @@ class VersionRow(LeaderboardRow):
     tags: dict[str, str]
 
 
+class RollbackOffer(BaseModel):
+    """The version that a rollback would put in Production, if any.
+
+    Attributes:
+        passed_over: reasons against the versions between that can't be trusted, by their numbers.
+    """
+
+    target: str | None
+    passed_over: dict[str, str]
+
+
 class Overview(BaseModel):
     """The page's data.
 
     Attributes:
         decision: the decision that put `production` there; None if it was moved outside of the pipeline.
-        rollback_target: number of the version that a rollback would put in Production.
     """
 
     model: str
     production: str | None
     decision: audit.Entry | None
-    rollback_target: str | None
     may_change: bool
     versions: list[VersionRow]
     candidates: list[LeaderboardRow]
@@ -81,14 +91,12 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
     versions, champion = model_versions.versions(), model_versions.production()
     challenger = model_versions.registered_model().aliases.get(production.CHALLENGER)
     trail = audit.trail(connection)
-    target = decisions.rollback_target(trail, champion, versions)
     now = champion.version if champion else None
     last = audit.last_move(trail)
     return Overview(
         model=settings().model_name,
         production=now,
         decision=last if last and champion and last.is_about(champion) else None,
-        rollback_target=target.version if target else None,
         may_change=may_change,
         versions=[
             _version_row(version, challenger)
@@ -98,6 +106,13 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
         candidates=_candidates(versions),
         trail=trail[:LATEST],
     )
+
+
+def rollback_offer(connection: Connection[Any]) -> RollbackOffer:
+    """Find the version that a rollback would put in Production. Downloads the files of versions to check them."""
+    versions, champion = model_versions.versions(), model_versions.production()
+    target, passed_over = find_sound(earlier_versions(audit.trail(connection), champion, versions))
+    return RollbackOffer(target=target.version if target else None, passed_over=passed_over)
 
 
 def confusion_matrix(number: str) -> bytes:

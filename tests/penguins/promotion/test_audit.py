@@ -13,7 +13,7 @@ from local.stack import Stack
 from penguins.promotion import audit, decisions
 from penguins.settings import settings
 from penguins.training.tracking import client
-from penguins.ui.overview import overview
+from penguins.ui.overview import rollback_offer
 from tests.penguins.conftest import made_up_version, pointed_at
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
@@ -32,13 +32,13 @@ def test_a_recreated_model_has_its_own_rollback_targets(connection: Connection[A
         decisions.promote(connection, made_up_version(tmp_path), f"number {number}", by="ada")
     client().delete_registered_model(settings().model_name)
     again = [made_up_version(tmp_path) for _ in range(2)]
-    assert overview(connection, may_change=True).rollback_target is None
+    assert rollback_offer(connection).target is None
     client().set_registered_model_alias(settings().model_name, "production", "2")
-    assert overview(connection, may_change=True).rollback_target is None
+    assert rollback_offer(connection).target is None
     decisions.promote(connection, again[0], "made again", by="ada")
     assert audit.trail(connection)[1].action == "found"
     assert decisions.rollback(connection, "back", by="ada").version == "2"
-    assert overview(connection, may_change=True).rollback_target is None
+    assert rollback_offer(connection).target is None
 
 
 @pytest.mark.parametrize(

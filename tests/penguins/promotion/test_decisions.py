@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from penguins.promotion.production import lock_name
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client
-from penguins.ui.overview import overview
+from penguins.ui.overview import rollback_offer
 from tests.penguins.conftest import pointed_at
 from tests.penguins.cutting import Cutting
 
@@ -45,7 +46,7 @@ def stages() -> list[str]:
 
 
 def offered(connection: Connection[Any]) -> str | None:
-    return overview(connection, may_change=True).rollback_target
+    return rollback_offer(connection).target
 
 
 @contextmanager
@@ -127,6 +128,56 @@ def test_rollback_skips_deleted_versions(
     else:
         assert decisions.rollback(connection, "again", by="ada").version == target
         assert (production(), recorded_decisions(connection)[-1]) == (target, ("rollback", promoted[-1], target))
+
+
+def delete_model(version: ModelVersion) -> None:
+    client().delete_logged_model(model_versions.model_id(version))
+
+
+def change_file(version: ModelVersion) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.pkl").write_bytes(b"something else")
+        client().log_model_artifacts(model_versions.model_id(version), folder)
+
+
+def record(digests: str) -> Callable[[ModelVersion], None]:
+    return lambda version: client().set_model_version_tag(version.name, version.version, "digests", digests)
+
+
+DAMAGES: dict[str, tuple[Callable[[ModelVersion], None], str]] = {
+    "deleted model": (delete_model, "was deleted from MLflow"),
+    "changed file": (change_file, "model.pkl isn't the file that was recorded"),
+    "missing file": (record(json.dumps(dict.fromkeys(("model.pkl", "MLmodel"), "0" * 64))), "isn't the file"),
+    "no digests": (record("{}"), "no digest was recorded for model.pkl"),
+    "no JSON": (record("no JSON"), "version 2: the tag `digests` isn't a JSON object"),
+}
+
+
+@pytest.mark.parametrize(("damage", "why"), DAMAGES.values(), ids=DAMAGES)
+def test_rollback_passes_over_versions_that_cannot_be_trusted(
+    connection: Connection[Any], versions: list[ModelVersion], damage: Callable[[ModelVersion], None], why: str
+) -> None:
+    for each in versions:
+        decisions.promote(connection, each, "next", by="ada")
+    damage(versions[1])
+    offer = rollback_offer(connection)
+    report = decisions.rollback(connection, "worse", by="ada", expected_champion="3", expected_target="1")
+    assert (offer.target, report.version, production()) == ("1", "1", "1")
+    assert offer.passed_over == report.passed_over
+    assert why in report.passed_over["2"]
+    entry = audit.trail(connection)[0]
+    assert (entry.action, entry.from_version, entry.to_version) == ("rollback", "3", "1")
+    assert entry.reason == "rolled back from version 3, past 2 (damaged): worse"
+
+
+def test_without_a_sound_version_a_rollback_says_why(connection: Connection[Any], versions: list[ModelVersion]) -> None:
+    for each in versions[:2]:
+        decisions.promote(connection, each, "next", by="ada")
+    delete_model(versions[0])
+    assert rollback_offer(connection).target is None
+    with pytest.raises(UserError, match=r"version 2 is in Production, and no .* trusted\. Version 1: .* was deleted"):
+        decisions.rollback(connection, "worse", by="ada")
+    assert production() == "2"
 
 
 def test_a_rollback_to_another_version_than_the_one_offered_is_refused(

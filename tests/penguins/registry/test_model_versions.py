@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 from penguins.errors import UserError
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training.tracking import client
+from penguins.training.tracking import client, experiment_id
 from tests.penguins.conftest import made_up_version
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
@@ -62,6 +62,31 @@ def test_a_file_that_is_no_pickle_is_named(tmp_path: Path) -> None:
     version = made_up_version(tmp_path, b"no pickle")
     with pytest.raises(UserError, match=r"models:/m-\w+ can't be loaded: UnpicklingError"):
         model_versions.load(model_versions.model_id(version), model_versions.recorded_digests(version))
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl" / "inside").mkdir(parents=True)
+    (tmp_path / "model.pkl" / "inside" / "file").write_bytes(b"a file")
+    run = client().create_run(experiment_id())
+    model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
+    client().log_model_artifacts(model.model_id, str(tmp_path))
+    with pytest.raises(UserError, match=r"model.pkl is a folder instead of a file"):
+        model_versions.files(model.model_id, {"model.pkl": "0" * 64})
+
+
+@pytest.mark.parametrize("digests", ["no JSON", "[]", '{"model.pkl": 7}', '{"../model.pkl": "0"}'])
+def test_edited_digests_are_reported(tmp_path: Path, digests: str) -> None:
+    version = made_up_version(tmp_path)
+    client().set_model_version_tag(version.name, version.version, "digests", digests)
+    with pytest.raises(UserError, match=r"version 1: the tag `digests` .* Promote another version\."):
+        model_versions.check_files(model_versions.version("1"))
+
+
+def test_a_version_of_another_version_has_no_logged_model(tmp_path: Path) -> None:
+    version = made_up_version(tmp_path)
+    copy = client().create_model_version(version.name, f"models:/{version.name}/{version.version}")
+    with pytest.raises(UserError, match="version 2 has no logged model: register one from a run"):
+        model_versions.check_files(model_versions.version(copy.version))
 
 
 def test_a_deleted_model_is_named_with_the_remedy() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import httpx
+import psutil
 import pytest
 
 from local import environment
@@ -47,6 +48,11 @@ def published(stack: Stack) -> list[str]:
 @pytest.fixture(scope="package")
 def ada(airflow: str) -> httpx.Client:
     return client(airflow, "ada")
+
+
+def processes(stack: Stack, name: str) -> list[psutil.Process]:
+    process = psutil.Process(stack.states()[name].pid)
+    return [process, *process.children(recursive=True)]
 
 
 def client(airflow: str, user: str) -> httpx.Client:

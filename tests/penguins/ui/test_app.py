@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.stack import Stack
-from tests.penguins.ui.conftest import MODEL, client
+from tests.penguins.ui.conftest import MODEL, client, processes
 
 REQUEST = {"version": "2", "reason": "why not", "expected_champion": "1", "expected_target": "1"}
 
@@ -27,13 +27,15 @@ def test_a_viewer_reads_and_changes_nothing(airflow: str, ada: httpx.Client, fir
         assert (shown["production"], shown["may_change"]) == (first, False)
         assert vera.post("api/promote", json=REQUEST).status_code == 403
         assert vera.post("api/rollback", json=REQUEST).status_code == 403
+        assert vera.get("api/rollback").status_code == 403
     assert ada.get("api/overview").json()["production"] == first
 
 
 def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, first: str) -> None:
     assert ada.post("api/promote", json=REQUEST).json() == {"production": "2"}
     shown = ada.get("api/overview").json()
-    assert (shown["production"], shown["rollback_target"]) == ("2", first)
+    assert shown["production"] == "2"
+    assert ada.get("api/rollback").json() == {"target": first, "passed_over": {}}
     entry = shown["trail"][0]
     assert (entry["who"], entry["action"], entry["reason"]) == ("ada", "promote", "why not")
     answer = ada.post("api/promote", json={**REQUEST, "version": "1"})  # as from a page that still shows version 1
@@ -86,6 +88,26 @@ def test_an_outage_is_reported_on_an_open_connection(
         answer = connection.getresponse()
         assert answer.status == 503
         assert f"MLflow at {stack.urls['mlflow']} doesn't answer" in json.load(answer)["detail"]
+
+
+@pytest.mark.parametrize("how", ["stopped", "suspended"])
+def test_without_s3_the_page_is_shown_and_the_rollback_is_not_offered(
+    ada: httpx.Client, stack: Stack, first: str, request: pytest.FixtureRequest, how: str
+) -> None:
+    ada.post("api/promote", json=REQUEST).raise_for_status()
+    if how == "stopped":
+        request.addfinalizer(lambda: stack.start("s3"))
+        stack.stop("s3")
+    else:
+        for process in processes(stack, "s3"):
+            request.addfinalizer(process.resume)
+            process.suspend()
+    answer = ada.get("api/rollback", timeout=40)
+    assert answer.status_code == 503
+    assert "MLflow" in answer.json()["detail"]
+    shown = ada.get("api/overview", timeout=5).json()
+    assert (shown["production"], len(shown["versions"])) == ("2", 2)
+    assert first == "1"
 
 
 def test_only_airflow_may_frame_the_page(airflow: str) -> None:

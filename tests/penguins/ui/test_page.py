@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import psycopg
 import pytest
 from mlflow import MlflowClient
@@ -19,7 +18,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from local.stack import Stack
 from local.waiting import until
 from penguins.locks import exclusive_lock
-from tests.penguins.ui.conftest import MODEL, PASSWORDS
+from tests.penguins.ui.conftest import MODEL, PASSWORDS, processes
 from tests.serving.service import Service
 
 pytestmark = pytest.mark.browser
@@ -68,6 +67,21 @@ def test_the_page_reports_an_outage_of_mlflow(
     browser.get(f"{airflow}/penguins/")
     said = until(lambda: find(browser, "#trouble").text, "the complaint", seconds=60)
     assert said.startswith(f"MLflow at {stack.urls['mlflow']} doesn't answer")
+
+
+def test_the_page_passes_over_a_version_that_cannot_be_trusted(
+    ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, first: str, request: pytest.FixtureRequest
+) -> None:
+    body = {"version": "2", "reason": "newer", "expected_champion": first}
+    ada.post("api/promote", json=body).raise_for_status()
+    mlflow = MlflowClient(stack.urls["mlflow"])
+    mlflow.set_model_version_tag(MODEL, first, "digests", "no JSON")
+    request.addfinalizer(partial(mlflow.delete_model_version_tag, MODEL, first, "digests"))
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    shows(browser, f"{MODEL} version 2")
+    until(lambda: "Version 1 is passed over: " in find(browser, "#rollback-note").text, "the reason")
+    assert not find(browser, "#rollback").is_displayed()
 
 
 @pytest.mark.usefixtures("published")
@@ -139,6 +153,7 @@ def test_promote_and_roll_back_in_the_browser(
         assert find(browser, "#why").text == "it is the newer one"
         assert "ada" in find(browser, "#lineage").text
         service.serves("2")
+        until(lambda: find(browser, "#rollback").is_displayed(), "the version to go back to")
         find(browser, "#rollback").click()
         confirm(browser, "it was not the better one")
         shows(browser, f"{MODEL} version {first}")
@@ -207,11 +222,6 @@ def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
     find(browser, "button[type=submit]").click()
     until(lambda: "/login" not in browser.current_url, "to be logged in")
     LOGGED_IN[browser.session_id] = user
-
-
-def processes(stack: Stack, name: str) -> list[psutil.Process]:
-    process = psutil.Process(stack.states()[name].pid)
-    return [process, *process.children(recursive=True)]
 
 
 def find(browser: Chrome, selector: str) -> Any:

@@ -6,7 +6,7 @@ import { follow } from "./theme.js";
 const $ = (id) => document.getElementById(id);
 const OUTSIDE = "It was moved outside of the pipeline, as in MLflow's UI, or a promotion was interrupted: the audit trail "
   + "doesn't say why it is there.";
-let shown = null;
+let shown = null, target = null; // the page's data, and the version that a rollback goes back to
 
 function make(tag, content = "", attributes = {}) {
   const element = document.createElement(tag);
@@ -58,9 +58,29 @@ function showProduction() {
   $("lineage").replaceChildren(...Object.entries(facts).filter(([, value]) => value)
     .flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
   showGate(version);
-  $("rollback").hidden = !(shown.rollback_target && shown.may_change);
-  $("rollback").textContent = `Roll back to version ${shown.rollback_target}`;
-  $("rollback-note").textContent = shown.rollback_target || !shown.production ? "" : "There is no earlier version to go back to.";
+}
+
+// Loaded after the page is shown, because the server downloads the files of earlier versions to check them.
+async function offerRollback() {
+  const { production, may_change: mayChange } = shown, asked = shown;
+  const tellOffer = (note, found = null) => {
+    if (asked !== shown) return; // the page has loaded again meanwhile
+    target = found;
+    $("rollback").hidden = !target;
+    $("rollback").textContent = `Roll back to version ${target}`;
+    $("rollback-note").textContent = note;
+  };
+  tellOffer("");
+  if (!mayChange) return;
+  tellOffer("Checking the version to go back to …");
+  try {
+    const { target: found, passed_over: passedOver } = await request("rollback");
+    const reasons = Object.entries(passedOver).map(([version, reason]) => `Version ${version} is passed over: ${reason}`);
+    const none = found || !production ? [] : ["There is no earlier version to go back to."];
+    tellOffer([...none, ...reasons].join(" "), found);
+  } catch (error) {
+    tellOffer(`The version to go back to can't be checked: ${error.message}`);
+  }
 }
 
 function showGate(version) {
@@ -138,6 +158,7 @@ async function load() {
     shown = await request("overview");
     show();
     document.querySelector("main").hidden = false;
+    offerRollback();
   }));
 }
 
@@ -169,7 +190,7 @@ async function change(doing, path, details) {
 
 $("refresh").addEventListener("click", load);
 $("reason").addEventListener("input", ({ target }) => target.setCustomValidity(target.value.trim() ? "" : "Give a reason."));
-$("rollback").addEventListener("click", () => ask(`Roll back to version ${shown.rollback_target}?`, "Roll back",
-  `Rolling back to version ${shown.rollback_target} …`, "rollback", { expected_target: shown.rollback_target }));
+$("rollback").addEventListener("click", () => ask(`Roll back to version ${target}?`, "Roll back",
+  `Rolling back to version ${target} …`, "rollback", { expected_target: target }));
 follow();
 load();
