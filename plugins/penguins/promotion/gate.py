@@ -4,32 +4,23 @@ docs/explanation/adr/0005-the-gate.md has the reasons for the rule.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
 from penguins.data.contract import PENGUINS
 from penguins.data.dataset import Dataset
-from penguins.errors import UserError
+from penguins.promotion.opponents import Classifier, Opponent, find_opponent, predict_holdout
 from penguins.promotion.shared_rows import find_shared_rows
-from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import NUMBER, parse_tag
 
 # Many close results have a p-value of exactly 0.5; an error in the last digit must not exceed the limit.
 _ROUNDING: Final = 1e-9
-
-
-class Classifier(Protocol):
-    """A model that predicts labels, such as a classifier of scikit-learn."""
-
-    def predict(self, features: pd.DataFrame) -> np.ndarray:
-        """Predict labels `[n]` for rows `[n, 4]`."""
 
 
 @dataclass(frozen=True)
@@ -70,33 +61,44 @@ class Verdict:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def judge(challenger: Classifier, champion: ModelVersion | None, data: Dataset) -> Verdict:
-    """Judge a challenger by the minimal accuracy and, on the same hold-out, against the version in Production."""
-    answers = _answers(challenger, data)
+def judge(
+    challenger: Classifier, champion: ModelVersion | None, data: Dataset, earlier: Sequence[ModelVersion] = ()
+) -> Verdict:
+    """Judge a challenger by the minimal accuracy and, on the same hold-out, against the version in Production.
+
+    Args:
+        earlier: versions that were in Production before, the last one first. The first that can be judged stands in
+            for a champion that can't, or that was deleted.
+    """
+    answers = predict_holdout(challenger, data)
     accuracy = float(accuracy_score(data.labels[data.holdout], answers))
-    numbers = {"rows": len(answers), "accuracy": accuracy}
-    if champion is None:
-        verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
+    numbers = {"rows": len(answers), "accuracy": accuracy} | ({"champion": champion.version} if champion else {})
+    before = [champion, *earlier] if champion else list(earlier)
+    opponent, remark = find_opponent(before, data)
+    if opponent is not None:
+        verdict = _compare_with(opponent, champion, answers, data)
+        if remark:
+            verdict = replace(verdict, reason=f"{remark}, so {verdict.reason}")
+    elif before:
+        verdict = _without_opponent(before[0], remark, numbers)
     else:
-        verdict = _compare_with_champion(champion, answers, data, numbers | {"champion": champion.version})
+        verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
     if accuracy < (floor := settings().min_accuracy):
         reason = f"below the floor: the accuracy {accuracy:.4f} is less than the required {floor:g}"
         return Verdict(False, reason, verdict.numbers)
     return verdict
 
 
-def _compare_with_champion(
-    champion: ModelVersion, answers: np.ndarray, data: Dataset, numbers: dict[str, Any]
-) -> Verdict:
-    try:
-        model = model_versions.load(model_versions.model_id(champion), model_versions.recorded_digests(champion))
-        champion_answers = _answers(model, data)
-    except UserError as error:
-        return _without_champion(champion, error, numbers)
-    rows, remark = find_shared_rows(champion, data)
+def _compare_with(opponent: Opponent, champion: ModelVersion | None, answers: np.ndarray, data: Dataset) -> Verdict:
+    number = opponent.version.version
+    rows, remark = find_shared_rows(opponent.version, data)
     truth = data.labels[data.holdout]
-    comparison = compare(truth[rows], answers[rows], champion_answers[rows], champion.version, data.contract.species)
+    comparison = compare(truth[rows], answers[rows], opponent.answers[rows], number, data.contract.species)
     promote, reason = decide(comparison)
+    if champion is None or champion.version != number:
+        now = f"version {champion.version}" if champion else "nothing"
+        advice = "" if promote else f". In Production is {now}: roll back to version {number}, or promote by hand"
+        reason, remark = f"version {number} stands in: {reason}", f"{remark}{advice}"
     return Verdict(promote, reason + remark, asdict(comparison))
 
 
@@ -164,19 +166,11 @@ def table(verdict: Verdict, challenger: str) -> str:
     return "\n".join([texts[0], f"|:{'-' * 33}|{'-' * 14}:|{'-' * 14}:|", *texts[1:]])
 
 
-def _answers(model: Classifier, data: Dataset) -> np.ndarray:
-    try:
-        return np.asarray(model.predict(data.features.iloc[data.holdout]))
-    except MemoryError:  # not an error of the model: a retry may succeed
-        raise
-    except Exception as error:  # libraries and pickles of other versions can raise any error
-        raise UserError(f"it can't predict: {type(error).__name__}: {error}") from error
-
-
-def _without_champion(champion: ModelVersion, error: UserError, numbers: dict[str, Any]) -> Verdict:
-    """Judge without a champion that can't be loaded: promote unless its recorded accuracy is higher."""
-    accuracy, recorded = numbers["accuracy"], parse_tag(NUMBER, champion.tags.get("holdout_accuracy")) or 0.0
-    why = f"version {champion.version} can't be judged ({error}): an accuracy of {accuracy:.4f}"
+def _without_opponent(last: ModelVersion, why: str, numbers: dict[str, Any]) -> Verdict:
+    """Judge without a version that can be loaded: promote unless the recorded accuracy of the last one is higher."""
+    accuracy, recorded = numbers["accuracy"], parse_tag(NUMBER, last.tags.get("holdout_accuracy")) or 0.0
+    why = f"{why}: an accuracy of {accuracy:.4f}"
     if accuracy < recorded:
-        return Verdict(False, f"{why} is less than the {recorded:.4f} recorded for it. Promote by hand.", numbers)
+        reason = f"{why} is less than the {recorded:.4f} recorded for version {last.version}. Promote by hand."
+        return Verdict(False, reason, numbers)
     return Verdict(True, f"{why} on the hold-out takes its place", numbers)

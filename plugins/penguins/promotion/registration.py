@@ -13,9 +13,10 @@ from psycopg import Connection
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
-from penguins.promotion import decisions, gate, production
+from penguins.promotion import audit, decisions, gate, production
+from penguins.promotion.earlier_versions import earlier_versions
 from penguins.promotion.reasons import to_plain_text
-from penguins.registry import candidate_versions
+from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.training import candidate_runs, plots, tracking
 from penguins.training.tracking import DATA_DIGEST, client
@@ -58,7 +59,10 @@ def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, a
         version = candidate_versions.find_version(candidate.run) or candidate_versions.register(candidate, data)
         if production.VERDICT in version.tags:
             return report(version)
-        verdict = _judge(version, champion, candidate, data, left_out)
+        before = earlier_versions(audit.trail(connection), champion, model_versions.versions())
+        earlier = [each for each in before if each.version != version.version]
+        verdict = gate.judge(candidate.model, champion, data, earlier)
+        verdict = _keep(replace(verdict, reason=to_plain_text(verdict.reason + left_out)), version, champion)
         if ask:
             return RegisterReport(version.version, None, verdict.reason)
         return _decide(connection, version, verdict, by=f"register_best of {dag_run_id}")
@@ -88,16 +92,8 @@ def _choose(finished: Sequence[Run], left_out: str) -> Run:
     return best
 
 
-def _judge(
-    version: ModelVersion, champion: ModelVersion | None, candidate: LoadedCandidate, data: Dataset, left_out: str
-) -> gate.Verdict:
-    """Let the gate judge a version; log its verdict and keep it in a tag.
-
-    Args:
-        left_out: note about candidates that weren't tried, added to the reason.
-    """
-    verdict = gate.judge(candidate.model, champion, data)
-    verdict = replace(verdict, reason=to_plain_text(verdict.reason + left_out))
+def _keep(verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None) -> gate.Verdict:
+    """Log the gate's verdict about a version, and keep it in a tag."""
     log.info("The gate\n%s", gate.table(verdict, version.version))
     kept = asdict(verdict) | {"champion": champion.version if champion else None}
     client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(kept))

@@ -407,6 +407,56 @@ def test_a_champion_with_a_damaged_export_is_replaced(
     assert "inference/model.onnx isn't the file that was recorded" in report.reason
 
 
+@pytest.fixture
+def broken(connection: Connection[Any], first: ModelVersion, tmp_path: Path) -> ModelVersion:
+    """A champion, version 2, that can't be loaded; version 1 was in Production before it."""
+    del first
+    promote(connection, made_up_version(tmp_path, b"no pickle"), "not looked at", by="ada")
+    return current()
+
+
+@pytest.mark.usefixtures("low_floor", "broken")
+def test_a_broken_champion_does_not_let_a_worse_model_in(connection: Connection[Any], data: Dataset) -> None:
+    report = register_best(connection, data, WEAK_RUN)
+    assert (report.version, report.promoted) == ("3", False)
+    assert re.match(
+        r"version 2 can't be judged \(models:/m-\w+ can't be loaded: UnpicklingError: .*\), so version 1 stands in: "
+        r"not better than version 1, accuracy on the same 69 rows: .*\. In Production is version 2: roll back to "
+        r"version 1, or promote by hand",
+        report.reason,
+    )
+    numbers = audit.trail(connection)[0].numbers
+    assert (numbers["champion"], numbers["lost"] > 0) == ("1", True)
+    assert aliases() == {"production": "2", "challenger": "3"}
+    assert rollback(connection, "it is broken", by="ada").version == "1"
+
+
+@pytest.mark.usefixtures("low_floor")
+def test_a_deleted_champion_does_not_let_a_worse_model_in(
+    connection: Connection[Any], broken: ModelVersion, data: Dataset
+) -> None:
+    client().delete_model_version(broken.name, broken.version)
+    report = register_best(connection, data, WEAK_RUN, ask=True)
+    assert report.reason.startswith("version 1 stands in: not better than version 1, ")
+    assert report.reason.endswith("In Production is nothing: roll back to version 1, or promote by hand")
+    assert "version 1" in question(report.version, base_path="")[1]
+
+
+@pytest.mark.usefixtures("low_floor")
+def test_a_model_better_than_the_last_sound_champion_replaces_a_broken_one(
+    connection: Connection[Any], data: Dataset, tmp_path: Path
+) -> None:
+    register_best(connection, data, WEAK_RUN)
+    for _ in range(2):
+        promote(connection, made_up_version(tmp_path, b"no pickle"), "not looked at", by="ada")
+    report = register_best(connection, data, NEXT_RUN)
+    assert report.promoted
+    assert re.match(
+        r"version 3 can't be .*; version 2 can't be judged \(.*, so version 1 stands in: better than version 1",
+        report.reason,
+    )
+
+
 def test_no_candidates_or_candidates_of_other_data_are_refused(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:

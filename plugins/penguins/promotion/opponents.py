@@ -1,0 +1,66 @@
+"""The version that a challenger is judged against: the champion, or the last sound one before it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+
+from penguins.data.dataset import Dataset
+from penguins.errors import UserError
+from penguins.registry import model_versions
+
+NAMED: Final = 3  # number of broken versions that a remark gives the reasons of; tags have a limit
+
+
+class Classifier(Protocol):
+    """A model that predicts labels, such as a classifier of scikit-learn."""
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Predict labels `[n]` for rows `[n, 4]`."""
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """A version that can be judged, and its answers `[n]` for the hold-out."""
+
+    version: ModelVersion
+    answers: np.ndarray
+
+
+def find_opponent(versions: Iterable[ModelVersion], data: Dataset) -> tuple[Opponent | None, str]:
+    """Find the first version that can be judged.
+
+    Returns:
+        The opponent, if any, and a remark that names the versions before it and why they can't be judged.
+    """
+    broken: list[str] = []
+    for version in versions:
+        try:
+            model = model_versions.load(model_versions.model_id(version), model_versions.recorded_digests(version))
+            return Opponent(version, predict_holdout(model, data)), _describe(broken)
+        except UserError as error:
+            broken.append(f"version {version.version} can't be judged ({error})")
+    return None, _describe(broken)
+
+
+def predict_holdout(model: Any, data: Dataset) -> np.ndarray:
+    """Predict the labels `[n]` of the hold-out.
+
+    Raises:
+        MemoryError: the machine has too little memory at the moment.
+        UserError: the model can't predict.
+    """
+    try:
+        return np.asarray(model.predict(data.features.iloc[data.holdout]))
+    except MemoryError:  # not an error of the model: a retry may succeed
+        raise
+    except Exception as error:  # libraries and pickles of other versions can raise any error
+        raise UserError(f"it can't predict: {type(error).__name__}: {error}") from error
+
+
+def _describe(broken: list[str]) -> str:
+    more = [f"{len(broken) - NAMED} more can't be judged"] if len(broken) > NAMED else []
+    return "; ".join(broken[:NAMED] + more)
