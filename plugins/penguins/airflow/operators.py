@@ -53,11 +53,18 @@ class RegisterBest(HITLOperator):
         """Register and judge; then decide, or ask."""
         from penguins.airflow import database
         from penguins.promotion import approval, registration
+        from penguins.training import grid
 
         params, run = context["params"], context["dag_run"].run_id
         data = database.read_dataset(params)
         with database.connect() as connection:
-            report = registration.register_best(connection, data, run, ask=params["promotion"] == "manual")
+            report = registration.register_best(
+                connection,
+                data,
+                run,
+                ask=params["promotion"] == "manual",
+                expected=grid.count(params["grid"], params["estimator"]),
+            )
         if report.promoted is None:
             context["ti"].xcom_push(QUESTION_XCOM, report.version)
             base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")

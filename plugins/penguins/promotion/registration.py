@@ -38,7 +38,9 @@ class RegisterReport:
     reason: str
 
 
-def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, ask: bool = False) -> RegisterReport:
+def register_best(
+    connection: Connection[Any], data: Dataset, dag_run_id: str, ask: bool = False, expected: int = 0
+) -> RegisterReport:
     """Register the best candidate of a DAG run, and promote it if the gate allows it.
 
     A second call for the same DAG run finds the version of the first, registers no other one, and keeps its verdict.
@@ -46,13 +48,14 @@ def register_best(connection: Connection[Any], data: Dataset, dag_run_id: str, a
 
     Args:
         ask: judge the version, but leave the decision to a person, who gives it to `approval.answer`.
+        expected: number of candidates of the grid. The verdict says how many of them are missing.
 
     Raises:
         UserError: the DAG run has no candidates, or they are of other data.
     """
     with exclusive_lock(connection, production.lock_name()):
         finished = _find_finished(dag_run_id, data)
-        left_out = tracking.left_out_note(dag_run_id)
+        left_out = tracking.left_out_note(dag_run_id, expected)
         candidate = LoadedCandidate.load(_choose(finished, left_out))
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection)

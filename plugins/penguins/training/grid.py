@@ -1,6 +1,7 @@
 """The grid of hyperparameters: its rules, and the candidates that it stands for."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,6 +59,11 @@ def candidates(grid: Grid | None = None, name: str = FOREST) -> list[Candidate]:
             f"Add values, or one of {', '.join(chosen.allowed)}."
         )
     return found
+
+
+def count(grid: Grid | None = None, name: str = FOREST) -> int:
+    """Count the combinations of the grid of an estimator; without a grid, of its default grid."""
+    return math.prod(len(values) for values in (estimator(name).grid if grid is None else grid).values())
 
 
 def _check_values(grid: Grid, chosen: Estimator) -> None:

@@ -101,12 +101,21 @@ def set_left_out(parent: Run, shard: int, candidates: int) -> None:
     client().set_tag(parent.info.run_id, f"{LEFT_OUT}.{shard}", str(candidates))
 
 
-def left_out_note(dag_run_id: str) -> str:
-    """Describe, for a verdict, how many candidates of a DAG run the time budget left out; empty for none."""
+def left_out_note(dag_run_id: str, expected: int = 0) -> str:
+    """Describe, for a verdict, how many candidates of a DAG run weren't tried; empty for none.
+
+    Args:
+        expected: number of candidates of the grid.
+    """
     parent = find_parent(dag_run_id)
     tags = parent.data.tags if parent else {}
     total = sum(int(value) for name, value in tags.items() if name.startswith(f"{LEFT_OUT}."))
-    return f" ({total} candidates were left out for the time budget)" if total else ""
+    tried = {run.info.run_name for run in find_candidates(dag_run_id) if run.info.status in ("FINISHED", "FAILED")}
+    missing = expected - total - len(tried)
+    notes = [f"{total} candidates were left out for the time budget"] if total else []
+    if missing > 0:
+        notes.append(f"{missing} of {expected} candidates are missing: grid_train didn't end by itself")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def find_candidates(dag_run_id: str) -> list[Run]:

@@ -30,6 +30,7 @@ from penguins.promotion.registration import register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.settings import settings
 from penguins.training import candidate_runs
+from penguins.training.grid import count
 from penguins.training.tracking import client, find_candidates, find_parent
 from penguins.training.training import grid_train, open_run
 from tests.penguins.conftest import GRID, made_up_version, pointed_at, real_penguins
@@ -302,6 +303,17 @@ def test_the_question_names_candidates_left_out_for_the_time_budget(
     register_best(connection, data, NEXT_RUN, ask=True)
     client().delete_tag(parent.info.run_id, "left_out.0")  # the run is shared with the other tests here
     assert "4 candidates were left out for the time budget" in question("2", base_path="")[1]
+
+
+def test_the_verdict_says_how_many_candidates_are_missing(connection: Connection[Any], data: Dataset) -> None:
+    run = f"manual__{settings().model_name}"
+    report = grid_train(data, GRID, 3, open_run(data, GRID, 3, run), shard=0, shards=5)  # the others: marked success
+    assert report.fitted < 20
+    reason = register_best(connection, data, run, ask=True, expected=count(GRID)).reason
+    missing = f"({20 - report.fitted} of 20 candidates are missing: grid_train didn't end by itself)"
+    assert missing in reason
+    assert missing in question("1", base_path="")[1]
+    assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=count(GRID)).reason
 
 
 def test_a_champion_that_lacks_memory_to_load_stays(connection: Connection[Any], data: Dataset, tmp_path: Path) -> None:
