@@ -1,12 +1,15 @@
 """The page's routes. Users of Airflow who may see the DAG's runs may read, those who may start runs may change."""
 
+import asyncio
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
 
 import psycopg
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
@@ -27,6 +30,10 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
+
+CHECK_SECONDS: Final = 10
+# Threads of their own check the files of versions: while S3 hangs, they take none of those that Airflow answers with.
+_checks: Final = ThreadPoolExecutor(2, thread_name_prefix="check")
 
 # A person is waiting, and MLflow's client would retry for minutes.
 os.environ |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -67,10 +74,19 @@ def show(may_change: MayChange) -> overview.Overview:
 
 
 @app.get("/api/rollback", dependencies=[WRITER])
-def offer_rollback() -> overview.RollbackOffer:
+async def offer_rollback() -> overview.RollbackOffer:
     """Return the version that a rollback would put in Production."""
-    with database.connect() as connection:
-        return overview.rollback_offer(connection)
+
+    def find() -> overview.RollbackOffer:
+        with database.connect() as connection:
+            return overview.rollback_offer(connection)
+
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await asyncio.get_running_loop().run_in_executor(_checks, find)
+    except TimeoutError:
+        detail = f"MLflow, or S3 behind it, doesn't answer within {CHECK_SECONDS} s."
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
 
 
 @app.post("/api/promote", dependencies=[WRITER])
