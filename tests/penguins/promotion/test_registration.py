@@ -384,8 +384,8 @@ def test_a_champion_with_a_changed_file_is_replaced(
     assert aliases() == {"production": "2"}
 
 
-def test_a_champion_with_a_missing_file_is_replaced_unless_it_was_better(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it_was_better(
+    first: ModelVersion, data: Dataset
 ) -> None:
     model = client().get_logged_model(model_versions.model_id(first))
     copy = client().create_logged_model(model.experiment_id, name="without_a_file")
@@ -396,13 +396,14 @@ def test_a_champion_with_a_missing_file_is_replaced_unless_it_was_better(
     verdict = judge(model_versions.load(model.model_id, model_versions.recorded_digests(first)), lost, data)
     assert not verdict.promote
     assert "model.pkl is missing. Promote another version, or restore the file." in verdict.reason
-    assert "is less than the 1.1000 recorded for it. Promote by hand." in verdict.reason
+    assert "is less than the 1.1000 recorded for version 2. Promote by hand." in verdict.reason
     assert "version 2 |" in table(verdict, "3").splitlines()[0]
     client().set_model_version_tag(lost.name, lost.version, "holdout_accuracy", "n/a")
-    assert register_best(connection, data, NEXT_RUN).promoted
+    lost = model_versions.version(lost.version)
+    assert judge(model_versions.load(model.model_id, model_versions.recorded_digests(first)), lost, data).promote
 
 
-def test_a_champion_with_a_damaged_export_is_replaced(
+def test_a_champion_with_a_damaged_export_is_passed_over(
     connection: Connection[Any], first: ModelVersion, data: Dataset, tmp_path: Path
 ) -> None:
     model = client().get_logged_model(model_versions.model_id(first))
@@ -415,8 +416,8 @@ def test_a_champion_with_a_damaged_export_is_replaced(
     damaged = model_versions.create_version(copy.model_id, first.run_id, first.tags, description="")
     client().set_registered_model_alias(damaged.name, "production", damaged.version)
     report = register_best(connection, data, NEXT_RUN)
-    assert report.promoted
     assert "inference/model.onnx isn't the file that was recorded" in report.reason
+    assert "so version 1 stands in: not better than version 1, " in report.reason
 
 
 @pytest.fixture
