@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     body_seconds: float = Field(
         default=30.0, gt=0, description="Longest time for a JSON body, or for a piece of a table or of its answer."
     )
+    ready_while_refused: bool = Field(
+        default=True, description="Stay ready with the version before while the one in Production is refused."
+    )
+    ready_silence_seconds: float | None = Field(
+        default=None, gt=0, description="Silence of the registry after which the service isn't ready; empty for any."
+    )
     api_keys: SecretStr | None = Field(
         default=None, description="API keys, separated by commas; without any here or in a file, nobody needs one."
     )

@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
-from serving.api.responses import watcher_of
+from serving.api.responses import NO_STORE, watcher_of
 from serving.reload.watcher import Watcher
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -58,7 +58,7 @@ async def metrics(request: Request) -> Response:
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     # Reading the files of the workers, and those of /proc, blocks.
     body = await run_in_threadpool(lambda: encode(_registry(watcher_of(request))))
-    return Response(body, headers={"Content-Type": content_type})
+    return Response(body, headers={"Content-Type": content_type, **NO_STORE})
 
 
 def _registry(watcher: Watcher) -> CollectorRegistry:

@@ -101,11 +101,11 @@ class Status(BaseModel):
     cache_error: str | None = Field(description="Error of the copies on disk.")
 
 
-@router.get("/model", summary="Model", responses=NO_KEY)
-async def model(request: Request) -> Status:
+@router.get("/model", summary="Model", responses={200: {"model": Status}, **NO_KEY})
+async def model(request: Request) -> Response:
     """Return version, contract and lineage of the model, and the outcome of the last poll of the registry."""
     watcher, settings = watcher_of(request), settings_of(request)
-    return Status(
+    status = Status(
         status="serving" if watcher.model else "waiting",
         reason=None if watcher.model else watcher.unready_reason[1],
         registered_model=settings.model_name,
@@ -117,15 +117,14 @@ async def model(request: Request) -> Status:
         registry_answered_at=_answered_at(watcher),
         cache_error=watcher.cache_error,
     )
+    return json_response(status)
 
 
-@router.get("/model/history", summary="Serving history", responses=NO_KEY)
-async def history(request: Request) -> History:
+@router.get("/model/history", summary="Serving history", responses={200: {"model": History}, **NO_KEY})
+async def history(request: Request) -> Response:
     """List the versions that have served since the start, with the times from and to."""
-    return History(
-        process=os.getpid(),
-        served=[ServingPeriod.model_validate(period) for period in watcher_of(request).history][::-1],
-    )
+    served = [ServingPeriod.model_validate(period) for period in watcher_of(request).history][::-1]
+    return json_response(History(process=os.getpid(), served=served))
 
 
 @router.get("/model/points", summary="Training data", responses={200: {"model": DrawnPoints}, **NO_KEY, **NOT_READY})

@@ -33,6 +33,9 @@ class RequestError(Exception):
         self.status, self.detail = status, detail
 
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""Of answers that hold for the moment only."""
+
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until the next try.", "schema": {"type": "integer"}}}
 
 NOT_READY: dict[int | str, dict[str, Any]] = {
@@ -48,8 +51,8 @@ NO_KEY: dict[int | str, dict[str, Any]] = {
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return `content`, a pydantic model or plain data, as JSON."""
-    return Response(to_json(content), status, headers, "application/json")
+    """Return `content`, a pydantic model or plain data, as JSON that nobody keeps."""
+    return Response(to_json(content), status, {**NO_STORE, **(headers or {})}, "application/json")
 
 
 def not_ready(watcher: Watcher, settings: Settings) -> Response:

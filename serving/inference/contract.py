@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from contract.digests import MANIFEST_FILE
 from contract.manifest import Contract, Manifest
-from serving.registry.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError, first_problem
 
 FEATURES: Final = {"bill_length_mm": "mm", "bill_depth_mm": "mm", "flipper_length_mm": "mm", "body_mass_g": "g"}
 """Name and unit of the features, in the order of the model's columns."""
@@ -51,7 +51,7 @@ def parse_manifest(content: bytes) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
-        raise RefusedError(Code.CONTRACT_INVALID, f"{MANIFEST_FILE}: {_first(error)}") from error
+        raise RefusedError(Code.CONTRACT_INVALID, f"{MANIFEST_FILE}: {first_problem(error)}") from error
     _check_known(MANIFEST_FILE, manifest)
     return manifest
 
@@ -67,7 +67,7 @@ def parse_mlmodel(content: bytes) -> MLmodel:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel isn't YAML: {error}") from error
     except ValidationError as error:
-        raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel: {_first(error)}") from error
+        raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel: {first_problem(error)}") from error
     _check_known("MLmodel", mlmodel.metadata.contract)
     return mlmodel
 
@@ -82,10 +82,3 @@ def _check_known(file: str, contract: Contract) -> None:
         raise RefusedError(
             Code.CONTRACT_INVALID, f"{file}: species are {contract.species}, the service knows {SPECIES}"
         )
-
-
-def _first(error: ValidationError) -> str:
-    details = error.errors(include_url=False, include_context=False)
-    place = ".".join(str(part) for part in details[0]["loc"])
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{place}: {details[0]['msg']}{more}" if place else f"{details[0]['msg']}{more}"

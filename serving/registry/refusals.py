@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import ValidationError
+
 
 class Code(StrEnum):
     """Reasons to refuse a version; the values are stable, for programs to read."""
@@ -26,6 +28,14 @@ class RefusedError(Exception):
     """A version must not be served, and another try at once wouldn't help."""
 
     def __init__(self, code: Code, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = " ".join(message.split())  # the texts of YAML and ONNX Runtime have several lines
+        super().__init__(self.message)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem that pydantic found, in one line, and the number of the others."""
+    details = error.errors(include_url=False, include_context=False)
+    place = ".".join(str(part) for part in details[0]["loc"])
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return f"{place}: {details[0]['msg']}{more}" if place else f"{details[0]['msg']}{more}"

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.digests import DigestError, verify
 from serving.inference.model import Release
-from serving.registry.refusals import Code, RefusedError
+from serving.registry.refusals import Code, RefusedError, first_problem
 from serving.registry.responses import ModelVersion
 from serving.reload.files import folders_inside, read_inside
 from serving.settings import Settings
@@ -72,7 +72,7 @@ class Cache:
         try:
             index = self._index()
         except (OSError, ValidationError) as error:
-            raise RefusedError(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
+            raise self._damaged("index.json", error) from error
         return self._read(index.current) if index else None
 
     def copies(self) -> list[tuple[Release, Mapping[str, bytes]]]:
@@ -148,15 +148,18 @@ class Cache:
     def _read(self, entry: str) -> tuple[Release, Mapping[str, bytes]]:
         """Return the verified release of an entry, with its files; raise `RefusedError` if it is damaged."""
         try:
-            saved = _SavedRelease.model_validate_json(self._content(f"{entry}/release.json"))
+            saved = _SavedRelease.model_validate_json(self._content(name := f"{entry}/release.json"))
         except (OSError, ValidationError) as error:
-            raise RefusedError(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {error}") from error
+            raise self._damaged(name, error) from error
         release = Release(saved.version, saved.digests)
         files = self.find(release) if _entry(release) == entry else None
         if files is None:
-            text = f"the cache has another version {release.version.version} than it says"
-            raise RefusedError(Code.CACHE_CORRUPT, text)
+            raise RefusedError(Code.CACHE_CORRUPT, f"{entry} in the cache is another version than it says")
         return release, files
+
+    def _damaged(self, name: str, error: OSError | ValidationError) -> RefusedError:
+        reason = first_problem(error) if isinstance(error, ValidationError) else error
+        return RefusedError(Code.CACHE_CORRUPT, f"the cache in {self.folder} can't be read: {name}: {reason}")
 
     def _content(self, name: str) -> bytes:
         return read_inside(self.folder, name, self._limit)

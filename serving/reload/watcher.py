@@ -40,6 +40,7 @@ class Watcher:
         self.poll: Poll | None = None
         self.answered_at: float | None = None
         """Time of the registry's last answer, on the clock of `time.monotonic`."""
+        self.started_at = time.monotonic()
         self.history: deque[ServingPeriod] = deque(maxlen=MAX_HISTORY)
         """Serving periods since the start, the latest one last."""
 

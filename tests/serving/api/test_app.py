@@ -78,6 +78,22 @@ def test_answer_matches_the_document(publisher: Any, start: Any) -> None:
     assert TypeAdapter(Prediction).validate_python(answer, strict=True).model_dump() == answer
     page = service.http.get("/docs")
     assert page.is_success
-    assert "openapi.json" in page.text
+    assert "swagger-ui" in page.text
     assert "https://" not in page.text
     assert service.http.get("/openapi.json").json()["info"]["title"] == "Penguins"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere_and_fit_in_no_frame(service: Service, path: str) -> None:
+    headers = service.http.get(path).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "frame-ancestors 'none'" in policy
+    assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+
+
+@pytest.mark.parametrize(
+    "path", ["/model", "/model/history", "/model/points", "/metrics", "/health/live", "/health/ready"]
+)
+def test_answers_about_the_moment_are_not_kept(service: Service, path: str) -> None:
+    assert service.http.get(path).headers["cache-control"] == "no-store"
