@@ -2,18 +2,15 @@
 
 from typing import Protocol
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from contract.manifest import Contract
+from serving.inference.blocks import Labels, Probabilities, Rows, in_blocks
 from serving.registry.refusals import Code, RefusedError
 
-Rows = NDArray[np.float32]
-Labels = NDArray[np.int64]
-Probabilities = NDArray[np.floating]
-
 ONNX_ERRORS_ONLY = 3
+ROW_BY_ROW = {"TreeEnsembleClassifier"}
+"""Operators that compute each row by itself."""
 
 
 class Engine(Protocol):
@@ -22,7 +19,10 @@ class Engine(Protocol):
     name: str
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
-        """Return labels int64 [n] and probabilities [n, classes] for float32 rows [n, features]."""
+        """Return labels int64 [n] and probabilities [n, classes] for float32 rows [n, features].
+
+        A row has the same answer, to the last bit, alone and among any others.
+        """
         ...
 
 
@@ -45,15 +45,21 @@ class OnnxEngine:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = ONNX_ERRORS_ONLY
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own.
             raise RefusedError(Code.MODEL_UNREADABLE, f"ONNX Runtime can't load it: {error}") from error
         self._check_signature(len(contract.features), len(contract.species))
         self._input = self._session.get_inputs()[0].name
+        parts = self._session.get_provider_graph_assignment_info()
+        self._is_row_by_row = {node.op_type for part in parts for node in part.get_nodes()} <= ROW_BY_ROW
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
         """See `Engine.predict`."""
+        return self._run(rows) if self._is_row_by_row else in_blocks(self._run, rows)
+
+    def _run(self, rows: Rows) -> tuple[Labels, Probabilities]:
         labels, probabilities = self._session.run(["label", "probabilities"], {self._input: rows})
         return labels, probabilities
 

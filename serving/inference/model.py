@@ -20,8 +20,9 @@ from contract.digests import (
 )
 from contract.manifest import PROBABILITY_TOLERANCE, Contract, Manifest, Points
 from serving.codecs.json import JsonCodec
+from serving.inference.blocks import Labels, Probabilities, Rows
 from serving.inference.contract import parse_manifest, parse_mlmodel
-from serving.inference.engines import Engine, Labels, OnnxEngine, Probabilities, Rows
+from serving.inference.engines import Engine, OnnxEngine
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
 

@@ -10,6 +10,7 @@ from serving.codecs.base import Prediction, Predictions, Row
 from serving.inference.model import LoadedModel
 
 PROBABILITY_DIGITS = 6
+SCALE = 10.0**PROBABILITY_DIGITS
 
 
 @overload
@@ -30,7 +31,7 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating]) -> Prediction
             for column, (value, (low, high)) in enumerate(zip(row[0].tolist(), model.ranges, strict=True))
             if not low <= value <= high
         ]
-        rounded = [round(value, PROBABILITY_DIGITS) for value in probabilities[0].tolist()]
+        rounded = [*map(rounded_as_numpy, probabilities[0].tolist())]
         metrics.predictions(model.version, model.contract.species[label]).inc()
         return Prediction(batch, label, rounded, outside)
     rows = batch.astype(np.float32, copy=False)
@@ -39,3 +40,8 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating]) -> Prediction
     metrics.count_predictions(model.version, model.contract.species, labels)
     digits = np.asarray(probabilities, dtype=np.float64).round(PROBABILITY_DIGITS)
     return Predictions(batch, labels, digits, (rows < low) | (rows > high))
+
+
+def rounded_as_numpy(value: float) -> float:
+    """Round a probability as numpy does, which differs from Python's `round` to digits at some float64 values."""
+    return round(value * SCALE, 0) / SCALE

@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 import sklearn
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, RandomForestClassifier
 
 from contract.manifest import Contract
+from serving.inference.blocks import Labels, Probabilities, Rows, in_blocks
 from serving.inference.contract import SklearnFlavor
-from serving.inference.engines import Labels, Probabilities, Rows
 from serving.registry.refusals import Code, RefusedError
 
 # Models fitted with a DataFrame know its column names, and would warn at each array without them.
 # `_check_model` has compared them with ours.
 warnings.filterwarnings("ignore", message="X does not have valid feature names", category=UserWarning)
+
+
+ROW_BY_ROW = (RandomForestClassifier, ExtraTreesClassifier, GradientBoostingClassifier)
+"""Classifiers that compute each row by itself."""
 
 
 class SklearnEngine:
@@ -49,6 +54,9 @@ class SklearnEngine:
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
         """See `Engine.predict`."""
+        return self._run(rows) if type(self._model) in ROW_BY_ROW else in_blocks(self._run, rows)
+
+    def _run(self, rows: Rows) -> tuple[Labels, Probabilities]:
         return self._model.predict(rows).astype(np.int64), self._model.predict_proba(rows)
 
 

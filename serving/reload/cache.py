@@ -97,9 +97,8 @@ class Cache:
             for name, content in files.items():
                 verify(name, content, release.digests)
         except (OSError, DigestError, RefusedError) as error:
-            raise RefusedError(
-                Code.CACHE_CORRUPT, f"the copy of version {release.version.version} is damaged: {error}"
-            ) from error
+            text = f"the copy of version {release.version.version} is damaged: {error}"
+            raise RefusedError(Code.CACHE_CORRUPT, text) from error
         return files
 
     def store(self, release: Release, files: Mapping[str, bytes]) -> None:
