@@ -32,7 +32,7 @@ override export REASON := $(value REASON)
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback clean test test-fast test-browser lint \
+.PHONY: help linux setup run up lab down status logs models promote rollback clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-dag bench-serve bench-tests drill env doctor compose-up compose-down \
 	compose-logs compose-models compose-promote compose-rollback test-compose
 
@@ -83,6 +83,9 @@ lint: $(INSTALLED)lint ## Check style, spelling and types
 	@$(RUN) ruff format --check
 	@$(RUN) codespell_lib
 	@$(RUN) mypy
+
+audit: | $(UV) ## Ask osv.dev for known vulnerabilities of the packages in uv.lock
+	@$(UV) audit --locked --preview-features audit-command $(ARGS)
 
 format: $(INSTALLED)lint ## Format the code
 	@$(RUN) ruff check --fix
