@@ -15,6 +15,10 @@ BUCKET = "mlflow-artifacts"
 _S3_GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 _S3_HTTPS = ("MASTER", "VOLUME", "FILER", "CLIENT")
 
+# Another program on PostgreSQL's port could ask for a password in clear. With this method nobody learns it, and the
+# server proves that it knows it.
+POSTGRES_LOGIN = "scram-sha-256"
+
 # Marks every process of a stack, so that processes left by a crash can be found (see local.orphans).
 MARK = "PENGUINS_STACK"
 
@@ -44,6 +48,7 @@ def inherited(config: Config) -> dict[str, str]:
     return kept | {
         MARK: str(config.layout.state),
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]),
+        "PGREQUIREAUTH": POSTGRES_LOGIN,
         "PYTHONUNBUFFERED": "1",
         "SPT_NOENV": "1",  # setproctitle would overwrite the mark
         "NO_PROXY": no_proxy,
@@ -176,6 +181,8 @@ def airflow(config: Config) -> dict[str, str]:
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "2",  # seconds between searches for new or changed files
         "DATABASE__SQL_ALCHEMY_CONN": config.database_url("airflow", "postgresql+psycopg2"),
+        # Not asyncpg, Airflow's default: it sends the password in clear to whoever asks.
+        "DATABASE__SQL_ALCHEMY_CONN_ASYNC": config.database_url("airflow", "postgresql+psycopg"),
         "LOGGING__COLORED_CONSOLE_LOG": "False",
         "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",  # supervisord rotates its log file
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",

@@ -10,7 +10,7 @@ import psycopg
 from botocore.config import Config as BotoConfig
 
 from local.config import Config
-from local.environment import BUCKET
+from local.environment import BUCKET, POSTGRES_LOGIN
 from local.ports import LOOPBACK
 
 _TIMEOUT = 3.0  # seconds for one request
@@ -27,6 +27,7 @@ def _postgres(config: Config, _: float) -> str | None:
             user="postgres",
             password=config.credentials.postgres_password,
             connect_timeout=int(_TIMEOUT),
+            require_auth=POSTGRES_LOGIN,
         ).close()
     except psycopg.OperationalError as error:
         return str(error).strip()
@@ -36,7 +37,8 @@ def _postgres(config: Config, _: float) -> str | None:
 def _init_db(config: Config, _: float) -> str | None:
     for role in ("airflow", "mlflow", "penguins"):
         try:
-            psycopg.connect(config.database_url(role), connect_timeout=int(_TIMEOUT)).close()
+            url = config.database_url(role)
+            psycopg.connect(url, connect_timeout=int(_TIMEOUT), require_auth=POSTGRES_LOGIN).close()
         except psycopg.OperationalError as error:
             return str(error).strip()
     return None

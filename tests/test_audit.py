@@ -51,7 +51,9 @@ def database(package: str) -> Iterator[tuple[str, list[str]]]:
 
 def audit(url: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--no-print-directory", "audit", f"ARGS=--service-url {url}"]
-    return subprocess.run(command, cwd=REPO, env=os.environ | {"UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=REPO, env=os.environ | {"UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}, capture_output=True, text=True
+    )
 
 
 def test_a_known_vulnerability_fails_and_is_named() -> None:
