@@ -7,11 +7,10 @@ FROM unnest(ARRAY['airflow', 'mlflow', 'penguins']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)
 \gexec
 
--- In older stacks the roles owned their databases. None can be logged in while their settings are removed, because an
--- open transaction could commit another one afterwards.
+-- In older stacks the roles owned their databases. None can be logged in while a database's settings are removed, because
+-- an open transaction could commit another one afterwards. The owner changes last, so an interrupted run begins again.
 SELECT count(*) > 0 AS older
-FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba
-WHERE datname IN ('airflow', 'mlflow', 'penguins') AND NOT rolsuper
+FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname IN ('airflow', 'mlflow', 'penguins')
 \gset
 \if :older
     ALTER ROLE airflow NOLOGIN;
@@ -20,15 +19,9 @@ WHERE datname IN ('airflow', 'mlflow', 'penguins') AND NOT rolsuper
     SELECT count(pg_terminate_backend(pid, 10000)) AS ended
     FROM pg_stat_activity WHERE usename IN ('airflow', 'mlflow', 'penguins')
     \gset
-    ALTER DATABASE airflow RESET ALL;
-    ALTER DATABASE mlflow RESET ALL;
-    ALTER DATABASE penguins RESET ALL;
-    -- Last, because a run that was interrupted begins again unless all is done.
-    BEGIN;
-    ALTER DATABASE airflow OWNER TO CURRENT_USER;
-    ALTER DATABASE mlflow OWNER TO CURRENT_USER;
-    ALTER DATABASE penguins OWNER TO CURRENT_USER;
-    COMMIT;
+    SELECT format('ALTER DATABASE %I RESET ALL', datname), format('ALTER DATABASE %I OWNER TO CURRENT_USER', datname)
+    FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname IN ('airflow', 'mlflow', 'penguins')
+    \gexec
     ALTER ROLE airflow LOGIN;
     ALTER ROLE mlflow LOGIN;
     ALTER ROLE penguins LOGIN;
@@ -36,7 +29,7 @@ WHERE datname IN ('airflow', 'mlflow', 'penguins') AND NOT rolsuper
 
 -- PostgreSQL lets everyone connect to every database unless told otherwise.
 BEGIN;
-REVOKE CONNECT, TEMPORARY ON DATABASE airflow, mlflow, penguins, postgres, template1 FROM PUBLIC;
+REVOKE ALL ON DATABASE airflow, mlflow, penguins, postgres, template1 FROM PUBLIC CASCADE;
 REVOKE ALL ON DATABASE airflow, mlflow, penguins FROM airflow, mlflow, penguins CASCADE;
 GRANT CONNECT, TEMPORARY ON DATABASE airflow TO airflow;
 GRANT CONNECT, TEMPORARY ON DATABASE mlflow TO mlflow;

@@ -48,6 +48,9 @@ def server_command(config: Config) -> tuple[str, ...]:
         "port": str(config.settings.postgres_port),
         "unix_socket_directories": "",
     }
+    if os.geteuid() == 0:
+        # In the data directory, which other programs of the unprivileged user can't reach; /dev/shm they could.
+        options["dynamic_shared_memory_type"] = "mmap"
     arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
     return _as_unprivileged((str(BIN / "postgres"), "-D", str(config.layout.postgres), *arguments))
 

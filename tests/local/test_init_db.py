@@ -102,6 +102,8 @@ def test_an_older_stack_is_brought_up_to_date_without_running_anything_of_its_ro
         with connect(stack, "penguins", "penguins") as attacker:
             attacker.execute(PLANTED)
             attacker.commit()
+            attacker.execute("GRANT CREATE ON DATABASE penguins TO PUBLIC")
+            attacker.commit()
             attacker.execute("ALTER DATABASE penguins SET role = penguins")
             try:
                 apply(stack)
@@ -115,6 +117,8 @@ def test_an_older_stack_is_brought_up_to_date_without_running_anything_of_its_ro
         owners = "SELECT DISTINCT datdba::regrole::text FROM pg_database"
         assert server.execute(owners).fetchall() == roles == [("postgres",)]
         assert server.execute("SELECT * FROM pg_db_role_setting").fetchall() == []
+        creators = "SELECT datname FROM pg_database WHERE has_database_privilege('penguins', oid, 'CREATE')"
+        assert server.execute(creators).fetchall() == []
     for role in ROLES:
         connect(stack, role, role).close()
 
@@ -226,3 +230,9 @@ def test_an_older_audit_trail_is_brought_up_to_date_and_stays_append_only(stack)
             connection.execute(new, ["forget"])
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("UPDATE audit.promotions SET version_created_at = NULL")
+
+
+def test_other_programs_of_the_servers_user_cant_reach_its_shared_memory(stack):
+    with connect(stack, "penguins", "penguins") as connection:
+        kind = connection.execute("SHOW dynamic_shared_memory_type").fetchone()
+    assert kind == ("mmap" if os.geteuid() == 0 else "posix",)
