@@ -67,7 +67,18 @@ class Settings(BaseSettings):
         default=20.0, gt=0, description="Longest time for the headers of a request, then its connection is closed."
     )
     body_seconds: float = Field(
-        default=30.0, gt=0, description="Longest time for a JSON body, or for a piece of a table or of its answer."
+        default=30.0,
+        gt=0,
+        description="Longest time for a JSON body, and longest pause in a table.",
+    )
+    min_bytes_per_second: float = Field(
+        default=8192.0,
+        gt=0,
+        description="Least average speed of a table that arrives and of an answer that is read; a client may be behind"
+        " by SERVING_BODY_SECONDS.",
+    )
+    table_seconds: float = Field(
+        default=900.0, gt=0, description="Longest time for a table to arrive, and for its answer to be read."
     )
     ready_while_refused: bool = Field(
         default=True, description="Stay ready with the version before while the one in Production is refused."

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from fastapi import Request
 
 from serving.api.responses import RequestError
+from serving.settings import Settings
 
 
 async def receive(
-    request: Request, limit: int, keep: Callable[[bytes], object], seconds: float, *, each_piece: bool = False
+    request: Request, limit: int, keep: Callable[[bytes], object], settings: Settings, seconds: float
 ) -> None:
     """Pass the body to `keep`, piece by piece.
 
+    A client may pause for `body_seconds`, and later be behind `min_bytes_per_second` by as much.
+
     Args:
         limit: most bytes of the body.
-        seconds: timeout for the whole body or, with `each_piece`, for each piece.
+        seconds: timeout for the whole body.
 
     Raises:
         RequestError: the body is larger than `limit`, or the client was too slow or went away.
@@ -24,8 +27,11 @@ async def receive(
     if declared and int(declared) > limit:
         raise _too_large(limit)
     received, more = 0, True
+    pause, rate = settings.body_seconds, settings.min_bytes_per_second
+    clock = asyncio.get_running_loop().time
+    started = clock()
     try:
-        async with asyncio.timeout(seconds) as timeout:
+        async with asyncio.timeout_at(started + min(seconds, pause)) as timeout:
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -35,10 +41,11 @@ async def receive(
                 if received > limit:
                     raise _too_large(limit)
                 keep(piece)
-                if each_piece:
-                    timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+                if more:
+                    timeout.reschedule(min(started + seconds, clock() + pause, started + pause + received / rate))
     except TimeoutError:
-        raise RequestError(408, f"the body wasn't whole after {seconds:g} s of waiting") from None
+        waited = round(clock() - started, 1)
+        raise RequestError(408, f"the body wasn't whole after {waited:g} s: only {received} bytes came") from None
 
 
 def _too_large(limit: int) -> RequestError:

@@ -48,7 +48,7 @@ class Limit:
 
 
 class UnreadError(Exception):
-    """The client doesn't read its answer."""
+    """The client takes too long to read its answer."""
 
 
 class Middleware:
@@ -69,7 +69,7 @@ class Middleware:
         self._keys = keys
         self._requests = Limit(settings.max_requests, "predictions")
         self._tables = Limit(settings.max_tables, "tables")
-        self._timeout = settings.body_seconds
+        self._table_seconds = settings.table_seconds
         self._access_log = settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +92,7 @@ class Middleware:
         try:
             await self._handle(scope, receive, send_with_id, headers)
         except UnreadError:  # the server closes the connection of an incomplete answer
-            logger.warning("request.given_up path=%r: the client doesn't read its answer", scope["path"])
+            logger.warning("request.given_up path=%r: the client reads its answer too slowly", scope["path"])
         except Exception:
             logger.exception("request.failed method=%s path=%r", scope["method"], scope["path"])
             if status:  # the answer has begun: only breaking it off shows that it is incomplete
@@ -117,23 +117,21 @@ class Middleware:
             limit.under_way += 1
             try:
                 response = await self._predict(Request(scope, receive))
-                await response(scope, receive, self._with_timeout(send) if limit is self._tables else send)
+                if limit is self._tables:  # the answer is computed while it is sent
+                    await self._send_table(response, scope, receive, send)
+                    return
             finally:
                 limit.under_way -= 1
+            await response(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _with_timeout(self, send: Send) -> Send:
-        """Give up on a client that doesn't read its answer: it would occupy its place forever."""
-
-        async def send_in_time(message: Message) -> None:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await send(message)
-            except TimeoutError:
-                raise UnreadError from None
-
-        return send_in_time
+    async def _send_table(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._table_seconds):
+                await response(scope, receive, send)
+        except TimeoutError:
+            raise UnreadError from None
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # Unknown paths and methods share a label: clients could make up any number of them.

@@ -23,7 +23,7 @@ async def predict_json(request: Request, model: LoadedModel, settings: Settings)
         RequestError, InvalidError: the body can't be answered.
     """
     body, headers = BytesIO(), {"X-Model-Version": model.version}
-    await receive(request, settings.max_body_bytes, body.write, settings.body_seconds)
+    await receive(request, settings.max_body_bytes, body.write, settings, settings.body_seconds)
     size = body.tell()
     body.seek(0)
     if size > IN_THREAD_BYTES:

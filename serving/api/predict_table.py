@@ -43,7 +43,7 @@ async def predict_table(request: Request, media_type: str, model: LoadedModel, s
         raise RequestError(415, f"{media_type} needs pyarrow, which isn't installed here: send {CSV}") from None
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as body:
         try:
-            await receive(request, limit, body.write, settings.body_seconds, each_piece=True)
+            await receive(request, limit, body.write, settings, settings.table_seconds)
             body.seek(0)
             rows = await run_in_threadpool(_checked_rows, codec, cast(IO[bytes], body), model.contract, limit)
         except OSError as error:

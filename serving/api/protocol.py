@@ -4,9 +4,11 @@ from asyncio import TimerHandle, Transport
 
 import httptools
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from serving import metrics
+from serving.api.reader import Reader
 from serving.api.responses import Failure
 from serving.settings import Settings
 
@@ -25,15 +27,21 @@ class Protocol(HttpToolsProtocol):
         """Begin to wait for the first head."""
         super().connection_made(transport)
         settings: Settings = self.app_state["settings"]
+        self._reader = Reader(transport, self.loop, settings)
         self._header_seconds = settings.header_seconds
         self._deadline: TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None  # `cycle` may be a later one
         self._in_body = self._refused = False
         self._pending = 0  # bytes since the last part of a request that was complete
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """End the request that is being answered."""
         self._stop_deadline()
+        self._reader.ignore()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -101,11 +109,33 @@ class Protocol(HttpToolsProtocol):
         self._stop_deadline()
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """Continue with the next request. The rest of a body that was refused has as much time as a head."""
         super().on_response_complete()
-        if self._in_body and self.cycle.response_complete:
+        if self.transport.is_closing():
+            self._reader.watch()
+        elif self._in_body and self.cycle.response_complete:
             self._start_deadline()
+
+    def pause_writing(self) -> None:
+        """Begin to watch the client: it reads more slowly than it is answered."""
+        super().pause_writing()
+        self._reader.watch()
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._reader.ignore()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection. That waits until the client has read its answer."""
+        super().timeout_keep_alive_handler()
+        self._reader.watch()
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
@@ -131,9 +161,8 @@ class Protocol(HttpToolsProtocol):
         self._refused = True
         self.logger.warning("request.refused status=%d: %s", status, detail)
         metrics.requests("other", "other", status).inc()
-        cycle = self.cycle
-        is_own = self._in_body and not self.pipeline and not cycle.response_started
-        if cycle is None or cycle.response_complete or is_own:
+        cycle = self._answering
+        if cycle is None or cycle.response_complete or (self._in_body and cycle is self.cycle):
             body = to_json(Failure(detail=detail))
             headers = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + headers + body)

@@ -1,18 +1,56 @@
-"""The body of a request, and its timeout."""
+"""The body of a request, and its timeouts."""
 
 import socket
+from collections.abc import Iterable
+from itertools import repeat
+from select import select
+
+import pytest
 
 from tests.serving.api.conftest import Start, started
 from tests.serving.publisher import Publisher
+from tests.serving.service import PENGUIN, Service
+
+HEAD = (
+    b"POST /predict HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n"
+)
+HEADER = ",".join(PENGUIN).encode() + b"\n"
+ROW = b"39.1,18.7,181,3750\n"
+
+
+def answer(service: Service, head: bytes, pieces: Iterable[bytes], pause: float = 0.02) -> bytes:
+    """Send a body in pieces, with a pause before each, until there is an answer; return it."""
+    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0), timeout=20) as client:
+        client.sendall(head)
+        for piece in pieces:
+            if select([client], [], [], pause)[0]:
+                break
+            client.sendall(piece)
+        return client.makefile("rb").read()
 
 
 def test_slow_body_is_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_BODY_SECONDS=0.2)
-    head = (
-        b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
-    )
-    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
-        client.sendall(head)
-        answer = client.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b"the body wasn't whole after 0.2 s of waiting" in answer
+    for pieces in ([b"{"], repeat(b" ")):
+        refused = answer(service, HEAD % (b"application/json", 10**6), pieces)
+        assert refused.startswith(b"HTTP/1.1 408")
+        assert b"the body wasn't whole after 0.2 s: only " in refused
+
+
+@pytest.mark.parametrize(
+    ("piece", "seconds"), [(b"1", 0.5), (ROW * 100, 1.5)], ids=["below the least speed", "above the longest time"]
+)
+def test_endless_table_is_refused(publisher: Publisher, start: Start, piece: bytes, seconds: float) -> None:
+    limits = {"SERVING_BODY_SECONDS": 0.5, "SERVING_MIN_BYTES_PER_SECOND": 10_000, "SERVING_TABLE_SECONDS": 1.5}
+    service = started(publisher, start, **limits, SERVING_MAX_TABLES=1)
+    refused = answer(service, HEAD % (b"text/csv", 10**8), repeat(piece))
+    assert refused.startswith(b"HTTP/1.1 408")
+    assert b"the body wasn't whole after %g s: only " % seconds in refused
+    assert answer(service, HEAD % (b"text/csv", len(HEADER + ROW)), [HEADER + ROW]).startswith(b"HTTP/1.1 200")
+
+
+def test_slow_table_is_answered(publisher: Publisher, start: Start) -> None:
+    service = started(publisher, start, SERVING_BODY_SECONDS=0.5, SERVING_MIN_BYTES_PER_SECOND=100)
+    pieces = [HEADER, *[ROW] * 20]
+    head = HEAD % (b"text/csv", sum(map(len, pieces)))
+    assert answer(service, head, pieces, pause=0.05).startswith(b"HTTP/1.1 200")  # in twice SERVING_BODY_SECONDS

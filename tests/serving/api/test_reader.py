@@ -1,0 +1,57 @@
+"""Clients that don't read their answers, or slowly."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from local.waiting import until
+from tests.serving.api.conftest import Start, started
+from tests.serving.publisher import Publisher
+from tests.serving.service import PENGUIN, Service
+
+BODY = json.dumps([PENGUIN] * 2000).encode()
+HEAD = (
+    b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    % len(BODY)
+)
+PIECE = 32 * 1024
+
+
+@contextmanager
+def flooding(service: Service) -> Iterator[socket.socket]:
+    """Send requests without reading an answer, until the service takes no more."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE)
+        client.settimeout(0.5)
+        client.connect(("127.0.0.1", service.http.base_url.port or 0))
+        with suppress(TimeoutError):
+            for _ in range(1000):
+                client.sendall(HEAD + BODY)
+        yield client
+
+
+def test_clients_that_do_not_read_occupy_no_places(publisher: Publisher, start: Start) -> None:
+    service = started(publisher, start, SERVING_MAX_REQUESTS=2, SERVING_BODY_SECONDS=3)
+    with ExitStack() as clients:
+        for _ in range(3):
+            clients.enter_context(flooding(service))
+        assert {service.predict().status_code for _ in range(20)} == {200}
+        until(lambda: service.log.count("request.given_up") == 3, "the connections to be closed")
+        assert service.is_live()
+    assert "Traceback" not in service.log
+
+
+def test_slow_reader_gets_its_answers(publisher: Publisher, start: Start) -> None:
+    service = started(publisher, start, SERVING_BODY_SECONDS=1, SERVING_MIN_BYTES_PER_SECOND=100_000)
+    received = 0
+
+    def enough() -> bool:
+        nonlocal received
+        received += len(piece := client.recv(PIECE))
+        assert piece, "the service closed the connection"
+        return received > 40 * PIECE
+
+    with flooding(service) as client:
+        until(enough, "answers", poll=0.05)  # 640 kB/s, for twice SERVING_BODY_SECONDS
+    assert "request.given_up" not in service.log
