@@ -122,7 +122,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as name,
         Stack(Settings.on_free_ports(Path(name, "state"))).running("mlflow") as stack,
     ):
-        os.environ |= {"MLFLOW_TRACKING_URI": stack.urls["mlflow"], "PENGUINS_EXPERIMENT": "scale"}
+        os.environ |= stack.environment | {"PENGUINS_EXPERIMENT": "scale"}
         url = stack.environment["AIRFLOW_CONN_PENGUINS_DB"]
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
         by = {

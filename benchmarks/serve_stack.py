@@ -37,7 +37,7 @@ def trained_stack(versions: int) -> Iterator[tuple[Stack, list[ModelVersion]]]:
         tempfile.TemporaryDirectory() as folder,
         Stack(Settings.on_free_ports(Path(folder))).running("mlflow") as stack,
     ):
-        os.environ |= {name: stack.environment[name] for name in ("MLFLOW_TRACKING_URI", "AIRFLOW_CONN_PENGUINS_DB")}
+        os.environ |= stack.environment
         mlflow.set_tracking_uri(stack.urls["mlflow"])
         with _connect() as connection:
             load_raw(connection, "palmerpenguins", 0)

@@ -115,7 +115,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         Stack(Settings.on_free_ports(Path(folder))).running("mlflow") as stack,
     ):
-        os.environ |= {"MLFLOW_TRACKING_URI": stack.urls["mlflow"], "PENGUINS_EXPERIMENT": "ours"}
+        os.environ |= stack.environment | {"PENGUINS_EXPERIMENT": "ours"}
         mlflow.set_tracking_uri(stack.urls["mlflow"])
         with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
             load_raw(connection, "palmerpenguins", 0)

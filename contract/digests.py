@@ -50,11 +50,20 @@ def parse_digests(tag: str) -> Digests:
         digests = _JSON_OBJECT.validate_json(tag, strict=True)
     except ValidationError as error:
         raise ValueError(f"the tag `digests` isn't a JSON object of path to sha256: {tag[:80]!r}") from error
+    return check_digests(digests)
+
+
+def check_digests(digests: Digests) -> Digests:
+    """Return `digests` if its paths and sha256 are sound.
+
+    Raises:
+        ValueError: a path leads out of the artifact folder, or a digest isn't a sha256.
+    """
     for name, digest in digests.items():
         if not _is_inside(name):
-            raise ValueError(f"the tag `digests` names a path outside of its folder: {name!r}")
+            raise ValueError(f"the digests name a path outside of their folder: {name[:80]!r}")
         if not _SHA256.fullmatch(digest):
-            raise ValueError(f"the tag `digests` has {digest[:80]!r} for {name}: not a sha256 in lower-case hex")
+            raise ValueError(f"the digests have {digest[:80]!r} for {name}: not a sha256 in lower-case hex")
     return digests
 
 

@@ -160,7 +160,8 @@ def lab() -> None:
 def penguins(context: typer.Context) -> None:
     """Run `python -m penguins …` on the stack: models, promote, rollback."""
     stack = _running_stack()
-    variables = environment.inherited(stack.config) | environment.airflow(stack.config)
+    config = stack.config
+    variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
     done = subprocess.run([sys.executable, "-m", "penguins", *context.args], env=variables)
     raise typer.Exit(done.returncode)
 

@@ -6,7 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+
+from contract.signatures import SigningKey
 
 
 def _token() -> str:
@@ -34,6 +36,16 @@ class Credentials(BaseModel):
     airflow_jwt_secret: str = Field(default_factory=_token)
     airflow_secret_key: str = Field(default_factory=_token)
     jupyter_token: str = Field(default_factory=_token)
+    signing_key: str = Field(default_factory=SigningKey.generate)
+    trusted_keys: str = ""
+
+    @model_validator(mode="after")
+    def _trust_the_own_key(self) -> Self:
+        public = SigningKey(self.signing_key).public
+        others = [key for key in self.trusted_keys.split(",") if key]
+        if public not in others:
+            self.trusted_keys = ",".join([public, *others])
+        return self
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:

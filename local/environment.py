@@ -30,6 +30,7 @@ _FOREIGN = (
     "IPYTHON",
     "JUPYTER",
     "MLFLOW",
+    "PENGUINS_SIGNING_KEY",
     "PG",
     "PYTHON",
     "SUPERVISOR",
@@ -59,12 +60,23 @@ def inherited(config: Config) -> dict[str, str]:
 
 
 def tasks(config: Config) -> dict[str, str]:
-    """Return the variables of the pipeline's tasks, and the user's own AWS_* for `s3://` sources."""
+    """Return the variables of the pipeline's tasks."""
+    return _pipeline(config) | signing(config)
+
+
+def signing(config: Config) -> dict[str, str]:
+    """Return the private key, for what logs, registers or signs models."""
+    return {"PENGUINS_SIGNING_KEY": config.credentials.signing_key}
+
+
+def _pipeline(config: Config) -> dict[str, str]:
+    """Return the variables of the pipeline's library, and the user's own AWS_* for `s3://` sources."""
     own_aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     return own_aws | {
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "PENGUINS_GIT_COMMIT": _git_commit(),
+        "PENGUINS_TRUSTED_KEYS": config.credentials.trusted_keys,
         "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}",
     }
 
@@ -153,11 +165,12 @@ def serving(config: Config) -> dict[str, str]:
         "SERVING_HOST": LOOPBACK,
         "SERVING_PORT": str(config.settings.api_port),
         "SERVING_CACHE_DIR": str(config.layout.serving_cache),
+        "SERVING_TRUSTED_KEYS": config.credentials.trusted_keys,
     }
 
 
 def airflow(config: Config) -> dict[str, str]:
-    """Return the variables of Airflow's programs and of their tasks, sized for a laptop."""
+    """Return the variables of Airflow's programs, sized for a laptop; the scheduler also gets the private key."""
     base = config.urls["airflow-api-server"]
     options = {
         "API__BASE_URL": base,
@@ -188,4 +201,4 @@ def airflow(config: Config) -> dict[str, str]:
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
     }
     home = {"AIRFLOW_HOME": str(config.layout.airflow)}
-    return tasks(config) | home | {f"AIRFLOW__{name}": value for name, value in options.items()}
+    return _pipeline(config) | home | {f"AIRFLOW__{name}": value for name, value in options.items()}

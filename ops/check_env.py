@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ops import dotenv, env
+from ops import dotenv, ed25519, env
 from ops.finding import Finding
 
-_NOT_SECRET = {"LAB_UID", "LAB_GID", "MINIO_ROOT_USER"}
+_NOT_SECRET = {"LAB_UID", "LAB_GID", "MINIO_ROOT_USER", env.TRUSTED_KEYS}
 _MIN_LENGTH = 12
 _EXAMPLES = re.compile(r"change.?(me|this|it)|example|minioadmin|password|secret|<.*>|x{4,}", re.IGNORECASE)
 _SAFE = re.compile(r"[\w\-=]*", re.ASCII)
@@ -52,6 +52,8 @@ def _weak(variables: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(f"{name} has characters other than letters, digits, - and _, which break addresses", fix)
         elif name == "AIRFLOW_FERNET_KEY" and not _is_fernet_key(value):
             yield Finding(f"{name} is not 32 bytes in URL-safe base64", fix)
+        elif name == "PENGUINS_SIGNING_KEY" and ed25519.public_key(value) is None:
+            yield Finding(f"{name} is not {ed25519.PRIVATE_PREFIX} and 64 hexadecimal digits", fix)
 
 
 def _is_fernet_key(value: str) -> bool:

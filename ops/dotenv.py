@@ -26,6 +26,14 @@ def fill(text: str, values: dict[str, str]) -> str:
     return "\n".join([*lines, *(f"{name}={value}" for name, value in missing.items())]) + "\n"
 
 
+def assign(text: str, name: str, value: str) -> str:
+    """Return the text with the value in the last line of that variable."""
+    lines = text.splitlines()
+    index = max(number for number, line in enumerate(lines) if line.partition("=")[0].strip() == name)
+    lines[index] = f"{name}={value}"
+    return "\n".join(lines) + "\n"
+
+
 def write_private(path: Path, text: str) -> None:
     """Replace the file in one step. Only its owner can read the new file at any time."""
     new = path.with_name(f".{path.name}.new")

@@ -4,6 +4,8 @@ import base64
 import os
 import secrets
 
+from ops.ed25519 import PRIVATE_PREFIX
+
 # JupyterLab's user if root runs this command: containers don't run as root.
 _IMAGE_USER = 1000
 
@@ -17,5 +19,7 @@ def generate(name: str) -> str:
         return "penguins"
     if name == "AIRFLOW_FERNET_KEY":
         return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    if name == "PENGUINS_SIGNING_KEY":
+        return PRIVATE_PREFIX + secrets.token_hex(32)
     # A hexadecimal token needs no quoting in a URL, a shell or a config file, and a double click selects all of it.
     return secrets.token_hex(16)

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -48,6 +48,14 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:5001",
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server to log to and to register at.",
+    )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="Private key that candidates and versions are signed with; only for what trains and registers.",
+    )
+    trusted_keys: str | None = Field(
+        default=None,
+        description="Public keys, separated by commas: only models that one of them has signed are opened.",
     )
     mlflow_ui_url: str | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.digests import DIGESTS
 from contract.manifest import Feature
+from contract.signatures import SIGNATURE
 from serving.api.responses import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.inference.model import LoadedModel, Origin
 from serving.registry.refusals import Code
@@ -154,7 +155,7 @@ def _answered_at(watcher: Watcher) -> datetime | None:
 
 def _served(model: LoadedModel) -> Served:
     version = model.release.version
-    tags = {name: value for name, value in version.tags.items() if name != DIGESTS}
+    tags = {name: value for name, value in version.tags.items() if name not in (DIGESTS, SIGNATURE)}
     metrics = {name: float(value) for name, value in tags.items() if _is_metric(name, value)}
     return Served(
         version=version.version,

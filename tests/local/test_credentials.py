@@ -1,7 +1,12 @@
 import json
 import stat
 
+from contract.signatures import SigningKey
+from local import environment
+from local.config import Config
 from local.credentials import Credentials, write_private
+from local.programs import all_programs
+from local.settings import Settings
 
 
 def test_credentials_are_created_once_and_private(tmp_path):
@@ -22,6 +27,29 @@ def test_missing_credentials_are_added_to_an_older_file(tmp_path):
     credentials = Credentials.load_or_create(path)
     assert credentials.airflow_password == "kept"
     assert json.loads(path.read_text()) == credentials.model_dump()
+
+
+def test_a_new_signing_key_is_trusted_beside_the_older_ones(tmp_path):
+    path = tmp_path / "credentials.json"
+    before = Credentials.load_or_create(path)
+    assert before.trusted_keys == SigningKey(before.signing_key).public
+    values = {name: value for name, value in before.model_dump().items() if name != "signing_key"}
+    write_private(path, json.dumps(values))
+    after = Credentials.load_or_create(path)
+    assert after.signing_key != before.signing_key
+    assert after.trusted_keys == f"{SigningKey(after.signing_key).public},{before.trusted_keys}"
+    assert Credentials.load_or_create(path) == after
+
+
+def test_only_what_makes_models_gets_the_private_key(tmp_path):
+    config = Config.of(Settings(state_dir=tmp_path / "state"))
+    with_key = {
+        name
+        for name, program in all_programs(config).items()
+        if config.credentials.signing_key in str([program.command, program.environment])
+    }
+    assert with_key == {"airflow-scheduler"}
+    assert environment.notebook(config)["PENGUINS_SIGNING_KEY"] == config.credentials.signing_key
 
 
 def test_a_private_file_replaces_one_that_was_open_to_all(tmp_path):

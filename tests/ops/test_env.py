@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import dotenv, env
+from contract.signatures import SigningKey
+from ops import dotenv, ed25519, env
 from ops.check_env import check
 
 
@@ -36,6 +37,40 @@ def test_existing_values_are_kept(tmp_path: Path) -> None:
     assert path.read_text() == before
 
 
+def test_the_public_key_is_the_half_of_the_private_one(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    env.complete(path)
+    values = dotenv.parse(path.read_text())
+    assert values["PENGUINS_TRUSTED_KEYS"] == SigningKey(values["PENGUINS_SIGNING_KEY"]).public
+
+
+def test_public_keys_are_those_of_the_cryptography_package() -> None:
+    for _ in range(20):
+        private = SigningKey.generate()
+        assert ed25519.public_key(private) == SigningKey(private).public
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0" * 64, "ed25519-private-", "ed25519-private-" + "g" * 64, "ed25519-public-" + "0" * 64]
+)
+def test_a_text_that_is_no_private_key_has_no_public_half(text: str) -> None:
+    assert ed25519.public_key(text) is None
+
+
+def test_a_new_signing_key_is_trusted_beside_the_older_ones(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    env.complete(path)
+    before = dotenv.parse(path.read_text())
+    path.write_text(path.read_text().replace(before["PENGUINS_SIGNING_KEY"], ""))
+    assert env.complete(path) == ["PENGUINS_SIGNING_KEY", "PENGUINS_TRUSTED_KEYS"]
+    after = dotenv.parse(path.read_text())
+    assert after["PENGUINS_TRUSTED_KEYS"] == (
+        f"{SigningKey(after['PENGUINS_SIGNING_KEY']).public},{before['PENGUINS_TRUSTED_KEYS']}"
+    )
+    assert {name for name in after if after[name] != before[name]} == {"PENGUINS_SIGNING_KEY", "PENGUINS_TRUSTED_KEYS"}
+    assert env.complete(path) == []
+
+
 def test_a_complete_file_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     env.complete(path)
@@ -58,6 +93,7 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
         ("JUPYTER_TOKEN=short", "JUPYTER_TOKEN is an example value or shorter than 12 characters"),
         ("REDIS_PASSWORD=with@slash/and-at", "REDIS_PASSWORD has characters other than"),
         ("AIRFLOW_FERNET_KEY=0123456789abcdef", "AIRFLOW_FERNET_KEY is not 32 bytes"),
+        ("PENGUINS_SIGNING_KEY=0123456789abcdef", "PENGUINS_SIGNING_KEY is not ed25519-private- and 64"),
     ],
 )
 def test_an_unsuitable_value_is_reported(tmp_path: Path, line: str, complaint: str) -> None:

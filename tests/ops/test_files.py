@@ -36,7 +36,7 @@ def test_images_share_their_first_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "service"), [(penguins.settings.Settings, "airflow-init"), (serving.settings.Settings, "api")]
+    ("program", "service"), [(penguins.settings.Settings, "airflow-scheduler"), (serving.settings.Settings, "api")]
 )
 def test_every_setting_reaches_its_container(program: type[BaseSettings], service: str) -> None:
     prefix = program.model_config["env_prefix"]

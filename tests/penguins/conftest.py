@@ -16,6 +16,7 @@ from sklearn.base import ClassifierMixin
 
 from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
 from local.stack import Stack
+from penguins import signing
 from penguins.data import ingest, preprocessing
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.registry import model_versions
@@ -54,7 +55,8 @@ def pointed_at(
     # One process, because starting a second one takes longer than fitting these small grids.
     for name, value in ({"jobs": 1} | others).items():
         monkeypatch.setenv(f"PENGUINS_{name.upper()}", str(value))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.environment["MLFLOW_TRACKING_URI"])
+    for name in ("MLFLOW_TRACKING_URI", "PENGUINS_SIGNING_KEY", "PENGUINS_TRUSTED_KEYS"):
+        monkeypatch.setenv(name, stack.environment[name])
     monkeypatch.setenv("PENGUINS_EXPERIMENT", experiment)
     monkeypatch.setenv("PENGUINS_MODEL_NAME", model_name)
     settings.cache_clear()
@@ -87,8 +89,14 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))
     client().finalize_logged_model(model.model_id, "READY")
-    tags = {"digests": json.dumps(digest_files(folder)), "data_digest": "of the rows"}
-    tags |= {"dag_run_id": "manual__1", "git_commit": "abc"}
+    digests = digest_files(folder)
+    tags = {
+        "digests": json.dumps(digests),
+        "data_digest": "of the rows",
+        "dag_run_id": "manual__1",
+        "git_commit": "abc",
+    }
+    tags |= {"signature": signing.sign("version", model.model_id, digests)}
     return model_versions.create_version(model.model_id, run.info.run_id, tags, description="")
 
 

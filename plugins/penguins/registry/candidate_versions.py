@@ -14,6 +14,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from sklearn.base import ClassifierMixin
 
 from contract.digests import DIGESTS, MANIFEST_FILE, ONNX_FILE, digest_files
+from contract.signatures import SIGNATURE
+from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.registry import model_versions, onnx_export
 from penguins.registry.manifests import build_manifest
@@ -71,7 +73,8 @@ def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
         else:
             manifest.write_text(build_manifest(candidate.model, data).model_dump_json())
             client().log_model_artifacts(candidate.model_id, folder)
-        tags[DIGESTS] = json.dumps({**candidate.digests, **digest_files(Path(folder))})
+        digests = {**candidate.digests, **digest_files(Path(folder))}
+        tags |= {DIGESTS: json.dumps(digests), SIGNATURE: signing.sign("version", candidate.model_id, digests)}
     run = candidate.run.info
     return model_versions.create_version(candidate.model_id, run.run_id, tags, description=run.run_name)
 

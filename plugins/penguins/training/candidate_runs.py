@@ -17,6 +17,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from contract import manifest
 from contract.digests import DIGESTS, digest_files
+from contract.signatures import SIGNATURE
+from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.training.grid import Candidate
 from penguins.training.search import Failed, Fitted
@@ -64,7 +66,9 @@ def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) 
             pip_requirements=_requirements(),
         )
         client().log_model_artifacts(model.model_id, str(path))
-        client().set_logged_model_tags(model.model_id, {DIGESTS: json.dumps(digest_files(path))})
+        digests = digest_files(path)
+        tags = {DIGESTS: json.dumps(digests), SIGNATURE: signing.sign("candidate", model.model_id, digests)}
+        client().set_logged_model_tags(model.model_id, tags)
     client().finalize_logged_model(model.model_id, "READY")
     client().set_terminated(run_id)
 

@@ -11,6 +11,7 @@ from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
 
 from contract.digests import DIGESTS
+from contract.signatures import SIGNATURE
 from penguins.errors import UserError
 from penguins.promotion import audit, decisions, production
 from penguins.promotion.earlier_versions import earlier_versions, find_sound
@@ -147,7 +148,7 @@ def _version_row(version: ModelVersion, challenger: str | None) -> VersionRow:
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         challenger=version.version == challenger,
         gate=tracking.parse_tag(_GATE_VERDICT, tags.get(decisions.GATE)),
-        tags={name: value for name, value in tags.items() if name not in (DIGESTS, decisions.GATE)},
+        tags={name: value for name, value in tags.items() if name not in (DIGESTS, SIGNATURE, decisions.GATE)},
     )
 
 

@@ -6,9 +6,11 @@ import pytest
 from mlflow.entities import Run
 from sklearn.ensemble import ExtraTreesClassifier
 
+from contract.signatures import parse_trusted_keys, verify_signature
 from penguins.data.dataset import Dataset
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
+from penguins.settings import settings
 from tests.penguins.conftest import logged_candidate
 
 EXPORT = {"inference/model.onnx", "inference/contract.json"}
@@ -30,6 +32,9 @@ def test_a_candidate_is_registered_with_its_origin_and_export(run: Run, data: Da
     assert found.tags["holdout_accuracy"] == "0.5"
     files = model_versions.files(model_versions.model_id(found), model_versions.recorded_digests(found))
     assert set(files) == {"model.pkl", *EXPORT}
+    signed = verify_signature(found.tags["signature"], parse_trusted_keys(settings().trusted_keys or ""))
+    signed.check("version", found.name, model_versions.model_id(found))
+    assert signed.digests == json.loads(found.tags["digests"])
 
 
 def test_a_candidate_whose_export_differs_is_registered_without_it(

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
+from contract.signatures import parse_trusted_keys, verify_signature
 from penguins.data.dataset import Dataset
 from penguins.registry import model_versions
+from penguins.settings import settings
 from penguins.training import candidate_runs, tracking
 from penguins.training.grid import Candidate
 from penguins.training.search import Failed
@@ -39,6 +41,10 @@ def test_a_candidate_becomes_a_finished_run_with_its_model(logged: Run, parent: 
     model = client().get_logged_model(candidate_runs.model_id(logged))
     loaded = model_versions.load(model.model_id, json.loads(model.tags["digests"]))
     assert len(loaded.predict(data.features)) == len(data.labels)
+    trusted = parse_trusted_keys(settings().trusted_keys or "")
+    signed = verify_signature(model.tags["signature"], trusted)
+    signed.check("candidate", settings().model_name, model.model_id)
+    assert signed.digests == json.loads(model.tags["digests"])
 
 
 def test_a_failed_candidate_becomes_a_failed_run_with_the_reason(parent: Run, data: Dataset) -> None:
