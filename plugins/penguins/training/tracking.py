@@ -48,7 +48,7 @@ def client() -> mlflow.MlflowClient:
     }.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(settings().mlflow_tracking_uri)
-    # Silence its warning about pickle for every model: a model is loaded only if its digest is the recorded one.
+    # Silence its warning about pickle for every model: only signed models are loaded.
     logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
     return mlflow.MlflowClient()
 
@@ -57,7 +57,7 @@ def experiment_id() -> str:
     """Return the id of our experiment, and create the experiment if there is none.
 
     Raises:
-        UserError: it was deleted.
+        UserError: it was deleted, or keeps its files elsewhere than behind MLflow's proxy.
     """
     return _find_experiment() or client().create_experiment(settings().experiment, tags=_EXPERIMENT_TAGS)
 
@@ -72,7 +72,18 @@ def _find_experiment() -> str | None:
             f"The MLflow experiment {name!r} was deleted. Restore it with `mlflow experiments restore "
             f"--experiment-id {found.experiment_id}`, or choose another name with PENGUINS_EXPERIMENT."
         )
+    if not is_proxied(found.artifact_location):
+        raise UserError(
+            f"The MLflow experiment {name!r} keeps its files at {found.artifact_location}, not behind MLflow's proxy. "
+            "Whoever made it chose where we would read and write. Choose another name with PENGUINS_EXPERIMENT."
+        )
     return str(found.experiment_id)
+
+
+def is_proxied(location: str) -> bool:
+    """Tell whether artifacts are behind the proxy of our MLflow; whoever makes an experiment chooses their place."""
+    own = settings().mlflow_tracking_uri.rstrip("/")
+    return location.startswith(f"{own}/") or (location.startswith("mlflow-artifacts:/") and location[18:19] != "/")
 
 
 def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Run:

@@ -1,5 +1,7 @@
 """The experiment, the parent run and tags, on a real MLflow server."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import Json, TypeAdapter
 
@@ -28,6 +30,31 @@ def test_a_deleted_experiment_is_named_with_the_remedy(data: Dataset) -> None:
     tracking.client().delete_experiment(tracking.experiment_id())
     with pytest.raises(UserError, match="was deleted. Restore it with `mlflow experiments restore --experiment-id"):
         open_run(data, GRID, 3, "manual__1")
+
+
+def test_an_experiment_with_files_elsewhere_is_refused(data: Dataset, tmp_path: Path) -> None:
+    tracking.client().create_experiment(settings().experiment, artifact_location=f"file://{tmp_path}")
+    with pytest.raises(UserError, match=f"keeps its files at file://{tmp_path}, not behind MLflow's proxy"):
+        open_run(data, GRID, 3, "manual__1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("mlflow-artifacts:/1", True),
+        ("http://127.0.0.1:5001/api/2.0/mlflow-artifacts/artifacts/1", True),
+        ("mlflow-artifacts://elsewhere:80/1", False),
+        ("http://127.0.0.1:5001.elsewhere/1", False),
+        ("/opt/penguins/dags", False),
+        ("s3://bucket/1", False),
+        ("", False),
+    ],
+)
+def test_only_the_own_proxy_is_one(location: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5001")
+    settings.cache_clear()
+    assert tracking.is_proxied(location) is expected
 
 
 def test_the_parent_run_is_opened_again(data: Dataset) -> None:
