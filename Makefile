@@ -32,9 +32,10 @@ override export REASON := $(value REASON)
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback sign clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-dag bench-serve bench-tests drill env doctor compose-up compose-down \
-	compose-logs compose-models compose-promote compose-rollback test-compose
+	compose-logs compose-models compose-promote compose-rollback compose-sign \
+	test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ promote: linux $(INSTALLED)run ## Put a version in Production: VERSION=2 REASON=
 
 rollback: linux $(INSTALLED)run ## Put the version before in Production again: REASON='why'
 	@$(RUN) local penguins rollback --reason="$$REASON"
+
+sign: linux $(INSTALLED)run ## Sign a version that isn't, after a look at it: VERSION=2; YES=1 not to ask
+	@$(RUN) local penguins sign $(if $(YES),--yes) -- "$$VERSION"
 
 clean: linux $(INSTALLED)run ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)
@@ -136,6 +140,9 @@ compose-promote: ## As promote, in the containers
 
 compose-rollback: ## As rollback, in the containers
 	@$(IN_AIRFLOW) rollback --reason="$$REASON" --by="$$(id -un)"
+
+compose-sign: ## As sign, in the containers
+	@$(IN_AIRFLOW) sign $(if $(YES),--yes) -- "$$VERSION"
 
 test-browser: linux $(INSTALLED)test ## Run the tests that look at pages with chromium and chromedriver
 	@$(PYTEST) -m browser $(ARGS)

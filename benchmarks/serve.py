@@ -115,6 +115,7 @@ def main() -> None:
             "MLFLOW_TRACKING_URI": stack.urls["mlflow"],
             "SERVING_CACHE_DIR": str(folder / "cache"),
             "SERVING_POLL_SECONDS": "0.5",
+            "SERVING_TRUSTED_KEYS": stack.environment["PENGUINS_TRUSTED_KEYS"],
         }
         penguins = gentoos(model, 20)
         isolated = isolated_python(folder / "isolated")

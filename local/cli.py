@@ -19,11 +19,12 @@ from local.clients.service import Service
 from local.errors import StackError
 from local.lab import Lab
 from local.logs import follow, tail
-from local.pipeline import Pipeline
+from local.pipeline import MODEL, Pipeline
 from local.progress import Progress
 from local.settings import Settings
 from local.stack import Stack
 from local.status import addresses, status
+from local.unsigned import unsigned_in_production
 
 app = typer.Typer(
     help="The embedded stack: Airflow, MLflow, PostgreSQL, S3 and the prediction service, without Docker.",
@@ -158,7 +159,7 @@ def lab() -> None:
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
 @_report_user_errors
 def penguins(context: typer.Context) -> None:
-    """Run `python -m penguins …` on the stack: models, promote, rollback."""
+    """Run `python -m penguins …` on the stack: models, promote, rollback, sign."""
     stack = _running_stack()
     config = stack.config
     variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
@@ -171,6 +172,9 @@ def _start(stack: Stack) -> None:
         changed = stack.up(report=progress)
     if not changed:
         _out.print("The stack is running already.")
+    mlflow, trusted_keys = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys
+    if warning := unsigned_in_production(mlflow, MODEL, trusted_keys):
+        _err.print(warning, style="yellow", markup=False, soft_wrap=True)
 
 
 def _running_stack() -> Stack:

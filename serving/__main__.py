@@ -27,6 +27,7 @@ def main() -> None:
     try:
         settings = Settings()
         Keys(settings)
+        settings.read_trusted_keys()
     except (OSError, ValueError) as error:  # pydantic's error is a ValueError
         sys.exit(f"python -m serving: {error}")
     configure(settings.log_level)

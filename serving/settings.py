@@ -7,6 +7,8 @@ from platformdirs import user_cache_path
 from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contract.signatures import TrustedKeys, parse_trusted_keys
+
 NAME = r"^[^/:%\s]+$"
 
 
@@ -33,6 +35,10 @@ class Settings(BaseSettings):
     model_name: str = Field(default="penguins_rf", pattern=NAME, description="Registered model to serve.")
     alias: str = Field(default="production", pattern=NAME, description="Alias of the version to serve.")
     stage: str = Field(default="Production", description="Stage of the version to serve while the alias isn't set.")
+    trusted_keys: str | None = Field(
+        default=None,
+        description="Public keys, separated by commas: only versions that one of them has signed are loaded.",
+    )
     poll_seconds: float = Field(default=5.0, gt=0, description="Seconds between two polls of the registry.")
     max_backoff_seconds: float = Field(
         default=15.0, gt=0, description="Longest pause between two polls while MLflow doesn't answer."
@@ -100,6 +106,17 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         default=10.0, gt=0, description="Longest wait for requests under way when the service is stopped."
     )
+
+    def read_trusted_keys(self) -> TrustedKeys:
+        """Return the trusted keys.
+
+        Raises:
+            ValueError: one of them isn't a public key.
+        """
+        try:
+            return parse_trusted_keys(self.trusted_keys or "")
+        except ValueError as error:
+            raise ValueError(f"{variable('trusted_keys')}: {error}") from None
 
 
 def variable(field: str) -> str:

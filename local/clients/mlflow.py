@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from local.clients.http import JsonApi
 
@@ -25,6 +26,7 @@ class Version:
     run_id: str
     stage: str
     tags: dict[str, str]
+    logged_model: str | None
 
 
 class Mlflow:
@@ -50,11 +52,20 @@ class Mlflow:
 
     def production(self, model: str) -> Version | None:
         """Return the version with the alias production, or else the last one in the stage Production."""
-        found = self._api.find(f"{_API}/registered-models/alias", name=model, alias="production")
-        if found is not None:
-            return _version(found["model_version"])
-        in_stage = [version for version in self._versions(f"name = '{model}'") if version.stage == "Production"]
-        return max(in_stage, key=lambda version: int(version.number), default=None)
+        found = self._api.find(f"{_API}/registered-models/get", name=model)
+        if found is None:
+            return None
+        # Not registered-models/alias: without such an alias MLflow answers 400 there.
+        aliases = {each["alias"]: each["version"] for each in found["registered_model"].get("aliases", [])}
+        versions = self._versions(f"name = '{model}'")
+        named = [version for version in versions if version.number == aliases.get("production")]
+        in_stage = [version for version in versions if version.stage == "Production"]
+        return max(named or in_stage, key=lambda version: int(version.number), default=None)
+
+    def logged_model_tags(self, logged_model: str | None) -> dict[str, str]:
+        """Return the tags of a logged model; none if there is no such model."""
+        found = self._api.find(f"{_API}/logged-models/{quote(logged_model, safe='')}") if logged_model else None
+        return _pairs(found["model"]["info"], "tags") if found else {}
 
     def _versions(self, condition: str) -> list[Version]:
         found = self._api.get(f"{_API}/model-versions/search", filter=condition, max_results=10_000)
@@ -66,7 +77,14 @@ class Mlflow:
 
 
 def _version(found: dict[str, Any]) -> Version:
-    return Version(found["version"], found.get("run_id", ""), found["current_stage"], _pairs(found, "tags"))
+    kind, _, name = found.get("source", "").partition(":/")
+    return Version(
+        found["version"],
+        found.get("run_id", ""),
+        found["current_stage"],
+        _pairs(found, "tags"),
+        name if kind == "models" else None,
+    )
 
 
 def _pairs(found: dict[str, Any], name: str) -> dict[str, Any]:

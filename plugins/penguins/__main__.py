@@ -1,7 +1,7 @@
-"""`python -m penguins`: versions, promotion and rollback on the command line.
+"""`python -m penguins`: versions, promotion, rollback and signatures on the command line.
 
-`make models`, `make promote` and `make rollback` call it with the environment of the embedded stack. The same targets
-with the prefix `compose-` call it in a container of Airflow.
+`make models`, `make promote`, `make rollback` and `make sign` call it with the environment of the embedded stack. The
+same targets with the prefix `compose-` call it in a container of Airflow.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from penguins.errors import UserError
 from penguins.outages import describe_outage
-from penguins.promotion import audit, decisions
+from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import model_versions
 from penguins.settings import settings
@@ -57,6 +57,8 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
     for version in model_versions.versions():
         tags = tracking.tags_of(version)
         here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
+        if not vouching.is_signed(version):
+            here = f"{here}, unsigned".removeprefix(", ")
         metrics = [tags.get(name, "")[:6] for name in ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")]
         texts = map(to_plain_text, [*metrics, version.description or "", tags.get("reason", "")])
         versions.add_row(version.version, here, *texts)
@@ -85,15 +87,35 @@ def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None
     out.print(f"Version {report.version} is in Production again.")
 
 
+def sign(connection: Connection[Any], arguments: argparse.Namespace) -> None:
+    """Sign a version that isn't, after a look at its files and its origin."""
+    inspected = vouching.inspect(connection, model_versions.version(arguments.version))
+    for line in inspected.lines():
+        out.print(line, soft_wrap=True)
+    if not (arguments.yes or _agrees("Tasks, and perhaps the service, then run model.pkl as code. Sign these files?")):
+        raise UserError("Nothing was signed. Answer y to sign, or say YES=1.")
+    vouching.sign(inspected)
+    out.print(f"Version {inspected.version.version} is signed.")
+
+
+def _agrees(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback):
+    for command in (models, promote, rollback, sign):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
-        if command is promote:
+        if command in (promote, sign):
             sub.add_argument("version", type=_non_empty, help="number of the version")
-        if command is not models:
+        if command is sign:
+            sub.add_argument("--yes", action="store_true", help="don't ask")
+        if command in (promote, rollback):
             sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser

@@ -1,10 +1,47 @@
-"""Signatures by the pipeline: on the candidates that it logs and the versions that it registers."""
+"""Signatures of the pipeline: on the candidates that it logs and the versions that it registers.
+
+Nothing of a model is opened before its signature is verified.
+"""
 
 from collections.abc import Mapping
 
-from contract.signatures import Kind, SigningKey, Statement, key_id, parse_trusted_keys
+from contract.signatures import (
+    SIGNATURE,
+    Kind,
+    SignatureError,
+    SigningKey,
+    Statement,
+    TrustedKeys,
+    key_id,
+    parse_trusted_keys,
+    verify_signature,
+)
 from penguins.errors import UserError
 from penguins.settings import settings
+
+
+class UntrustedError(UserError):
+    """A model isn't opened, because nobody trusted vouches for its files."""
+
+
+def verify(kind: Kind, logged_model: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return sha256 by path, as the tag `signature` vouches for them.
+
+    Args:
+        tags: of a version or of a logged model; anybody may have written them.
+
+    Raises:
+        UntrustedError: there is no such tag, or it isn't that of a trusted key for this model.
+        UserError: PENGUINS_TRUSTED_KEYS can't be used.
+    """
+    if SIGNATURE not in tags:
+        raise UntrustedError(f"this {kind} has no tag `{SIGNATURE}`")
+    try:
+        statement = verify_signature(tags[SIGNATURE], _trusted_keys())
+        statement.check(kind, settings().model_name, logged_model)
+    except SignatureError as error:
+        raise UntrustedError(str(error)) from error
+    return dict(statement.digests)
 
 
 def sign(kind: Kind, logged_model: str, digests: Mapping[str, str]) -> str:
@@ -20,7 +57,7 @@ def sign(kind: Kind, logged_model: str, digests: Mapping[str, str]) -> str:
 
 
 def _signing_key() -> SigningKey:
-    text = settings().signing_key
+    text, trusted = settings().signing_key, _trusted_keys()
     if text is None or not text.get_secret_value():
         raise UserError(
             "PENGUINS_SIGNING_KEY isn't set, so nothing can be signed, and unsigned models aren't opened. The embedded "
@@ -28,12 +65,18 @@ def _signing_key() -> SigningKey:
         )
     try:
         key = SigningKey(text.get_secret_value())
-        trusted = parse_trusted_keys(settings().trusted_keys or "")
     except ValueError as error:
-        raise UserError(f"PENGUINS_SIGNING_KEY or PENGUINS_TRUSTED_KEYS can't be used: {error}") from None
+        raise UserError(f"PENGUINS_SIGNING_KEY can't be used: {error}.") from None
     if key_id(key.public) not in trusted:
         raise UserError(
             f"PENGUINS_TRUSTED_KEYS hasn't the public half of PENGUINS_SIGNING_KEY, {key.public}: what is signed "
             "would be refused."
         )
     return key
+
+
+def _trusted_keys() -> TrustedKeys:
+    try:
+        return parse_trusted_keys(settings().trusted_keys or "")
+    except ValueError as error:
+        raise UserError(f"PENGUINS_TRUSTED_KEYS can't be used: {error}.") from None

@@ -30,6 +30,11 @@ class Served(BaseModel):
     engine: str = Field(description="Runtime that computes the predictions.", examples=["onnxruntime"])
     origin: Origin = Field(description="Place that the version was loaded from.")
     loaded_at: datetime
+    signed_by: str | None = Field(
+        description="First digits of the public key that has signed the version; null for a copy on disk from before"
+        " versions were signed.",
+        examples=["d75a980182b10ab7"],
+    )
     run_id: str = Field(description="MLflow run that trained the version.")
     features: list[Feature] = Field(description="Input, with the ranges seen in training.")
     species: list[str] = Field(description="Output, in the order of the labels.")
@@ -162,6 +167,7 @@ def _served(model: LoadedModel) -> Served:
         engine=model.engine.name,
         origin=model.origin,
         loaded_at=model.loaded_at,
+        signed_by=model.release.signed_by,
         run_id=version.run_id,
         features=model.contract.features,
         species=model.contract.species,

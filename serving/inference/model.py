@@ -31,10 +31,20 @@ Origin = Literal["registry", "cache"]
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version, and the digests of its files."""
+    """A version, and the digests of its files.
+
+    Attributes:
+        signature: the verified tag that vouches for the digests; None for a copy on disk from before there were any.
+    """
 
     version: ModelVersion
     digests: Digests
+    signature: str | None
+
+    @property
+    def signed_by(self) -> str | None:
+        """Return the first digits of the key that has signed the version."""
+        return self.signature.partition(".")[0] if self.signature else None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -45,7 +55,7 @@ class Release:
         """
         files = serving_files(self.digests)
         if missing := missing_digests(files, self.digests):
-            raise RefusedError(Code.NOT_VOUCHED_FOR, f"the tag `digests` has no entry for {' and '.join(missing)}")
+            raise RefusedError(Code.NOT_VOUCHED_FOR, f"its signature has no digest of {' and '.join(missing)}")
         return files
 
 

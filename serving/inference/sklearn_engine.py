@@ -45,7 +45,7 @@ class SklearnEngine:
                 f"it was made by scikit-learn {flavor.sklearn_version}, the service has {sklearn.__version__}",
             )
         try:
-            self._model: Any = pickle.loads(content)  # noqa: S301 - the digest was verified
+            self._model: Any = pickle.loads(content)  # noqa: S301 - signature and digest were verified
         except Exception as error:  # Unpickling runs any code, which raises anything.
             raise RefusedError(
                 Code.MODEL_UNREADABLE, f"model.pkl can't be unpickled: {type(error).__name__}: {error}"

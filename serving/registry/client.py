@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from contract.digests import DIGESTS, Digests, parse_digests
+from contract.signatures import SIGNATURE
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import (
     ARTIFACTS,
@@ -71,28 +71,25 @@ class Registry:
         )
         return latest.model_versions[0] if latest and latest.model_versions else None
 
-    async def digests(self, version: ModelVersion) -> Digests:
-        """Return the digests of the version's files, from its own tag or that of its logged model.
+    async def signature(self, version: ModelVersion) -> str:
+        """Return the tag `signature` of the version or of its logged model, which anybody may have written.
 
         Raises:
-            RefusedError: neither has a tag `digests`, or the tag can't be read.
+            RefusedError: neither has one.
         """
-        tag = version.tags.get(DIGESTS)
+        tag = version.tags.get(SIGNATURE)
         model_id = version.logged_model_id
         if tag is None and model_id is not None:
-            logged = await self._request(LoggedModel, f"/api/2.0/mlflow/logged-models/{model_id}")
-            tag = logged.model.info.tags.get(DIGESTS) if logged else None
+            logged = await self._request(LoggedModel, f"/api/2.0/mlflow/logged-models/{quote(model_id, safe='')}")
+            tag = logged.model.info.tags.get(SIGNATURE) if logged else None
         if tag is None:
             raise RefusedError(
-                Code.DIGESTS_MISSING,
-                f"neither version {version.version} nor its logged model ({model_id or 'it has none'}) has a"
-                " tag `digests`, so its files can't be verified. Register a model that the pipeline logged,"
-                ' or set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}',
+                Code.UNSIGNED,
+                f"neither version {version.version} nor its logged model ({model_id or 'it has none'}) has a tag "
+                f"`{SIGNATURE}`, so nobody vouches for its files. Register a model that the pipeline logged, or look "
+                f"at this one and sign it: make sign VERSION={version.version} (in containers make compose-sign)",
             )
-        try:
-            return parse_digests(tag)
-        except ValueError as error:
-            raise RefusedError(Code.DIGESTS_INVALID, str(error)) from error
+        return tag
 
     async def download(self, version: ModelVersion, names: Iterable[str]) -> dict[str, bytes]:
         """Download files of the version through MLflow's artifact proxy. The caller must verify them.

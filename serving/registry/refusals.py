@@ -11,8 +11,6 @@ class Code(StrEnum):
     CACHE_CORRUPT = "cache_corrupt"
     CONTRACT_INVALID = "contract_invalid"
     DIGEST_MISMATCH = "digest_mismatch"
-    DIGESTS_INVALID = "digests_invalid"
-    DIGESTS_MISSING = "digests_missing"
     EXAMPLE_MISMATCH = "example_mismatch"
     FILE_MISSING = "file_missing"
     FILE_TOO_LARGE = "file_too_large"
@@ -22,6 +20,9 @@ class Code(StrEnum):
     SIGNATURE_MISMATCH = "signature_mismatch"
     SKLEARN_MISSING = "sklearn_missing"
     SKLEARN_VERSION = "sklearn_version"
+    UNSIGNED = "unsigned"
+    UNTRUSTED_KEY = "untrusted_key"
+    WRONG_SIGNATURE = "wrong_signature"
 
 
 class RefusedError(Exception):

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from contract.signatures import SIGNATURE
 from serving.registry.refusals import Code, RefusedError
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -35,7 +36,7 @@ class ModelVersion(BaseModel):
     @property
     def identity(self) -> tuple[str, int, str, str | None]:
         """Return the version's identity, which is more than its number: a new registry begins to count at 1 again."""
-        return self.version, self.creation_timestamp, self.source, self.tags.get("digests")
+        return self.version, self.creation_timestamp, self.source, self.tags.get(SIGNATURE)
 
     @property
     def logged_model_id(self) -> str | None:

@@ -3,12 +3,13 @@
     <cache_dir>/<model>-<hash of server, model, alias and stage>/
         index.json                   names of the entry in Production, and of the one before
         <version>-<hash of the digests>/
-            release.json             the version as it was in the registry, and its digests
+            release.json             the version as it was in the registry, its digests and its signature
             …                        its files
 
-Every entry and index is written beside its place and then renamed, so that readers see all of it or nothing. Files
-are verified against the digests when they are read. The digests lie beside the files: they protect from damage, not
-from someone who can write to the folder, which therefore belongs to the service alone (mode 700).
+Every entry and index is written beside its place and then renamed, so that readers see all of it or nothing. When an
+entry is read, its signature is verified again, and then its files against the signed digests. Entries from before
+there were signatures have none: the service has verified their files when it stored them, and serves them on. They
+can't be told from forged ones, so the folder belongs to the service alone (mode 700).
 """
 
 import fcntl
@@ -27,8 +28,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contract.digests import DigestError, verify
 from serving.inference.model import Release
 from serving.registry.refusals import Code, RefusedError, first_problem
-from serving.registry.responses import ModelVersion
 from serving.reload.files import folders_inside, read_inside
+from serving.reload.saved import SavedRelease
 from serving.settings import Settings
 
 TEMPORARY = ".new-"
@@ -47,13 +48,6 @@ class _Index(BaseModel):
         return self.previous if self.current == entry else self.current
 
 
-class _SavedRelease(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    version: ModelVersion
-    digests: dict[str, str]
-
-
 class Cache:
     """The copies of one registered model of one MLflow server. Its methods block: call them in a thread."""
 
@@ -62,12 +56,13 @@ class Cache:
         key = _short_hash([str(part) for part in served])
         self.folder = settings.cache_dir / f"{settings.model_name}-{key}"
         self._limit = settings.max_artifact_bytes
+        self._trusted = settings.read_trusted_keys()
 
     def current(self) -> tuple[Release, Mapping[str, bytes]] | None:
         """Return the verified release that was last in Production, with its files; None if there was none.
 
         Raises:
-            RefusedError: the copy is damaged.
+            RefusedError: the copy is damaged, or its signature isn't that of a trusted key.
         """
         try:
             index = self._index()
@@ -145,12 +140,12 @@ class Cache:
             os.close(folder)
 
     def _read(self, entry: str) -> tuple[Release, Mapping[str, bytes]]:
-        """Return the verified release of an entry, with its files; raise `RefusedError` if it is damaged."""
+        """Return the verified release of an entry, with its files; raise `RefusedError` if it can't be trusted."""
         try:
-            saved = _SavedRelease.model_validate_json(self._content(name := f"{entry}/release.json"))
+            saved = SavedRelease.model_validate_json(self._content(name := f"{entry}/release.json"))
         except (OSError, ValidationError) as error:
             raise self._damaged(name, error) from error
-        release = Release(saved.version, saved.digests)
+        release = saved.release(self._trusted)
         files = self.find(release) if _entry(release) == entry else None
         if files is None:
             raise RefusedError(Code.CACHE_CORRUPT, f"{entry} in the cache is another version than it says")
@@ -184,7 +179,7 @@ class Cache:
 
 
 def _write(entry: Path, release: Release, files: Mapping[str, bytes]) -> None:
-    saved = _SavedRelease(version=release.version, digests=dict(release.digests))
+    saved = SavedRelease.of(release)
     for name, content in {**files, "release.json": saved.model_dump_json().encode()}.items():
         path = entry / name
         path.parent.mkdir(parents=True, exist_ok=True)

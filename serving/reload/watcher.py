@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from serving import metrics
 from serving.inference.model import LoadedModel, Release, load
+from serving.inference.signed import signed_release
 from serving.registry.client import Registry, UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
@@ -31,6 +32,7 @@ class Watcher:
         self._settings = settings
         self._registry = registry
         self._cache = cache
+        self._trusted = settings.read_trusted_keys()
         self._failures = 0
         self._uncached: tuple[Release, Mapping[str, bytes]] | None = None
         """The release that serves, while it isn't on disk."""
@@ -114,7 +116,7 @@ class Watcher:
                 await self._store(*self._uncached)
             return Outcome.UP_TO_DATE, f"version {version.version} is in Production"
         try:
-            release = Release(version, await self._registry.digests(version))
+            release = signed_release(version, await self._registry.signature(version), self._trusted)
         except RefusedError as error:
             return self._refuse(version, None, error)
         if self.refusal and self.refusal.release == release and time.monotonic() < self.refusal.retry_at:

@@ -14,12 +14,13 @@ from contract.signatures import (
     parse_trusted_keys,
     verify_signature,
 )
+from tests.keys import OTHER_PRIVATE
 
 # The first test vector of RFC 8032.
 PRIVATE = "ed25519-private-9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
 PUBLIC = "ed25519-public-d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
-KEY, OTHER = SigningKey(PRIVATE), SigningKey(SigningKey.generate())
+KEY, OTHER = SigningKey(PRIVATE), SigningKey(OTHER_PRIVATE)
 TRUSTED = parse_trusted_keys(PUBLIC)
 DIGESTS = {"MLmodel": "0" * 64, "model.pkl": "1" * 64}
 STATEMENT = Statement(kind="version", registered_model="penguins_rf", logged_model="m-1", digests=DIGESTS)

@@ -61,6 +61,13 @@ def test_database_scripts_look_names_up_in_no_schema_of_a_role(script: Path) -> 
         assert "SET search_path" in function
 
 
+def test_only_what_makes_models_gets_the_private_key() -> None:
+    variables = {name: service.get("environment", {}) for name, service in COMPOSE["services"].items()}
+    with_key = {name for name, found in variables.items() if "PENGUINS_SIGNING_KEY" in str(found)}
+    assert with_key == {"airflow-scheduler", "airflow-worker", "jupyterlab"}
+    assert variables["api"]["SERVING_TRUSTED_KEYS"] == variables["jupyterlab"]["PENGUINS_TRUSTED_KEYS"]
+
+
 def test_the_example_names_every_variable_of_the_compose_file() -> None:
     text = (REPO / "docker-compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+):\?run make env\}", text)) <= set(dotenv.parse(EXAMPLE.read_text()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.digests import sha256
 from local import environment
 from local.settings import REPO
 from local.stack import Stack
@@ -22,11 +23,12 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command(stack: Stack, mlflow: None) -> Command:
     del mlflow
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        own = {"PENGUINS_MODEL_NAME": settings().model_name, "COLUMNS": "200"}
+    def run(*arguments: str, answer: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        own = {"PENGUINS_MODEL_NAME": settings().model_name, "COLUMNS": "200"} | environment.signing(stack.config)
         return subprocess.run(
             [sys.executable, "-m", "penguins", *arguments],
             env=environment.inherited(stack.config) | environment.airflow(stack.config) | own | variables,
+            input=answer,
             capture_output=True,
             text=True,
         )
@@ -70,9 +72,9 @@ def test_a_rollback_names_the_versions_that_it_passes_over(command: Command, tmp
     for number in ("1", "2", "3"):
         made_up_version(tmp_path)
         assert command("promote", number, "--reason", "next").returncode == 0
-    client().set_model_version_tag(settings().model_name, "2", "digests", "{}")
+    client().set_model_version_tag(settings().model_name, "2", "signature", "no signature")
     first, second = command("rollback", "--reason", "worse").stdout.splitlines()
-    assert first.startswith("Passed over version 2: models:/m-")
+    assert first.startswith(f"Passed over version 2: {settings().model_name} version 2 isn't opened: ")
     assert second == "Version 1 is in Production again."
 
 
@@ -121,6 +123,32 @@ def test_a_version_named_like_an_option_is_not_found(make: Command) -> None:
     done = make("promote", "VERSION=--help", "REASON=why not")
     assert done.returncode == 2
     assert f"{settings().model_name} has no version --help.\n" in done.stderr
+
+
+def unsigned(folder: Path) -> None:
+    """Register a version without a signature."""
+    version = made_up_version(folder)
+    client().delete_model_version_tag(version.name, version.version, "signature")
+
+
+def test_an_unsigned_version_is_signed_after_a_look(command: Command, make: Command, tmp_path: Path) -> None:
+    unsigned(tmp_path)
+    assert any(line.split()[:2] == ["1", "unsigned"] for line in command("models").stdout.splitlines())
+    refused = command("promote", "1", "--reason", "why not")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Look at it and sign it: make sign VERSION=1 (in containers make compose-sign)" in refused.stderr
+    for answer in ("n\n", "\n", ""):
+        asked = command("sign", "1", answer=answer)
+        assert asked.returncode == 1
+        assert f"  {sha256(b'a model')}  as recorded   model.pkl\n" in asked.stdout
+        assert "Sign these files? [y/N] " in asked.stdout
+        assert asked.stderr == "Nothing was signed. Answer y to sign, or say YES=1.\n"
+    assert command("promote", "1", "--reason", "why not").returncode == 1
+    assert command("sign", "1", answer="y\n").stdout.endswith("Version 1 is signed.\n")
+    assert command("promote", "1", "--reason", "why not").stdout == "Version 1 is in Production.\n"
+    unsigned(tmp_path)
+    assert make("sign", "VERSION=2", "YES=1").stdout.endswith("\nVersion 2 is signed.\n")
+    assert "unsigned" not in command("models").stdout
 
 
 NOBODY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}

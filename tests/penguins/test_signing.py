@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from contract.signatures import SigningKey, parse_trusted_keys, verify_signature
+from contract.signatures import parse_trusted_keys, verify_signature
 from penguins import signing
 from penguins.errors import UserError
 from penguins.settings import settings
-
-PRIVATE = SigningKey.generate()
-PUBLIC = SigningKey(PRIVATE).public
-OTHER = SigningKey(SigningKey.generate()).public
+from tests.keys import OTHER_PUBLIC, PRIVATE, PUBLIC
 
 Set = Callable[[str, str], None]
 
@@ -31,7 +28,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Set]:
 
 
 def test_a_signature_is_about_our_registered_model(keys: Set) -> None:
-    keys(PRIVATE, f"{OTHER},{PUBLIC}")
+    keys(PRIVATE, f"{OTHER_PUBLIC},{PUBLIC}")
     signed = verify_signature(signing.sign("candidate", "m-1", {"a": "0" * 64}), parse_trusted_keys(PUBLIC))
     signed.check("candidate", "ours", "m-1")
     assert signed.digests == {"a": "0" * 64}
@@ -45,7 +42,7 @@ def test_a_signature_is_about_our_registered_model(keys: Set) -> None:
         ("no key", PUBLIC, "can't be used: a private key is ed25519-private- and"),
         (PRIVATE, "no key", "can't be used: a public key is ed25519-public- and"),
         (PRIVATE, PRIVATE, "number 1 is a private key"),
-        (PRIVATE, OTHER, f"hasn't the public half of PENGUINS_SIGNING_KEY, {PUBLIC}"),
+        (PRIVATE, OTHER_PUBLIC, f"hasn't the public half of PENGUINS_SIGNING_KEY, {PUBLIC}"),
     ],
 )
 def test_keys_that_cannot_be_used_are_reported_without_the_private_one(

@@ -16,7 +16,9 @@ from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
 from contract.manifest import Contract
+from contract.signatures import Kind
 from serving.inference.contract import FEATURES, SPECIES
+from tests import keys
 
 Edit = Callable[[dict[str, bytes]], object]
 
@@ -85,12 +87,13 @@ def digests(files: dict[str, bytes]) -> dict[str, str]:
 
 
 class Publisher:
-    """One registered model."""
+    """One registered model, whose versions are signed with `key`."""
 
-    def __init__(self, url: str, model_name: str) -> None:
+    def __init__(self, url: str, model_name: str, key: str = keys.PRIVATE) -> None:
         mlflow.set_tracking_uri(url)
         self.client = MlflowClient(url)
         self.model_name = model_name
+        self.key = key
         self._experiment = mlflow.set_experiment(model_name).experiment_id
         self.client.create_registered_model(model_name)
 
@@ -104,15 +107,15 @@ class Publisher:
         """Register a version and return its number.
 
         Args:
-            before: edits the files before the digests are recorded.
-            after: edits the files after the digests are recorded.
+            before: edits the files before their digests are signed.
+            after: edits the files after their digests are signed.
             tags: further tags of the version.
         """
         run = self.client.create_run(self._experiment)
         files = inference_files(model)
         if before:
             before(files)
-        recorded = {"digests": json.dumps(digests(files))}
+        recorded = {"digests": json.dumps(digests(files)), "signature": self.signature("version", None, files)}
         if after:
             after(files)
         self.upload(run, files)
@@ -122,7 +125,11 @@ class Publisher:
         )
         return str(version.version)
 
-    def publish_by_hand(self, model: Any, metadata: bool = True, with_digests: bool = True) -> str:
+    def signature(self, kind: Kind, logged_model: str | None, files: dict[str, bytes]) -> str:
+        """Return a signature of these files for this registered model."""
+        return keys.signature(kind, self.model_name, logged_model, digests(files), self.key)
+
+    def publish_by_hand(self, model: Any, metadata: bool = True, signed: bool = True) -> str:
         """Log a model as the pipeline does, and register it without files for inference."""
         with mlflow.start_run(experiment_id=self._experiment):
             logged = mlflow.sklearn.log_model(
@@ -133,8 +140,8 @@ class Publisher:
                 signature=mlflow.models.infer_signature(penguins(0)[0]),
                 metadata={"contract": {"features": features(), "species": SPECIES}} if metadata else None,
             )
-        if with_digests:
-            self.record_digests(logged.model_id)
+        if signed:
+            self.sign(logged.model_id)
         return str(mlflow.register_model(logged.model_uri, self.model_name, await_registration_for=None).version)
 
     def logged_model(self, version: str) -> str:
@@ -143,11 +150,12 @@ class Publisher:
         assert source
         return source.removeprefix("models:/")
 
-    def record_digests(self, model_id: str) -> None:
-        """Tag the logged model with the digests of its files."""
+    def sign(self, model_id: str) -> None:
+        """Sign the files of a logged model as a candidate."""
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
         files = {name: (folder / name).read_bytes() for name in ("MLmodel", "model.pkl")}
-        self.client.set_logged_model_tags(model_id, {"digests": json.dumps(digests(files))})
+        tags = {"digests": json.dumps(digests(files)), "signature": self.signature("candidate", model_id, files)}
+        self.client.set_logged_model_tags(model_id, tags)
 
     def promote(self, version: str) -> None:
         """Set the alias production to the version."""

@@ -12,6 +12,7 @@ import httpx
 
 from local.ports import free_ports
 from local.waiting import until
+from tests import keys
 
 PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
 TIMEOUT_SECONDS = 60
@@ -45,6 +46,7 @@ class Service:
             "SERVING_PORT": str(self._port),
             "SERVING_POLL_SECONDS": "0.2",  # a poll costs MLflow 10 ms of processor
             "SERVING_MAX_BACKOFF_SECONDS": "0.3",
+            "SERVING_TRUSTED_KEYS": keys.PUBLIC,
         }
         with self._log.open("a") as log:
             self.process = subprocess.Popen(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from serving.settings import Settings, variable
+from tests.keys import PRIVATE
 from tests.serving.publisher import Publisher, forest
 from tests.serving.service import PENGUIN, Service
 
@@ -31,6 +32,14 @@ def test_wrong_setting_is_reported() -> None:
     assert done.returncode == 1
     assert "port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_key_that_cannot_be_used_is_reported_without_it() -> None:
+    environment = {**os.environ, "SERVING_TRUSTED_KEYS": PRIVATE}
+    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert "SERVING_TRUSTED_KEYS: a public key is ed25519-public- and 64 hexadecimal digits" in done.stderr
+    assert PRIVATE not in done.stderr
 
 
 def test_port_in_use_is_reported(start: Start) -> None:

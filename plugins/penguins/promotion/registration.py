@@ -18,6 +18,7 @@ from penguins.promotion.earlier_versions import earlier_versions
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
+from penguins.signing import UntrustedError
 from penguins.training import candidate_runs, plots, tracking
 from penguins.training.tracking import DATA_DIGEST, client
 
@@ -56,7 +57,7 @@ def register_best(
     with exclusive_lock(connection, production.lock_name()):
         finished = _find_finished(dag_run_id, data)
         left_out = tracking.left_out_note(dag_run_id, expected)
-        candidate = LoadedCandidate.load(_choose(finished, left_out))
+        candidate = _load_best(finished, left_out)
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection)
         version = candidate_versions.find_version(candidate.run) or candidate_versions.register(candidate, data)
@@ -89,10 +90,20 @@ def _find_finished(dag_run_id: str, data: Dataset) -> list[Run]:
     return finished
 
 
-def _choose(finished: Sequence[Run], left_out: str) -> Run:
-    best = candidate_runs.choose_best(finished)
-    log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, left_out)
-    return best
+def _load_best(finished: Sequence[Run], left_out: str) -> LoadedCandidate:
+    """Load the best candidate. Those that no trusted key has signed are passed over: anybody can add such a run."""
+    remaining = list(finished)
+    while remaining:
+        best = candidate_runs.choose_best(remaining)
+        try:
+            candidate = LoadedCandidate.load(best)
+        except UntrustedError as error:
+            log.warning("passed over the candidate %s: %s", best.info.run_name, error)
+            remaining.remove(best)
+        else:
+            log.info("the best of %d candidates is %s%s", len(remaining), best.info.run_name, left_out)
+            return candidate
+    raise UserError("No candidate is signed by a trusted key. Clear grid_train to train them again.")
 
 
 def _keep(verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None) -> gate.Verdict:

@@ -17,6 +17,7 @@ from contract.digests import DIGESTS, MANIFEST_FILE, ONNX_FILE, digest_files
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
+from penguins.errors import UserError
 from penguins.registry import model_versions, onnx_export
 from penguins.registry.manifests import build_manifest
 from penguins.training import candidate_runs
@@ -43,17 +44,32 @@ class LoadedCandidate:
         """Load the model that a finished run has logged.
 
         Raises:
+            UntrustedError: no trusted key has signed it.
             UserError: as `model_versions.load`.
         """
         model_id = candidate_runs.model_id(run)
-        digests = json.loads(client().get_logged_model(model_id).tags[DIGESTS])
+        digests = model_versions.candidate_digests(model_id)
         return cls(run, model_id, digests, model_versions.load(model_id, digests))
 
 
 def find_version(run: Run) -> ModelVersion | None:
-    """Return the version that the DAG run of a candidate has registered from it, if any."""
+    """Return the version that the DAG run of a candidate has registered from it, if any.
+
+    Versions that somebody else has registered under its name are passed over.
+    """
     query = f"run_id = '{run.info.run_id}' AND tags.{DAG_RUN} = '{run.data.tags[DAG_RUN]}'"
-    return next(iter(model_versions.versions(query)), None)
+    return next((version for version in model_versions.versions(query) if _is_of(run, version)), None)
+
+
+def _is_of(run: Run, version: ModelVersion) -> bool:
+    try:
+        if model_versions.model_id(version) != candidate_runs.model_id(run):
+            raise UserError(f"{version.name} version {version.version} has the model of another run")
+        model_versions.recorded_digests(version)
+    except UserError as error:
+        log.warning("passed over: %s", error)
+        return False
+    return True
 
 
 def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:

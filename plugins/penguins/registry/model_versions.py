@@ -1,19 +1,18 @@
 """Versions of the registered model: find, create, verify and load them."""
 
 import re
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import cloudpickle
-import mlflow.artifacts
-from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from contract.digests import DIGESTS, MODEL_FILE, DigestError, Digests, parse_digests, serving_files, verify
+from contract.digests import MODEL_FILE, DigestError, serving_files, verify
+from contract.signatures import SIGNATURE
+from penguins import signing
 from penguins.errors import UserError
+from penguins.registry import logged_models
 from penguins.settings import settings
 from penguins.training.tracking import client
 
@@ -86,7 +85,7 @@ def load(logged_model_id: str, recorded: Mapping[str, str]) -> Any:
     """Load the scikit-learn model of a logged model, after checking its files.
 
     Args:
-        recorded: sha256 by path, from the tag `digests`.
+        recorded: sha256 by path, from a verified signature.
 
     Raises:
         MemoryError: the machine has too little memory at the moment.
@@ -110,12 +109,12 @@ def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]
     Raises:
         UserError: the model was deleted, or a file has no recorded digest, is missing or has another digest.
     """
-    location = _logged_model(logged_model_id).artifact_location
+    location = logged_models.find(logged_model_id).artifact_location
     found = {}
     for name in dict.fromkeys((MODEL_FILE, *serving_files(recorded))):  # each once, the model first
         if name not in recorded:
-            raise UserError(f"models:/{logged_model_id}: no digest was recorded for {name}, so it isn't loaded.")
-        found[name] = _download(location, name)
+            raise UserError(f"models:/{logged_model_id}: its signature has no digest of {name}, so it isn't loaded.")
+        found[name] = logged_models.download(location, name)
         try:
             verify(name, found[name], recorded)
         except DigestError as error:
@@ -135,29 +134,6 @@ def check_files(version: ModelVersion) -> None:
     files(model_id(version), recorded_digests(version))
 
 
-def _logged_model(logged_model_id: str) -> LoggedModel:
-    try:
-        return client().get_logged_model(logged_model_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise UserError(f"models:/{logged_model_id} was deleted from MLflow. Promote another version.") from error
-
-
-def _download(location: str, name: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return Path(mlflow.artifacts.download_artifacts(f"{location}/{name}", dst_path=folder)).read_bytes()
-        except IsADirectoryError as error:
-            raise UserError(f"{location}/{name} is a folder instead of a file. Promote another version.") from error
-        except MlflowException as error:
-            # MLflow raises INTERNAL_ERROR for a missing file and for an outage of S3. In an outage, listing fails, too.
-            parent, _, base = f"{location}/{name}".rpartition("/")
-            if base in {item.path.rpartition("/")[2] for item in mlflow.artifacts.list_artifacts(parent)}:
-                raise
-            raise UserError(f"{location}/{name} is missing. Promote another version, or restore the file.") from error
-
-
 def model_id(version: ModelVersion) -> str:
     """Return the id of the logged model of a version.
 
@@ -170,14 +146,31 @@ def model_id(version: ModelVersion) -> str:
     return found[1]
 
 
-def recorded_digests(version: ModelVersion) -> Digests:
-    """Return sha256 by path, from the version or, if it was registered by hand, from its logged model.
+def recorded_digests(version: ModelVersion) -> dict[str, str]:
+    """Return sha256 by path, as signed for the version or, if it was registered by hand, for its logged model.
 
     Raises:
-        UserError: the version has no logged model, the model was deleted, or the tag was edited.
+        UntrustedError: no trusted key has signed them.
+        UserError: the version has no logged model, or the model was deleted.
     """
-    text = version.tags.get(DIGESTS) or _logged_model(model_id(version)).tags.get(DIGESTS)
+    logged_model_id = model_id(version)
     try:
-        return parse_digests(text) if text else {}
-    except ValueError as error:
-        raise UserError(f"{version.name} version {version.version}: {error}. Promote another version.") from error
+        if SIGNATURE in version.tags:
+            return signing.verify("version", logged_model_id, version.tags)
+        return candidate_digests(logged_model_id)
+    except signing.UntrustedError as error:
+        number = version.version
+        raise signing.UntrustedError(
+            f"{version.name} version {number} isn't opened: {error}. Look at it and sign it: make sign "
+            f"VERSION={number} (in containers make compose-sign), or promote another one."
+        ) from error
+
+
+def candidate_digests(logged_model_id: str) -> dict[str, str]:
+    """Return sha256 by path, as signed when the candidate was logged.
+
+    Raises:
+        UntrustedError: no trusted key has signed them.
+        UserError: the model was deleted.
+    """
+    return signing.verify("candidate", logged_model_id, logged_models.find(logged_model_id).tags)

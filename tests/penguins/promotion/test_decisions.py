@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from psycopg import Connection
 
 from local.stack import Stack
-from penguins import locks
+from penguins import locks, signing
 from penguins.errors import UserError
 from penguins.promotion import audit, decisions
 from penguins.promotion.production import lock_name
@@ -140,16 +140,24 @@ def change_file(version: ModelVersion) -> None:
         client().log_model_artifacts(model_versions.model_id(version), folder)
 
 
-def record(digests: str) -> Callable[[ModelVersion], None]:
-    return lambda version: client().set_model_version_tag(version.name, version.version, "digests", digests)
+def sign(digests: dict[str, str]) -> Callable[[ModelVersion], None]:
+    def edit(version: ModelVersion) -> None:
+        tag = signing.sign("version", model_versions.model_id(version), digests)
+        client().set_model_version_tag(version.name, version.version, "signature", tag)
+
+    return edit
+
+
+def remove_signature(version: ModelVersion) -> None:
+    client().delete_model_version_tag(version.name, version.version, "signature")
 
 
 DAMAGES: dict[str, tuple[Callable[[ModelVersion], None], str]] = {
     "deleted model": (delete_model, "was deleted from MLflow"),
     "changed file": (change_file, "model.pkl isn't the file that was recorded"),
-    "missing file": (record(json.dumps(dict.fromkeys(("model.pkl", "MLmodel"), "0" * 64))), "isn't the file"),
-    "no digests": (record("{}"), "no digest was recorded for model.pkl"),
-    "no JSON": (record("no JSON"), "version 2: the tag `digests` isn't a JSON object"),
+    "missing file": (sign(dict.fromkeys(("model.pkl", "MLmodel"), "0" * 64)), "isn't the file"),
+    "no digests": (sign({}), "its signature has no digest of model.pkl"),
+    "no signature": (remove_signature, "version 2 isn't opened: this candidate has no tag `signature`"),
 }
 
 
@@ -226,7 +234,8 @@ def test_a_version_registered_in_mlflows_ui_can_be_promoted(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     source = client().get_logged_model(model_versions.model_id(versions[0]))
-    client().set_logged_model_tags(source.model_id, {"digests": versions[0].tags["digests"]})
+    tag = signing.sign("candidate", source.model_id, json.loads(versions[0].tags["digests"]))
+    client().set_logged_model_tags(source.model_id, {"signature": tag})
     by_hand = client().create_model_version(
         settings().model_name,
         f"models:/{source.model_id}",
@@ -242,7 +251,8 @@ def test_a_version_that_cannot_be_loaded_is_not_promoted(
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     digests = json.loads(versions[1].tags["digests"]) | {"model.pkl": "0" * 64}
-    client().set_model_version_tag(versions[1].name, "2", "digests", json.dumps(digests))
+    tag = signing.sign("version", model_versions.model_id(versions[1]), digests)
+    client().set_model_version_tag(versions[1].name, "2", "signature", tag)
     changed = client().get_model_version(versions[1].name, "2")
     with pytest.raises(UserError, match="isn't the file that was recorded"):
         decisions.promote(connection, changed, "next", by="ada")

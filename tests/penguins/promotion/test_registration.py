@@ -11,6 +11,7 @@ import mlflow.artifacts
 import numpy as np
 import psycopg
 import pytest
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from psycopg import Connection
@@ -19,6 +20,7 @@ from sklearn.metrics import recall_score
 
 from contract.digests import digest_files
 from local.stack import Stack
+from penguins import signing
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
 from penguins.errors import UserError
@@ -79,10 +81,31 @@ def connection(stack: Stack) -> Iterator[Connection[Any]]:
 
 @pytest.fixture
 def data(
-    stack: Stack, trained: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    stack: Stack,
+    trained: Dataset,
+    bests: list[Run],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Dataset]:
     with pointed_at(stack, monkeypatch, EXPERIMENT, request.node.name):
+        for run in bests:
+            sign(run)
         yield trained
+
+
+@pytest.fixture(scope="module")
+def bests(stack: Stack, trained: Dataset) -> list[Run]:
+    """The best candidate of each run."""
+    del trained
+    with pytest.MonkeyPatch.context() as monkeypatch, pointed_at(stack, monkeypatch, EXPERIMENT, "unused"):
+        return [candidate_runs.choose_best(find_candidates(run)) for run in (WEAK_RUN, RUN, NEXT_RUN)]
+
+
+def sign(run: Run) -> None:
+    """Sign a candidate for the registered model of this test."""
+    model = client().get_logged_model(candidate_runs.model_id(run))
+    tag = signing.sign("candidate", model.model_id, json.loads(model.tags["digests"]))
+    client().set_logged_model_tags(model.model_id, {"signature": tag})
 
 
 @pytest.fixture
@@ -365,6 +388,7 @@ def test_a_champion_registered_by_hand_is_judged_by_the_tags_of_its_run(
     connection: Connection[Any], data: Dataset
 ) -> None:
     run = next(run for run in find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
+    sign(run)
     model_versions.create_version(candidate_runs.model_id(run), run.info.run_id, {}, description="by hand")
     client().set_registered_model_alias(settings().model_name, "production", "1")
     reason = register_best(connection, data, NEXT_RUN).reason
@@ -377,11 +401,17 @@ def test_a_champion_with_a_changed_file_is_replaced(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     digests = {**json.loads(first.tags["digests"]), "model.pkl": "0" * 64}
-    client().set_model_version_tag(first.name, first.version, "digests", json.dumps(digests))
+    tag = signing.sign("version", model_versions.model_id(first), digests)
+    client().set_model_version_tag(first.name, first.version, "signature", tag)
     report = register_best(connection, data, NEXT_RUN)
     assert report.promoted
     assert re.match(r"version 1 can't be judged \(.* isn't the file that was recorded.* takes its place", report.reason)
     assert aliases() == {"production": "2"}
+
+
+def signed_as(model_id: str, version: ModelVersion) -> dict[str, str]:
+    """Return a signature of a version's files as those of another logged model."""
+    return {"signature": signing.sign("version", model_id, json.loads(version.tags["digests"]))}
 
 
 def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it_was_better(
@@ -390,7 +420,7 @@ def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it
     model = client().get_logged_model(model_versions.model_id(first))
     copy = client().create_logged_model(model.experiment_id, name="without_a_file")
     client().finalize_logged_model(copy.model_id, "READY")
-    tags = {**first.tags, "holdout_accuracy": "1.1"}
+    tags = {**first.tags, "holdout_accuracy": "1.1"} | signed_as(copy.model_id, first)
     lost = model_versions.create_version(copy.model_id, first.run_id, tags, description="")
     client().set_registered_model_alias(lost.name, "production", lost.version)
     verdict = judge(model_versions.load(model.model_id, model_versions.recorded_digests(first)), lost, data)
@@ -413,7 +443,8 @@ def test_a_champion_with_a_damaged_export_is_passed_over(
     copy = client().create_logged_model(model.experiment_id, name="with_a_damaged_export")
     client().log_model_artifacts(copy.model_id, str(onnx.parent.parent))
     client().finalize_logged_model(copy.model_id, "READY")
-    damaged = model_versions.create_version(copy.model_id, first.run_id, first.tags, description="")
+    tags = first.tags | signed_as(copy.model_id, first)
+    damaged = model_versions.create_version(copy.model_id, first.run_id, tags, description="")
     client().set_registered_model_alias(damaged.name, "production", damaged.version)
     report = register_best(connection, data, NEXT_RUN)
     assert "inference/model.onnx isn't the file that was recorded" in report.reason

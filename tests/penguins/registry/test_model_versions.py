@@ -54,7 +54,7 @@ def test_a_model_is_loaded_only_if_its_digest_is_the_recorded_one(tmp_path: Path
     assert model_versions.load(model_id, recorded).predict([[7]]).tolist() == [2]
     with pytest.raises(UserError, match=r"model.pkl isn't the file that was recorded \(model.pkl has sha256 "):
         model_versions.load(model_id, {**recorded, "model.pkl": "0" * 64})
-    with pytest.raises(UserError, match="no digest was recorded for model.pkl, so it isn't loaded"):
+    with pytest.raises(UserError, match="its signature has no digest of model.pkl, so it isn't loaded"):
         model_versions.load(model_id, {})
 
 
@@ -74,11 +74,11 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
         model_versions.files(model.model_id, {"model.pkl": "0" * 64})
 
 
-@pytest.mark.parametrize("digests", ["no JSON", "[]", '{"model.pkl": 7}', '{"../model.pkl": "0"}'])
-def test_edited_digests_are_reported(tmp_path: Path, digests: str) -> None:
+@pytest.mark.parametrize("signature", ["no signature", "", "0123456789abcdef.00.{}"])
+def test_an_edited_signature_is_reported(tmp_path: Path, signature: str) -> None:
     version = made_up_version(tmp_path)
-    client().set_model_version_tag(version.name, version.version, "digests", digests)
-    with pytest.raises(UserError, match=r"version 1: the tag `digests` .* Promote another version\."):
+    client().set_model_version_tag(version.name, version.version, "signature", signature)
+    with pytest.raises(UserError, match=r"version 1 isn't opened: the tag `signature` .* or promote another one\."):
         model_versions.check_files(model_versions.version("1"))
 
 

@@ -41,7 +41,7 @@ def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="package")
 def published(stack: Stack) -> list[str]:
     """Two versions without a verdict."""
-    publisher = Publisher(stack.urls["mlflow"], MODEL)
+    publisher = Publisher(stack.urls["mlflow"], MODEL, stack.config.credentials.signing_key)
     return [publisher.publish_by_hand(forest(seed)) for seed in (0, 1)]
 
 

@@ -75,8 +75,8 @@ def test_the_page_passes_over_a_version_that_cannot_be_trusted(
     body = {"version": "2", "reason": "newer", "expected_champion": first}
     ada.post("api/promote", json=body).raise_for_status()
     mlflow = MlflowClient(stack.urls["mlflow"])
-    mlflow.set_model_version_tag(MODEL, first, "digests", "no JSON")
-    request.addfinalizer(partial(mlflow.delete_model_version_tag, MODEL, first, "digests"))
+    mlflow.set_model_version_tag(MODEL, first, "signature", "no signature")
+    request.addfinalizer(partial(mlflow.delete_model_version_tag, MODEL, first, "signature"))
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/")
     shows(browser, f"{MODEL} version 2")

@@ -1,6 +1,5 @@
-"""Versions registered by hand are served through scikit-learn, if their digests are recorded."""
+"""Versions registered by hand are served through scikit-learn, if they are signed."""
 
-import json
 import pickle
 import sys
 from collections.abc import Callable
@@ -43,21 +42,22 @@ def test_version_registered_by_hand_is_served(publisher: Publisher, start: Start
     assert start().predict().json() == answer
 
 
-def test_model_without_recorded_digests_is_refused(publisher: Publisher, start: Start) -> None:
-    version = publisher.publish_by_hand(forest(), with_digests=False)
+def test_an_unsigned_model_is_refused_until_it_is_signed(publisher: Publisher, start: Start) -> None:
+    version = publisher.publish_by_hand(forest(), signed=False)
     publisher.promote(version)
     service = start()
     refused = service.refuses(version)
-    assert refused["code"] == "digests_missing"
-    assert 'set the tag on the version: {"MLmodel": "<sha256>", "model.pkl": "<sha256>"}' in refused["message"]
-    publisher.record_digests(publisher.logged_model(version))
+    assert refused["code"] == "unsigned"
+    assert f"sign it: make sign VERSION={version} (in containers make compose-sign)" in refused["message"]
+    publisher.sign(publisher.logged_model(version))
     service.serves(version)
 
 
 def test_a_changed_pickle_is_refused(publisher: Publisher, start: Start) -> None:
     version = publisher.publish_by_hand(forest())
-    wrong = {"digests": json.dumps({"MLmodel": "0" * 64, "model.pkl": "0" * 64})}
-    publisher.client.set_logged_model_tags(publisher.logged_model(version), wrong)
+    model = publisher.logged_model(version)
+    wrong = {"signature": publisher.signature("candidate", model, {"MLmodel": b"", "model.pkl": b""})}
+    publisher.client.set_logged_model_tags(model, wrong)
     publisher.promote(version)
     assert start().refuses(version)["code"] == "digest_mismatch"
 

@@ -1,7 +1,6 @@
 """Client of the registry: missing entries, servers other than MLflow, and unreachable servers."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -46,13 +45,13 @@ def test_missing_model_version_or_alias_means_no_production(mlflow_url: str, pub
     assert production(publisher, mlflow_url) is None
 
 
-def test_production_gives_version_digests_and_files(mlflow_url: str, publisher: Publisher) -> None:
+def test_production_gives_version_signature_and_files(mlflow_url: str, publisher: Publisher) -> None:
     publisher.promote(number := publisher.publish(forest(), tags={"git_commit": "abc"}))
     version = production(publisher, mlflow_url)
     assert version
     assert (version.version, version.tags["git_commit"]) == (number, "abc")
     files = inference_files(forest())
-    assert ask(mlflow_url, lambda registry: registry.digests(version)) == json.loads(version.tags["digests"])
+    assert ask(mlflow_url, lambda registry: registry.signature(version)) == version.tags["signature"]
     assert ask(mlflow_url, lambda registry: registry.download(version, files)) == files
 
 

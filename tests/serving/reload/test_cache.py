@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from contract.signatures import SigningKey
 from local.waiting import until
 from serving.inference.model import Release
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 from serving.reload.cache import Cache
 from serving.settings import Settings
+from tests.keys import PUBLIC, signature
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, digests, forest
 from tests.serving.service import Service
@@ -27,15 +29,18 @@ FILES = {"inference/contract.json": b"{}", "inference/model.onnx": b"model"}
 
 
 def release(version: int, files: dict[str, bytes] = FILES) -> Release:
-    """Return a version with these files."""
-    made = ModelVersion(name="penguins", version=str(version), creation_timestamp=version, source="models:/m-0")
-    return Release(made, digests(files))
+    """Return a signed version with these files."""
+    source = "models:/m-0"
+    tag = signature("version", "penguins", "m-0", digests(files))
+    tags = {"signature": tag}
+    made = ModelVersion(name="penguins", version=str(version), creation_timestamp=version, source=source, tags=tags)
+    return Release(made, digests(files), tag)
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     """An empty cache."""
-    return Cache(Settings(cache_dir=tmp_path))
+    return Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC))
 
 
 def entries(cache: Cache) -> list[str]:
@@ -75,7 +80,8 @@ def test_folder_left_by_a_killed_process_is_removed(cache: Cache) -> None:
 @pytest.mark.programs
 def test_workers_can_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom tests.serving.reload.test_cache import *\ncache = Cache(Settings(cache_dir=sys.argv[1]))\n"
+        "import sys\nfrom tests.serving.reload.test_cache import *\n"
+        "cache = Cache(Settings(cache_dir=sys.argv[1], trusted_keys=PUBLIC))\n"
         "for version in range(1, 51):\n    cache.store(release(version % 3), FILES)"
     )
     workers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
@@ -146,8 +152,44 @@ def test_index_can_not_name_a_folder_elsewhere(cache: Cache, name: str) -> None:
         cache.current()
 
 
+def test_a_copy_of_a_key_that_is_not_trusted_any_more_is_refused(cache: Cache, tmp_path: Path) -> None:
+    cache.store(release(1), FILES)
+    other = SigningKey(SigningKey.generate()).public
+    with pytest.raises(RefusedError, match="isn't trusted here. Look at version 1 and sign it") as refused:
+        Cache(Settings(cache_dir=tmp_path, trusted_keys=other)).current()
+    assert refused.value.code == "untrusted_key"
+
+
+def test_a_forged_copy_is_refused(cache: Cache) -> None:
+    cache.store(release(1), FILES)
+    saved = next(cache.folder.glob("*/release.json"))
+    saved.write_text(saved.read_text().replace(digests(FILES)["inference/model.onnx"], "0" * 64))
+    with pytest.raises(RefusedError) as refused:
+        cache.current()
+    assert refused.value.code == "wrong_signature"
+
+
+def without_signature(cache: Cache) -> None:
+    """Make the copy one of a service from before versions were signed."""
+    saved = next(cache.folder.glob("*/release.json"))
+    content = json.loads(saved.read_text())
+    del content["signature"], content["version"]["tags"]["signature"]
+    saved.write_text(json.dumps(content))
+
+
+def test_a_copy_from_before_signatures_is_read(cache: Cache) -> None:
+    cache.store(release(1), FILES)
+    without_signature(cache)
+    found = cache.current()
+    assert found is not None
+    before, files = found
+    assert (before.version.version, before.signature, before.signed_by, files) == ("1", None, None, FILES)
+    cache.store(before, FILES)
+    assert cache.current() == (before, FILES)
+
+
 def test_each_server_and_model_has_its_own_copies(tmp_path: Path) -> None:
-    Cache(Settings(cache_dir=tmp_path)).store(release(1), FILES)
+    Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC)).store(release(1), FILES)
     others: list[dict[str, Any]] = [{"model_name": "b"}, {"alias": "b"}, {"mlflow_tracking_uri": "http://b"}]
     for other in others:
         assert Cache(Settings(cache_dir=tmp_path, **other)).current() is None

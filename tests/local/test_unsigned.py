@@ -1,0 +1,39 @@
+"""`make up` names a version in Production that no trusted key has signed."""
+
+import pytest
+
+from contract.signatures import SigningKey
+from local.clients.mlflow import Mlflow
+from local.stack import Stack
+from local.unsigned import unsigned_in_production
+from tests.serving.publisher import Publisher, forest
+
+
+@pytest.fixture
+def publisher(stack: Stack, request: pytest.FixtureRequest) -> Publisher:
+    return Publisher(stack.urls["mlflow"], request.node.name, stack.config.credentials.signing_key)
+
+
+def test_only_an_unsigned_version_is_named(stack: Stack, publisher: Publisher) -> None:
+    mlflow, trusted = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys
+    name = publisher.model_name
+    assert unsigned_in_production(mlflow, f"no_{name}", trusted) is None
+    assert unsigned_in_production(mlflow, name, trusted) is None
+    publisher.promote(publisher.publish(forest()))
+    assert unsigned_in_production(mlflow, name, trusted) is None
+    named = unsigned_in_production(mlflow, name, SigningKey(SigningKey.generate()).public)
+    assert named is not None
+    assert named.startswith("Version 1 is in Production, and no trusted key has signed it: the tag `signature` names")
+    publisher.client.delete_model_version_tag(name, "1", "signature")
+    named = unsigned_in_production(mlflow, name, trusted)
+    assert named is not None
+    assert "it has no signature" in named
+    assert named.endswith("make sign VERSION=1")
+
+
+def test_a_version_registered_by_hand_counts_by_its_logged_model(stack: Stack, publisher: Publisher) -> None:
+    mlflow, trusted = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys
+    publisher.promote(publisher.publish_by_hand(forest(), signed=False))
+    assert "it has no signature" in (unsigned_in_production(mlflow, publisher.model_name, trusted) or "")
+    publisher.sign(publisher.logged_model("1"))
+    assert unsigned_in_production(mlflow, publisher.model_name, trusted) is None
