@@ -14,7 +14,8 @@
 fails at once. It also runs on the schedule above (`PENGUINS_SCHEDULE`). The prediction service loads a new
 Production model within seconds.
 
-Any task can be cleared and run again without making a second run, row or version.
+Any task can be cleared and run again without making a second run, row or version. Every run has tables of its own, so
+runs may overlap; the tables above have the rows of the run that started last.
 A candidate that isn't better doesn't fail the task: it gets the alias `challenger`,
 and the reason in its tags. With `promotion` at `manual`, **register_best** waits until a person has
 decided: under *Required Actions*, with the numbers of champion and challenger side by side.
@@ -122,22 +123,26 @@ def penguins_training() -> None:
     @report_user_errors
     def load_raw(params: dict[str, Any]) -> dict[str, Any]:
         """Check the names of the run's parameters, and stream the data source into penguins_raw."""
-        from penguins.airflow import database
+        from penguins.airflow import database, runs
         from penguins.data import ingest
+        from penguins.data.runs import drop_old
 
         check_names(params, PARAMS)  # Airflow accepts unknown ones
         with database.connect() as connection:
-            return asdict(ingest.load_raw(connection, params["source"], settings().max_rejected_share))
+            share = settings().max_rejected_share
+            report = ingest.load_raw(connection, params["source"], share, runs.current_run())
+            drop_old(connection, runs.is_active)
+        return asdict(report)
 
     @task()
     @report_user_errors
     def preprocess(params: dict[str, Any]) -> list[int]:
         """Clean and encode penguins_raw into penguins_processed, and return the shards of the grid."""
-        from penguins.airflow import database
+        from penguins.airflow import database, runs
         from penguins.data import preprocessing
 
         with database.connect() as connection:
-            report = preprocessing.preprocess(connection, settings().max_rejected_share)
+            report = preprocessing.preprocess(connection, settings().max_rejected_share, run=runs.current_run())
         get_current_context()["ti"].xcom_push("report", asdict(report))
         return list(range(params["shards"]))  # Airflow can map a task over a return value only
 
@@ -146,25 +151,21 @@ def penguins_training() -> None:
     def grid_train(shard: int, params: dict[str, Any]) -> dict[str, Any]:
         """Fit, score and log every candidate of one shard of the grid."""
         from penguins import locks
-        from penguins.airflow import database
+        from penguins.airflow import database, runs
         from penguins.training import training
 
-        data, folds = database.read_dataset(params), params["cv_folds"]
+        run = runs.current_run()
+        data, folds = database.read_dataset(params, run), params["cv_folds"]
         grid, estimator = params["grid"], params["estimator"]
         seconds = math.inf if params["time_budget"] is None else 60 * params["time_budget"]
-        with database.connect() as connection, locks.exclusive_lock(connection, dag_run_id()):
-            parent = training.open_run(data, grid, folds, dag_run_id(), estimator)
+        with database.connect() as connection, locks.exclusive_lock(connection, run.id):
+            parent = training.open_run(data, grid, folds, run.id, estimator)
         report = training.grid_train(data, grid, folds, parent, shard, params["shards"], estimator, seconds)
         return asdict(report)
 
     shards = preprocess()
     load_raw() >> shards
     grid_train.expand(shard=shards) >> RegisterBest(task_id="register_best", params=FORM)
-
-
-def dag_run_id() -> str:
-    """Return the id of the DAG run of this task."""
-    return get_current_context()["dag_run"].run_id
 
 
 penguins_training()

@@ -33,8 +33,22 @@ CREATE TABLE IF NOT EXISTS penguins_rejected (
     reason text NOT NULL,
     record jsonb NOT NULL
 );
+ALTER TABLE penguins_rejected ADD COLUMN IF NOT EXISTS run_id text NOT NULL DEFAULT '';
 
-COMMENT ON TABLE penguins_raw IS 'The source as it was loaded last; replaced as a whole by every load';
+CREATE TABLE IF NOT EXISTS penguins_runs (
+    run_id text PRIMARY KEY,
+    hash text NOT NULL,
+    started_at timestamptz NOT NULL,
+    loaded_at timestamptz
+);
+
+CREATE TABLE IF NOT EXISTS penguins_published (
+    name text PRIMARY KEY,
+    run_id text NOT NULL,
+    started_at timestamptz NOT NULL
+);
+
+COMMENT ON TABLE penguins_raw IS 'The source as the run that started last has loaded it; replaced as a whole';
 COMMENT ON COLUMN penguins_raw.source_row IS 'Number of the row in the source, from 1';
 COMMENT ON COLUMN penguins_raw.bill_length_mm IS 'Bill length in millimetres';
 COMMENT ON COLUMN penguins_raw.bill_depth_mm IS 'Bill depth in millimetres';
@@ -55,3 +69,12 @@ COMMENT ON COLUMN penguins_rejected.source_row IS 'Number of the row in the sour
 COMMENT ON COLUMN penguins_rejected.task IS 'The task that rejected the row';
 COMMENT ON COLUMN penguins_rejected.reason IS 'Reason of the rejection, for a person to read';
 COMMENT ON COLUMN penguins_rejected.record IS 'The row as it was read';
+COMMENT ON COLUMN penguins_rejected.run_id IS 'The DAG run that rejected the row; empty for none';
+
+COMMENT ON TABLE penguins_runs IS 'The runs that keep their tables';
+COMMENT ON COLUMN penguins_runs.hash IS
+    'The run''s tables are penguins_raw_<hash> and penguins_processed_<hash>, while they are not published';
+COMMENT ON COLUMN penguins_runs.loaded_at IS 'End of its last load; null if none succeeded';
+
+COMMENT ON TABLE penguins_published IS 'The runs whose rows the tables penguins_raw and penguins_processed have';
+COMMENT ON COLUMN penguins_published.run_id IS 'The DAG run; empty for rows that no DAG run loaded';

@@ -1,6 +1,7 @@
 """The main job on the whole stack, through HTTP, SQL and S3 only."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -139,6 +140,29 @@ def test_clearing_a_run_creates_no_duplicates(deployment: Deployment, first_run:
     until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run", poll=0.5)
     assert all(task.attempt == 2 for task in deployment.airflow.tasks(DAG, first_run))
     assert everything() == before
+
+
+def rows_of(deployment: Deployment, run: str) -> int:
+    """Return the number of rows that preprocess of a run has kept, by its report."""
+    path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/preprocess/xcomEntries/report"
+    report = deployment.airflow_api.get(path, deserialize="true")["value"]
+    return int(report["rows"])
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_cleared_task_reads_the_rows_of_its_own_run(deployment: Deployment) -> None:
+    # Two files of one species, which grid_train refuses, to save the time of training.
+    (run, _), (other, _) = (deployment.run(source=deployment.upload(f"{n}.csv", HEADER + ROW * n)) for n in (3, 5))
+    assert (rows_of(deployment, run), rows_of(deployment, other)) == (3, 5)
+    body = {"dag_run_id": run, "task_ids": ["preprocess"], "include_downstream": True, "dry_run": False}
+    deployment.airflow_api.post(f"/api/v2/dags/{DAG}/clearTaskInstances", body | {"only_failed": False})
+    states = deployment.end_of(run)
+    assert (states["preprocess"], states["grid_train"]) == ("success", "failed")
+    assert "penguins_processed has too few rows of Chinstrap (0)" in deployment.log(run, "grid_train")
+    assert rows_of(deployment, run) == 3
+    runs = deployment.query("SELECT run_id FROM penguins_runs")
+    assert {(run,), (other,)} <= set(runs)
+    assert deployment.query("SELECT count(*) FROM penguins_raw") == [(5,)]
 
 
 BROKEN = {

@@ -35,7 +35,7 @@ GRID = {"n_estimators": [2, 5, 10, 20], "max_depth": [1, 2, 3, None, 8]}
 def connection(stack: Stack) -> Iterator[Connection[Any]]:
     """The database `penguins`, with empty tables."""
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as opened:
-        opened.execute("TRUNCATE penguins_raw, penguins_processed, penguins_rejected")
+        opened.execute("TRUNCATE penguins_raw, penguins_processed, penguins_rejected, penguins_published")
         yield opened
 
 

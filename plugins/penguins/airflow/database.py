@@ -13,6 +13,7 @@ from penguins.settings import settings
 
 if TYPE_CHECKING:
     from penguins.data.dataset import Dataset
+    from penguins.data.runs import Run
 
 
 @contextmanager
@@ -24,9 +25,9 @@ def connect() -> Iterator[Connection[Any]]:
         yield connection
 
 
-def read_dataset(params: Mapping[str, Any]) -> Dataset:
-    """Read the processed rows, and split them by the parameters of a DAG run."""
+def read_dataset(params: Mapping[str, Any], run: Run) -> Dataset:
+    """Read the processed rows of a DAG run, and split them by its parameters."""
     from penguins.data.dataset import read_processed, split  # imports pandas, which other tasks don't need
 
     with connect() as connection:
-        return split(read_processed(connection), params["holdout_share"], params["seed"])
+        return split(read_processed(connection, run=run), params["holdout_share"], params["seed"])

@@ -51,17 +51,17 @@ class RegisterBest(HITLOperator):
     @report_user_errors
     def execute(self, context: Context) -> dict[str, Any]:
         """Register and judge; then decide, or ask."""
-        from penguins.airflow import database
+        from penguins.airflow import database, runs
         from penguins.promotion import approval, registration
         from penguins.training import grid
 
-        params, run = context["params"], context["dag_run"].run_id
-        data = database.read_dataset(params)
+        params, run = context["params"], runs.current_run()
+        data = database.read_dataset(params, run)
         with database.connect() as connection:
             report = registration.register_best(
                 connection,
                 data,
-                run,
+                run.id,
                 ask=params["promotion"] == "manual",
                 expected=grid.count(params["grid"], params["estimator"]),
             )

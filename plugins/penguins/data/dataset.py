@@ -12,6 +12,7 @@ import pyarrow.csv
 from psycopg import Connection, sql
 
 from penguins.data.contract import PENGUINS, DataContract
+from penguins.data.runs import PROCESSED, Run, find_table
 from penguins.errors import UserError
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -60,16 +61,26 @@ class Dataset:
         return [(self.train[fit], self.train[judge]) for fit, judge in split]
 
 
-def read_processed(connection: Connection[Any], contract: DataContract = PENGUINS) -> pd.DataFrame:
-    """Read penguins_processed: the features (float64) and `label`, ordered by source row."""
+def read_processed(
+    connection: Connection[Any], contract: DataContract = PENGUINS, run: Run | None = None
+) -> pd.DataFrame:
+    """Read the table penguins_processed of a run: the features (float64) and `label`, ordered by source row.
+
+    Args:
+        run: None for the published table.
+
+    Raises:
+        UserError: the run's table was dropped.
+    """
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in (*contract.feature_names, "label"))
-    statement = sql.SQL(
-        "COPY (SELECT {} FROM penguins_processed ORDER BY source_row) TO STDOUT (FORMAT csv, HEADER)"
-    ).format(columns)
     text = io.BytesIO()
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for block in copy:
-            text.write(block)
+    with connection.transaction(), connection.cursor() as cursor:
+        statement = sql.SQL("COPY (SELECT {} FROM {} ORDER BY source_row) TO STDOUT (FORMAT csv, HEADER)").format(
+            columns, find_table(connection, PROCESSED, run)
+        )
+        with cursor.copy(statement) as copy:
+            for block in copy:
+                text.write(block)
     text.seek(0)
     types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(contract.feature_names, "float64"))
     rows: pd.DataFrame = pyarrow.csv.read_csv(text, convert_options=types).to_pandas()

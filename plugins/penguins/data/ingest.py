@@ -16,14 +16,19 @@ from psycopg import Connection, Cursor, sql
 
 from penguins.data import binary_copy
 from penguins.data.parsing import RAW_TYPES, Rejected, parse
+from penguins.data.runs import RAW, Run, id_of, note_load, open_run
 from penguins.data.sources import Source, open_source
-from penguins.data.tables import check_rejected_share, replace_table
+from penguins.data.tables import check_rejected_share, forget_rejected, replace_table
 from penguins.errors import UserError
 
 log = logging.getLogger(__name__)
 
 TASK: Final = "load_raw"
 LOG_EVERY_ROWS: Final = 1_000_000  # rows between two lines of progress in the log
+
+_COPY_REJECTED: Final = (
+    "COPY penguins_rejected (source_row, task, reason, record, run_id) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (run_id))"
+)
 
 Item = TypeVar("Item")
 
@@ -37,38 +42,45 @@ class LoadReport:
     rejected: int
 
 
-def load_raw(connection: Connection[Any], source: str, max_rejected_share: float) -> LoadReport:
-    """Replace penguins_raw by the rows of `source`, in constant memory.
+def load_raw(connection: Connection[Any], source: str, max_rejected_share: float, run: Run | None = None) -> LoadReport:
+    """Replace the table penguins_raw of a DAG run by the rows of `source`, in constant memory.
 
     Rows with a value of the wrong type go to penguins_rejected. All changes are one transaction: after an error the
     old rows are still there.
 
+    Args:
+        run: None for the published table.
+
     Raises:
         UserError: the source can't be read, has no rows, or too many of them are broken.
     """
+    if run:
+        open_run(connection, run)
     with (
         open_source(source) as opened,
         tempfile.TemporaryFile("w+b") as rejected_rows,
-        replace_table(connection, "penguins_raw") as staging,
+        replace_table(connection, RAW, run) as staging,
         connection.cursor() as cursor,
     ):
-        rows = _copy(cursor, staging, opened, rejected_rows)
-        connection.execute("DELETE FROM penguins_rejected WHERE task = %s", [TASK])
+        rows = _copy(cursor, staging, opened, rejected_rows, run)
+        forget_rejected(connection, TASK, run)
         rejected_rows.seek(0)
-        with cursor.copy("COPY penguins_rejected FROM STDIN (FORMAT csv)") as copy:
+        with cursor.copy(_COPY_REJECTED) as copy:
             while block := rejected_rows.read(1 << 20):
                 copy.write(block)
         total = rows + cursor.rowcount
         if total == 0:
             raise UserError(f"{source}: the file has a header but no rows.")
-        rejected = check_rejected_share(connection, TASK, total, max_rejected_share, source)
+        rejected = check_rejected_share(connection, TASK, run, total, max_rejected_share, source)
         if rows == 0:
             raise UserError(f"{source}: not one of its {total:,} rows can be used.")
+        if run:
+            note_load(connection, run)
     log.info("penguins_raw now holds %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
     return LoadReport(source=source, rows=rows, rejected=rejected)
 
 
-def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_rows: Any) -> int:
+def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_rows: Any, run: Run | None) -> int:
     """Stream the good rows into `table`, write the others to `rejected_rows` as CSV, and count the good ones."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in ["source_row", *RAW_TYPES])
     # FREEZE: the table was made in this transaction, so its rows can be marked as committed for all later readers.
@@ -78,13 +90,14 @@ def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_r
         copy.write(binary_copy.HEADER)
         for count, content, rejected in _prefetch(_encoded(source)):
             copy.write(content)
-            rejected_rows.write(_rejected_as_csv(rejected))
+            rejected_rows.write(_rejected_as_csv(rejected, run))
             rows += count
             if rows >= next_log:
                 log.info("%s rows in %.1f s", f"{rows:,}", time.monotonic() - started)
                 next_log = rows + LOG_EVERY_ROWS
         copy.write(binary_copy.TRAILER)
-    rejected_rows.write(_rejected_as_csv(Rejected(number, why, "null") for number, why in source.malformed.items()))
+    malformed = (Rejected(number, why, "null") for number, why in source.malformed.items())
+    rejected_rows.write(_rejected_as_csv(malformed, run))
     return rows
 
 
@@ -117,7 +130,7 @@ def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
             raise UserError(f"{source.name}: {error}") from error
 
 
-def _rejected_as_csv(rejected: Iterable[Rejected]) -> bytes:
+def _rejected_as_csv(rejected: Iterable[Rejected], run: Run | None) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows((row.source_row, TASK, row.reason, row.record) for row in rejected)
+    csv.writer(text).writerows((row.source_row, TASK, row.reason, row.record, id_of(run)) for row in rejected)
     return text.getvalue().encode()

@@ -7,7 +7,8 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from penguins.data.contract import PENGUINS, DataContract
-from penguins.data.tables import check_rejected_share, replace_table
+from penguins.data.runs import PROCESSED, RAW, Run, find_table, id_of
+from penguins.data.tables import check_rejected_share, forget_rejected, replace_table
 from penguins.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -31,27 +32,29 @@ class PreprocessReport:
 
 
 def preprocess(
-    connection: Connection[Any], max_rejected_share: float, contract: DataContract = PENGUINS
+    connection: Connection[Any], max_rejected_share: float, contract: DataContract = PENGUINS, run: Run | None = None
 ) -> PreprocessReport:
-    """Replace penguins_processed by the complete and possible rows of penguins_raw.
+    """Replace the table penguins_processed of a DAG run by the complete and possible rows of its penguins_raw.
 
     A species becomes its position in the contract, the label. Rows with an unknown species or an impossible
     measurement go to penguins_rejected. Memory is constant, because Postgres does the work.
 
     Args:
         max_rejected_share: share of the complete rows (0 to 1) that may break the contract.
+        run: None for the published tables.
 
     Raises:
-        UserError: penguins_raw is empty, or too many of its rows break the contract.
+        UserError: penguins_raw is empty or was dropped, or too many of its rows break the contract.
     """
-    judged = _judged_rows(contract)
-    with replace_table(connection, "penguins_processed") as staging:
-        total, complete = _count(connection, contract)
+    with replace_table(connection, PROCESSED, run) as staging:
+        raw = find_table(connection, RAW, run)
+        judged = _judged_rows(raw, contract)
+        total, complete = _count(connection, raw, contract)
         if total == 0:
             raise UserError("penguins_raw is empty. Run load_raw first.")
-        connection.execute("DELETE FROM penguins_rejected WHERE task = %s", [TASK])
-        connection.execute(_REJECT.format(judged=judged, task=sql.Literal(TASK)))
-        rejected = check_rejected_share(connection, TASK, complete, max_rejected_share, "penguins_raw")
+        forget_rejected(connection, TASK, run)
+        connection.execute(_REJECT.format(judged=judged, task=sql.Literal(TASK), run=sql.Literal(id_of(run))))
+        rejected = check_rejected_share(connection, TASK, run, complete, max_rejected_share, RAW)
         rows = connection.execute(_KEEP.format(table=staging, judged=judged, columns=_columns(contract))).rowcount
         if rows == 0:
             raise UserError(f"not one of the {total:,} rows of penguins_raw can be used.")
@@ -60,21 +63,21 @@ def preprocess(
     return report
 
 
-def _count(connection: Connection[Any], contract: DataContract) -> tuple[int, int]:
-    """Count all rows of penguins_raw, and those with every column that the model uses."""
+def _count(connection: Connection[Any], raw: sql.Identifier, contract: DataContract) -> tuple[int, int]:
+    """Count all raw rows, and those with every column that the model uses."""
     counted = connection.execute(
-        sql.SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM penguins_raw").format(_is_complete(contract))
+        sql.SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM {}").format(_is_complete(contract), raw)
     ).fetchone()
     return counted or (0, 0)
 
 
-def _judged_rows(contract: DataContract) -> sql.Composed:
-    """Compose a query of the complete rows of penguins_raw, each with its `label` and its `reason` to be rejected."""
+def _judged_rows(raw: sql.Identifier, contract: DataContract) -> sql.Composed:
+    """Compose a query of the complete raw rows, each with its `label` and its `reason` to be rejected."""
     labels = sql.SQL(", ").join(
         sql.SQL("({}, {}::smallint)").format(sql.Literal(name), sql.Literal(label))
         for label, name in enumerate(contract.species)
     )
-    return _JUDGED.format(violations=_violations(contract), labels=labels, complete=_is_complete(contract))
+    return _JUDGED.format(raw=raw, violations=_violations(contract), labels=labels, complete=_is_complete(contract))
 
 
 def _violations(contract: DataContract) -> sql.Composed:
@@ -111,14 +114,14 @@ def _columns(contract: DataContract) -> sql.Composed:
 _JUDGED: Final = sql.SQL(
     """
     SELECT raw.*, label.number AS label, {violations} AS reason
-    FROM penguins_raw AS raw LEFT JOIN (VALUES {labels}) AS label (species, number) USING (species)
+    FROM {raw} AS raw LEFT JOIN (VALUES {labels}) AS label (species, number) USING (species)
     WHERE {complete}
     """
 )
 _REJECT: Final = sql.SQL(
     """
-    INSERT INTO penguins_rejected (source_row, task, reason, record)
-    SELECT source_row, {task}, reason, to_jsonb(judged) - 'reason' - 'label' - 'source_row'
+    INSERT INTO penguins_rejected (source_row, task, reason, record, run_id)
+    SELECT source_row, {task}, reason, to_jsonb(judged) - 'reason' - 'label' - 'source_row', {run}
     FROM ({judged}) AS judged WHERE reason <> ''
     """
 )

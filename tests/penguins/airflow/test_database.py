@@ -1,11 +1,18 @@
 """The database through Airflow's connection."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import psycopg
 import pytest
+from psycopg import Connection
 
 from local.stack import Stack
 from penguins.airflow import database
 from penguins.data.dataset import Dataset
+from penguins.data.ingest import load_raw
+from penguins.data.preprocessing import preprocess
+from penguins.data.runs import Run
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +28,11 @@ def test_a_statement_is_committed_at_once_and_the_connection_closed() -> None:
         connection.execute("SELECT 1")
 
 
-def test_the_rows_are_split_by_the_parameters_of_the_run(data: Dataset) -> None:
-    read = database.read_dataset({"holdout_share": 0.4, "seed": 7})
+def test_the_rows_of_a_run_are_split_by_its_parameters(connection: Connection[Any], data: Dataset) -> None:
+    run = Run("manual__1", datetime.now(UTC))
+    load_raw(connection, "palmerpenguins", 0, run)
+    preprocess(connection, 0, run=run)
+    preprocess(connection, 0)
+    connection.execute("TRUNCATE penguins_processed")
+    read = database.read_dataset({"holdout_share": 0.4, "seed": 7}, run)
     assert (read.digest, read.holdout_share, read.seed) == (data.digest, 0.4, 7)

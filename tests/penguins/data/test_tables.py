@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ from psycopg import Connection
 
 from local.stack import Stack
 from penguins.data.ingest import load_raw
+from penguins.data.runs import Run
 from penguins.errors import UserError
 from tests.penguins.data.conftest import HEADER, ROW
 
@@ -52,8 +54,9 @@ def test_a_reader_never_sees_a_half_loaded_table(stack: Stack, connection: Conne
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for _ in range(10):
-        load_raw(connection, "palmerpenguins", 0)
+    for number in range(10):
+        run = Run(f"manual__{number % 3}", datetime.now(UTC)) if number % 2 else None
+        load_raw(connection, "palmerpenguins", 0, run)
     finished.set()
     for reader in readers:
         reader.join()
