@@ -44,6 +44,15 @@ def verify(kind: Kind, logged_model: str, tags: Mapping[str, str]) -> dict[str, 
     return dict(statement.digests)
 
 
+def signer() -> str:
+    """Return the public half of the key that signs; candidates of another key may not be opened later.
+
+    Raises:
+        UserError: as `sign`.
+    """
+    return _signing_key().public
+
+
 def sign(kind: Kind, logged_model: str, digests: Mapping[str, str]) -> str:
     """Return the tag `signature` for the files of a logged model, meant for our registered model.
 

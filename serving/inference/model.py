@@ -88,9 +88,10 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
     Raises:
         RefusedError: a file isn't the one that was registered, or the model doesn't follow the contract.
     """
-    for name in release.files:
+    files = {name: files[name] for name in release.files}  # read once: what is verified is what is loaded
+    for name, content in files.items():
         try:
-            verify(name, files[name], release.digests)
+            verify(name, content, release.digests)
         except DigestError as error:
             raise RefusedError(Code.DIGEST_MISMATCH, str(error)) from error
     contract, engine, points = _load_onnx(files) if ONNX_FILE in release.files else _load_sklearn(files)

@@ -31,6 +31,7 @@ def test_a_signature_is_about_our_registered_model(keys: Set) -> None:
     keys(PRIVATE, f"{OTHER_PUBLIC},{PUBLIC}")
     signed = verify_signature(signing.sign("candidate", "m-1", {"a": "0" * 64}), parse_trusted_keys(PUBLIC))
     signed.check("candidate", "ours", "m-1")
+    assert signing.signer() == PUBLIC
     assert signed.digests == {"a": "0" * 64}
     assert PRIVATE not in repr(settings())
 

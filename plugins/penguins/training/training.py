@@ -13,6 +13,7 @@ from typing import Final
 
 from mlflow.entities import Run
 
+from penguins import signing
 from penguins.data.dataset import Dataset, Fold
 from penguins.errors import UserError
 from penguins.settings import settings
@@ -195,5 +196,5 @@ def _fingerprint_of(run: Run) -> str:
 
 def _fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:
     split = [data.digest, data.seed, data.holdout_share, cv_folds]
-    parts = [settings().git_commit, candidate.estimator, candidate.name, *split]
+    parts = [settings().git_commit, signing.signer(), candidate.estimator, candidate.name, *split]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

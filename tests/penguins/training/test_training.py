@@ -24,6 +24,7 @@ from penguins.training import candidate_runs, tracking
 from penguins.training.estimators import Grid
 from penguins.training.tracking import client, find_candidates, find_parent
 from penguins.training.training import LOGGING_THREADS, TrainReport, grid_train, open_run
+from tests.keys import OTHER_PRIVATE, OTHER_PUBLIC
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_penguins
 
 pytestmark = pytest.mark.usefixtures("mlflow")
@@ -136,13 +137,16 @@ def test_a_rerun_with_other_data_keeps_nothing(report: TrainReport, connection: 
     assert {run.data.tags["data_digest"] for run in find_candidates(RUN)} == {other.digest}
 
 
-def test_a_rerun_with_other_code_keeps_nothing(
+def test_a_rerun_with_other_code_or_another_key_keeps_nothing(
     report: TrainReport, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PENGUINS_GIT_COMMIT", "another")
-    settings.cache_clear()
-    assert train(data) == TrainReport(report.parent_run_id, fitted=20, kept=0)
-    assert len(find_candidates(RUN)) == 20
+    keys = {"PENGUINS_SIGNING_KEY": OTHER_PRIVATE, "PENGUINS_TRUSTED_KEYS": OTHER_PUBLIC}
+    for changed in ({"PENGUINS_GIT_COMMIT": "another"}, keys):
+        for name, value in changed.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        assert train(data) == TrainReport(report.parent_run_id, fitted=20, kept=0)
+        assert len(find_candidates(RUN)) == 20
 
 
 def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
