@@ -155,6 +155,7 @@ def mlflow(config: Config) -> dict[str, str]:
         "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}",
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"{LOOPBACK}{port},localhost{port}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONPATH": str(REPO / "images" / "mlflow"),
     }
 
 

@@ -60,7 +60,7 @@ def _s3(config: Config) -> Program:
 
 
 def _mlflow(config: Config) -> Program:
-    command = (sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--workers", "1")
+    command = (sys.executable, "-m", "mlflow", "server", "--app-name", "penguins", "--host", LOOPBACK, "--workers", "1")
     return Program(
         "mlflow",
         (*command, "--port", str(config.settings.mlflow_port)),

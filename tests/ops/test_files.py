@@ -52,6 +52,12 @@ def test_mlflow_takes_whole_names_with_ports_only() -> None:
     assert {"mlflow:5000", "localhost:${MLFLOW_PORT:-5001}", "127.0.0.1:${MLFLOW_PORT:-5001}"} <= set(hosts.split(","))
 
 
+def test_mlflow_is_started_without_its_assistant_in_its_container_too() -> None:
+    text = (REPO / "Dockerfile.mlflow").read_text()
+    assert '"mlflow", "server", "--app-name", "penguins"' in text
+    assert "ENV PYTHONPATH=/opt/penguins\nCOPY images/mlflow/ ./\n" in text
+
+
 @pytest.mark.parametrize("script", sorted((REPO / "init-db").glob("*.sql")), ids=lambda path: path.name)
 def test_database_scripts_look_names_up_in_no_schema_of_a_role(script: Path) -> None:
     lines = [line for line in script.read_text().splitlines() if not line.startswith("--")]
