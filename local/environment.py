@@ -167,6 +167,7 @@ def serving(config: Config) -> dict[str, str]:
         "SERVING_PORT": str(config.settings.api_port),
         "SERVING_CACHE_DIR": str(config.layout.serving_cache),
         "SERVING_TRUSTED_KEYS": config.credentials.trusted_keys,
+        "TMPDIR": str(config.layout.serving_tables),  # /tmp may lie in memory
     }
 
 

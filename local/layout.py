@@ -24,6 +24,7 @@ class Layout:
         self.airflow = state / "airflow"
         self.airflow_passwords = self.airflow / "passwords.json"
         self.serving_cache = state / "serving"
+        self.serving_tables = self.serving_cache / "tmp"
         self.jupyter = state / "jupyter"
         self.supervisor_conf = state / "supervisord.conf"
         self.started_with = state / "started-with.json"
@@ -55,7 +56,8 @@ class Layout:
             raise StackError(f"{self.state} has other files in it; choose another directory with PENGUINS_STATE_DIR")
         self.lock.touch()
         self.state.chmod(0o700)
-        for directory in (self.logs, self.s3, self.s3_master, self.airflow, self.serving_cache, self.jupyter):
+        serving = (self.serving_cache, self.serving_tables)
+        for directory in (self.logs, self.s3, self.s3_master, self.airflow, *serving, self.jupyter):
             directory.mkdir(exist_ok=True)
 
     def create_run(self) -> None:

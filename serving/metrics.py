@@ -14,6 +14,7 @@ REQUESTS = Counter("penguins_requests", "Requests answered.", ["method", "route"
 SECONDS = Histogram("penguins_request_seconds", "Seconds from request to end of answer.", ["route"], buckets=BUCKETS)
 PREDICTIONS = Counter("penguins_predictions", "Penguins predicted.", ["species", "version"])
 POLLS = Counter("penguins_polls", "Polls of the registry.", ["outcome"])
+TABLES_ENDED = Counter("penguins_tables_ended", "Tables whose worker ended without an answer.", ["reason"])
 RELOADS = Counter("penguins_reloads", "Versions loaded, or refused with this reason.", ["outcome"])
 
 
@@ -37,6 +38,11 @@ def predictions(version: str, species: str) -> Counter:
 
 def count_predictions(version: str, species: Sequence[str], labels: NDArray[np.int64]) -> None:
     """Count labels int64 [n] of one version, as indices into `species`."""
-    for label, number in enumerate(np.bincount(labels).tolist()):
+    add_predictions(version, species, np.bincount(labels).tolist())
+
+
+def add_predictions(version: str, species: Sequence[str], numbers: Sequence[int]) -> None:
+    """Add the number of predictions of each label of one version."""
+    for name, number in zip(species, numbers, strict=False):
         if number:
-            predictions(version, species[label]).inc(number)
+            predictions(version, name).inc(number)

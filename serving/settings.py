@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     max_table_bytes: int = Field(
         default=1024**3, gt=0, description="Largest table in CSV, Arrow or Parquet that is accepted, in bytes."
     )
+    max_answer_bytes: int = Field(default=8 * 1024**3, gt=0, description="Largest answer to a table, in bytes.")
+    table_memory_bytes: int = Field(
+        default=512 * 1024**2, gt=0, description="Most memory of the process that answers a table, in bytes."
+    )
+    table_processor_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Most processor time to answer a table, for each 64 MiB of values that one of its size may have; it"
+        " may take four times as long.",
+    )
     max_requests: int = Field(
         default=256, gt=0, description="Most predictions under way at once in one process; more are answered with 503."
     )

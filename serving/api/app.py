@@ -17,6 +17,7 @@ from serving.registry.client import Registry
 from serving.reload.cache import Cache
 from serving.reload.watcher import Watcher
 from serving.settings import Settings
+from serving.tables.pool import Tables
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,13 @@ def create_app(settings: Settings) -> FastAPI:
         registry = Registry(settings)
         watcher = Watcher(settings, registry, Cache(settings))
         await watcher.start_from_cache()
-        polling = asyncio.create_task(watcher.run())
-        yield {"settings": settings, "watcher": watcher}
-        polling.cancel()
-        with suppress(asyncio.CancelledError):
-            await polling
+        tables = Tables(settings)
+        tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(tables.run(lambda: watcher.model))]
+        yield {"settings": settings, "watcher": watcher, "tables": tables}
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await registry.close()
 
     app = FastAPI(

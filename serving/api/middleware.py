@@ -117,7 +117,7 @@ class Middleware:
             limit.under_way += 1
             try:
                 response = await self._predict(Request(scope, receive))
-                if limit is self._tables:  # the answer is computed while it is sent
+                if limit is self._tables:  # its answer occupies the disk until it is sent
                     await self._send_table(response, scope, receive, send)
                     return
             finally:

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from serving.reload.watcher import Watcher
 from serving.settings import Settings
+from serving.tables.pool import Tables
 
 
 class Failure(BaseModel):
@@ -77,11 +78,17 @@ class State(TypedDict):
 
     settings: Settings
     watcher: Watcher
+    tables: Tables
 
 
 def watcher_of(request: Request) -> Watcher:
     """Return the app's watcher."""
     return cast(State, request.scope["state"])["watcher"]
+
+
+def tables_of(request: Request) -> Tables:
+    """Return the app's workers of tables."""
+    return cast(State, request.scope["state"])["tables"]
 
 
 def settings_of(request: Request) -> Settings:

@@ -1,5 +1,8 @@
 """Media types, and the codec for each."""
 
+from functools import cache
+from importlib.util import find_spec
+
 from contract.manifest import Contract
 from serving.codecs.base import TableCodec
 from serving.codecs.csv import CsvCodec
@@ -17,14 +20,16 @@ def is_json(media_type: str) -> bool:
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
 
 
-def table_codec(media_type: str, contract: Contract, version: str) -> TableCodec:
-    """Return the codec for one of `TABLES`, for one model version.
+@cache
+def has_codec(media_type: str) -> bool:
+    """Return whether there is a codec for one of `TABLES`: all but CSV need pyarrow."""
+    return media_type == CSV or find_spec("pyarrow") is not None
 
-    Raises:
-        ImportError: the media type needs pyarrow, which isn't installed.
-    """
+
+def table_codec(media_type: str, contract: Contract, version: str) -> TableCodec:
+    """Return the codec for one of `TABLES`, for one model version."""
     if media_type == CSV:
         return CsvCodec(contract, version)
-    from serving.codecs.arrow import ArrowCodec, ParquetCodec  # pyarrow is large: loaded for the first such table
+    from serving.codecs.arrow import ArrowCodec, ParquetCodec  # pyarrow may be missing
 
     return ArrowCodec(contract, version) if media_type == ARROW else ParquetCodec(contract, version)

@@ -64,6 +64,8 @@ class LoadedModel:
     """The version that serves. A swap replaces the whole object, so that a request sees one version only."""
 
     release: Release
+    files: Mapping[str, bytes]
+    """The verified files, from which the workers of tables load the model again."""
     contract: Contract
     engine: Engine
     json: JsonCodec
@@ -97,7 +99,7 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
     contract, engine, points = _load_onnx(files) if ONNX_FILE in release.files else _load_sklearn(files)
     ranges = tuple((float(np.float32(f.min)), float(np.float32(f.max))) for f in contract.features)
     codec = JsonCodec(contract, release.version.version)
-    return LoadedModel(release, contract, engine, codec, ranges, points, origin, datetime.now(UTC))
+    return LoadedModel(release, files, contract, engine, codec, ranges, points, origin, datetime.now(UTC))
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:

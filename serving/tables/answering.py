@@ -1,0 +1,100 @@
+"""Answer a table: read and check all of its rows, predict them, write the answer.
+
+All rows are checked before the first is predicted: an error in the last row costs no predictions.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import IO, cast
+
+import numpy as np
+
+from contract.manifest import Contract
+from serving.codecs.base import FLOAT32_OVERFLOW, Predictions, TableCodec, Values, usable
+from serving.codecs.errors import MAX_PROBLEMS, Invalid, InvalidError, Problem, problem, wrong_value
+from serving.codecs.media_types import ARROW, CSV, has_codec, table_codec
+from serving.inference.blocks import Labels
+from serving.inference.model import LoadedModel
+from serving.inference.prediction import predict
+
+IN_MEMORY_BYTES = 1024 * 1024
+CHUNK_ROWS = 16_384
+FLOAT32_BYTES = 4
+
+
+class TooManyRowsError(Exception):
+    """The table has more rows than it may have."""
+
+
+def answer_table(model: LoadedModel, media_type: str, body: IO[bytes], answer: IO[bytes], max_rows: int) -> list[int]:
+    """Write the answer, a table of the same media type with a row for each row; return the number of each label.
+
+    Raises:
+        InvalidError, TooManyRowsError: the table can't be answered.
+        OSError: a file can't be written.
+    """
+    codec = table_codec(media_type, model.contract, model.version)
+    rows = _checked_rows(codec, body, model.contract, max_rows)
+    labels = np.zeros(len(model.contract.species), dtype=np.int64)
+    for piece in codec.encode(_predictions(model, rows, labels)):
+        answer.write(piece)
+    return labels.tolist()
+
+
+def warm_up(model: LoadedModel) -> None:
+    """Answer a row: what that imports, initialises and copies isn't left to the first table."""
+    row = np.array([low for low, _ in model.ranges], dtype=np.float32)
+    header = ",".join(feature.name for feature in model.contract.features)
+    text = f"{header}\n{','.join(['1'] * len(row))}\n"
+    answer_table(model, CSV, BytesIO(text.encode()), BytesIO(), max_rows=1)
+    if has_codec(ARROW):  # the first array looks for pandas; reading would start threads, which a fork hasn't
+        list(table_codec(ARROW, model.contract, model.version).encode([predict(model, row[np.newaxis])]))
+
+
+def _checked_rows(codec: TableCodec, body: IO[bytes], contract: Contract, max_rows: int) -> IO[bytes]:
+    """Return a file of float32 rows, all of which the model accepts."""
+    with ExitStack() as undo:
+        rows = cast(IO[bytes], undo.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES)))
+        count = 0
+        for values in codec.decode(body):
+            if not usable(values).all():
+                raise InvalidError(_explain(values, count, contract))
+            if count + len(values) > max_rows:
+                raise TooManyRowsError(f"the table has more than {max_rows} rows: send several")
+            rows.write(values.astype(np.float32).tobytes())
+            count += len(values)
+        if not count:
+            raise InvalidError(problem("too_short", "the table has no rows"))
+        rows.seek(0)
+        undo.pop_all()
+    return rows
+
+
+def _predictions(model: LoadedModel, rows: IO[bytes], labels: Labels) -> Iterator[Predictions]:
+    """Predict the rows, some thousands at a time, and add the number of each label to `labels`."""
+    width = len(model.contract.features)
+    with rows:
+        while chunk := rows.read(CHUNK_ROWS * FLOAT32_BYTES * width):
+            found = predict(model, np.frombuffer(chunk, dtype=np.float32).reshape(-1, width))
+            labels += np.bincount(found.labels, minlength=len(labels))
+            yield found
+
+
+def _explain(values: Values, first: int, contract: Contract) -> Invalid:
+    """Describe the values that the model doesn't accept; `first` is the number of rows before these."""
+    units, problems = {feature.name: feature.unit for feature in contract.features}, []
+    names = list(units)
+    for row, column in np.argwhere(~usable(values))[:MAX_PROBLEMS]:
+        value, name, index = float(values[row, column]), names[column], first + int(row)
+        kind = _kind(value)
+        text = f"[{index}]: {wrong_value(name, value, kind, units)}"
+        problems.append(Problem(loc=["body", index, name], msg=text, type=kind))
+    return Invalid(detail=problems)
+
+
+def _kind(value: float) -> str:
+    if not np.isfinite(value):
+        return "finite_number"
+    return "less_than" if value >= FLOAT32_OVERFLOW else "greater_than"

@@ -1,0 +1,37 @@
+"""The processes that answer tables, and tables for them."""
+
+import psutil
+
+from serving.codecs.media_types import CSV
+from serving.inference.contract import FEATURES
+from tests.serving.tables.conftest import Workshop
+from tests.serving.tables.mutations import sound
+
+TABLES = [(media_type, bodies[0]) for media_type, bodies in sound().items()]
+SMALL = TABLES[0]
+LARGE = CSV, (",".join(FEATURES) + "\n" + "39.1,18.7,181,3750\n" * 1_000_000).encode()
+
+
+def launchers() -> list[psutil.Process]:
+    """Return the launchers of this process."""
+    running = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if "serving.tables.launcher" in child.cmdline()]
+
+
+def workers() -> list[psutil.Process]:
+    """Return the workers, spare and busy ones."""
+    return [child for launcher in launchers() for child in launcher.children()]
+
+
+def is_spare(worker: psutil.Process) -> bool:
+    """Return whether a worker hasn't got a table: only then the size of its files isn't limited."""
+    try:
+        return worker.rlimit(psutil.RLIMIT_FSIZE)[0] == psutil.RLIM_INFINITY
+    except psutil.NoSuchProcess:
+        return False
+
+
+def spare(workshop: Workshop) -> psutil.Process:
+    """Wait until no worker is busy, and return the spare one."""
+    workshop.until(lambda: [is_spare(worker) for worker in workers()] == [True])
+    return workers()[0]

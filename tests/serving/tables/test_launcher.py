@@ -1,0 +1,58 @@
+"""A launcher lives from the first table until a swap, or until it has been idle for a minute."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from serving.inference.model import LoadedModel
+from serving.tables.pool import LostError
+from tests.serving.tables.conftest import Workshop, loaded
+from tests.serving.tables.processes import LARGE, SMALL, launchers, spare, workers
+
+
+@pytest.fixture
+def own() -> Iterator[Workshop]:
+    """Workers that no other test has used."""
+    workshop = Workshop()
+    yield workshop
+    workshop.close()
+    assert not launchers()
+
+
+def test_swap_renews_the_workers(own: Workshop, model: LoadedModel) -> None:
+    own.current = model
+    assert b",1\n" in own.answer(model, *SMALL)
+    before = launchers()
+    own.current = loaded("2", seed=1)
+    own.until(lambda: len(launchers()) == 1 and launchers() != before)
+    after = launchers()
+    assert b",2\n" in own.answer(own.current, *SMALL)
+    assert launchers() == after
+
+
+def test_idle_workers_end(model: LoadedModel) -> None:
+    workshop = Workshop(idle_seconds=0)
+    try:
+        workshop.answer(model, *SMALL)
+        workshop.until(lambda: not launchers())
+        assert workshop.answer(model, *SMALL)
+    finally:
+        workshop.close()
+
+
+def test_end_of_the_launcher_is_no_fault_of_the_table(own: Workshop, model: LoadedModel) -> None:
+    own.answer(model, *SMALL)
+    spare(own)
+
+    async def lose() -> list[Any]:
+        task = asyncio.create_task(own.answering(model, *LARGE))
+        while len(workers()) < 2:
+            await asyncio.sleep(0.001)
+        launchers()[0].kill()
+        return await asyncio.gather(task, return_exceptions=True)
+
+    (outcome,) = own.run(lose())
+    assert isinstance(outcome, LostError)
+    assert own.answer(model, *SMALL)
