@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from contract.manifest import Contract
 from serving.codecs.base import FLOAT32_OVERFLOW, Prediction, Predictions, Row, Values, usable
 from serving.codecs.errors import InvalidError, Units, explain, problem
+from serving.codecs.json_list import MalformedError, elements
 
 MAX_WARNINGS = 100
 MAX_ROW_BYTES = 16 * 1024
@@ -24,7 +25,6 @@ MAX_ROW_BYTES = 16 * 1024
 Validated = TypeVar("Validated")
 
 _encode = msgspec.json.Encoder().encode
-_split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def row_model(units: Units, examples: Sequence[Any] = ()) -> type[BaseModel]:
@@ -83,16 +83,15 @@ class JsonCodec:
         if body.lstrip()[:1] != b"[":
             return self._read_row(body)
         try:
-            rows = _split_list(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            rows = []
-        if not rows:
+            rows = enumerate(elements(body, MAX_ROW_BYTES))
+            return np.array([self._read_row(row, index) for index, row in rows], dtype=np.float64)
+        except MalformedError:
             return np.array([*map(self._row, self._validate(self._many, body))], dtype=np.float64)
-        return np.array([self._read_row(bytes(row), index) for index, row in enumerate(rows)], dtype=np.float64)
 
     def _read_row(self, body: bytes, *place: int) -> Row:
         if len(body) > MAX_ROW_BYTES:
-            text = f"{len(body)} bytes are too many for one penguin, which has {len(self._columns)} numbers"
+            most = f"more than {MAX_ROW_BYTES} bytes" if place else f"{len(body)} bytes"
+            text = f"{most} are too many for one penguin, which has {len(self._columns)} numbers"
             raise InvalidError(problem("too_long", f"[{place[0]}]: {text}" if place else text, *place))
         row: Row = self._row(self._validate(self._one, body, *place))
         return row
