@@ -62,7 +62,7 @@ def _register(data: Dataset, number: int) -> ModelVersion:
     # grid_train needs at least twenty candidates; different grids give different forests.
     grid: Grid = {"n_estimators": [100], "min_samples_split": list(range(2, 22)), "max_depth": [4 + number]}
     name = f"made_{number}"
-    grid_train(data, grid, 2, open_run(data, grid, 2, name))
+    grid_train(data, grid, 2, open_run(data, grid, 2, name, connect=_connect), connect=_connect)
     with _connect() as connection:
         version = register_best(connection, data, name).version
     return next(made for made in model_versions.versions() if made.version == version)

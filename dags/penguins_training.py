@@ -159,8 +159,10 @@ def penguins_training() -> None:
         grid, estimator = params["grid"], params["estimator"]
         seconds = math.inf if params["time_budget"] is None else 60 * params["time_budget"]
         with database.connect() as connection, locks.exclusive_lock(connection, run.id):
-            parent = training.open_run(data, grid, folds, run.id, estimator)
-        report = training.grid_train(data, grid, folds, parent, shard, params["shards"], estimator, seconds)
+            parent = training.open_run(data, grid, folds, run.id, estimator, database.connect)
+        report = training.grid_train(
+            data, grid, folds, parent, shard, params["shards"], estimator, seconds, database.connect
+        )
         return asdict(report)
 
     shards = preprocess()

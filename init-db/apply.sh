@@ -21,3 +21,4 @@ done
 # Logged in as the role itself: a superuser's session under SET ROLE could be turned back by what the role has made.
 PGPASSWORD="$PENGUINS_DB_PASSWORD" sql --username=penguins --dbname=penguins --file="$here/03-tables.sql"
 sql --dbname=penguins --file="$here/04-audit.sql"
+sql --dbname=penguins --file="$here/05-records.sql"

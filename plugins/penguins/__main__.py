@@ -20,12 +20,13 @@ from rich.table import Table
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions, vouching
+from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training import tracking
 
 TRAIL_ENTRIES = 10  # number of entries shown
+METRICS = ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")
 
 out = Console(markup=False, emoji=False, highlight=False)
 
@@ -54,16 +55,19 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
     champion = model_versions.production()
     others = {version: alias for alias, version in model_versions.registered_model().aliases.items()}
     versions = Table("version", "", "accuracy", "macro F1", "CV", "model", "why", title=settings().model_name, box=None)
-    for version in model_versions.versions():
-        tags = tracking.tags_of(version)
+    found, entries = model_versions.versions(), audit.trail(connection)
+    origins = recorded_runs(connection, found)
+    for version in found:
         here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
         if not vouching.is_signed(version):
             here = f"{here}, unsigned".removeprefix(", ")
-        metrics = [tags.get(name, "")[:6] for name in ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")]
-        texts = map(to_plain_text, [*metrics, version.description or "", tags.get("reason", "")])
-        versions.add_row(version.version, here, *texts)
+        measured = origins[version.version].data.metrics if version.version in origins else {}
+        metrics = [f"{measured[name]:.4f}" if name in measured else "" for name in METRICS]
+        final = audit.final_decision(entries, version)
+        texts = map(to_plain_text, [version.description or "", final.reason if final else ""])
+        versions.add_row(version.version, here, *metrics, *texts)
     trail = Table("when", "who", "what", "from", "to", "why", title="Audit trail", box=None)
-    for entry in audit.trail(connection, TRAIL_ENTRIES):
+    for entry in entries[:TRAIL_ENTRIES]:
         when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", to_plain_text(entry.who), to_plain_text(entry.reason)
         trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
     none = f"{settings().model_name} has no version yet: a run of the DAG registers one."

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from penguins.data.dataset import Dataset, read_processed, split
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training import candidate_runs, tracking
+from penguins.training.candidate_records import Connect
 from penguins.training.grid import Candidate
 from penguins.training.search import Fitted
 from penguins.training.tracking import client, experiment_id
@@ -37,6 +39,17 @@ def connection(stack: Stack) -> Iterator[Connection[Any]]:
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as opened:
         opened.execute("TRUNCATE penguins_raw, penguins_processed, penguins_rejected, penguins_published")
         yield opened
+
+
+@pytest.fixture
+def connect(stack: Stack) -> Connect:
+    """Open connections to the database `penguins`."""
+    return connect_to(stack)
+
+
+def connect_to(stack: Stack) -> Connect:
+    """Return a function that opens connections to the database `penguins`."""
+    return partial(psycopg.connect, stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True)
 
 
 @pytest.fixture

@@ -5,13 +5,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg import Connection
 
 from contract.digests import sha256
 from local import environment
 from local.settings import REPO
 from local.stack import Stack
+from penguins.promotion import decisions
 from penguins.settings import settings
 from penguins.training.tracking import client
 from tests.penguins.conftest import made_up_version
@@ -78,17 +81,20 @@ def test_a_rollback_names_the_versions_that_it_passes_over(command: Command, tmp
     assert second == "Version 1 is in Production again."
 
 
-def test_reasons_are_shown_literally(command: Command, tmp_path: Path) -> None:
+def test_reasons_are_shown_literally(command: Command, connection: Connection[Any], tmp_path: Path) -> None:
     first, second = (made_up_version(tmp_path) for _ in range(2))
     promoted = command("promote", first.version, "--reason", "[/b] [ticket 12] :bug:", "--by", "ada [sales]")
     assert promoted.returncode == 0
-    client().set_model_version_tag(second.name, second.version, "reason", "[red]better\nthan[/x]\x1b[2J\x9b2J")
+    reason = "[red]better\nthan[/x]\x1b[2J\x9b2J"
+    decisions.refuse(connection, second, reason, "a run", {})
+    client().set_model_version_tag(second.name, second.version, "reason", "forged")
     client().update_model_version(second.name, second.version, "a [bold] forest")
     shown = command("models", COLUMNS="400")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert not {"\x1b", "\x9b"} & set(shown.stdout)
     for text in ("[/b] [ticket 12] :bug:", "ada [sales]", "[red]better than[/x]�[2J�2J", "a [bold] forest"):
         assert text in shown.stdout
+    assert "forged" not in shown.stdout
 
 
 def test_an_address_with_airflows_options_is_opened_by_airflow(command: Command, stack: Stack) -> None:

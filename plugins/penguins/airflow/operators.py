@@ -68,7 +68,8 @@ class RegisterBest(HITLOperator):
         if report.promoted is None:
             context["ti"].xcom_push(QUESTION_XCOM, report.version)
             base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-            self.subject, self.body = approval.question(report.version, base_path)
+            with database.connect() as connection:
+                self.subject, self.body = approval.question(connection, report.version, base_path)
             self.response_timeout = timedelta(hours=params["approval_hours"])
             super().execute(context)
         return asdict(report)

@@ -10,9 +10,10 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from penguins.promotion.lineage import recorded_tags
 from penguins.promotion.reasons import to_plain_text
 from penguins.settings import settings
-from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, tags_of
+from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT
 
 Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
 # Actions that put a version in Production.
@@ -21,13 +22,18 @@ MOVES: Final = ("promote", "rollback", "found")
 _GIVEN: Final = (
     "who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit, version_created_at"
 )
-_COLUMNS: Final = f"at, {_GIVEN}"
+_COLUMNS: Final = f"id, at, {_GIVEN}, EXISTS (SELECT FROM audit.settled WHERE promotion = promotions.id) AS settled"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A decision. init-db/04-audit.sql explains the columns."""
+    """A decision. init-db/04-audit.sql explains the columns.
 
+    Attributes:
+        settled: whether it was carried out to the end.
+    """
+
+    id: int
     at: datetime
     who: str
     action: Action
@@ -39,10 +45,11 @@ class Entry:
     data_digest: str | None
     git_commit: str | None
     version_created_at: datetime | None
+    settled: bool
 
     def is_about(self, version: ModelVersion) -> bool:
         """Tell whether this decision is about that version, and not about one of the same number in a deleted model."""
-        return self.to_version == version.version and self.version_created_at in (None, _created_at(version))
+        return self.to_version == version.version and self.version_created_at in (None, created_at(version))
 
 
 def append(
@@ -59,7 +66,7 @@ def append(
     Returns:
         The stored decision, with `who` and `reason` as plain text.
     """
-    tags = tags_of(version)
+    tags = recorded_tags(connection, version)
     values: list[Any] = [
         to_plain_text(who),
         action,
@@ -69,7 +76,7 @@ def append(
         Jsonb(dict(numbers)),
     ]
     values += [tags.get(name) for name in (DAG_RUN, DATA_DIGEST, GIT_COMMIT)]
-    values.append(_created_at(version))
+    values.append(created_at(version))
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         cursor.execute(
             f"""INSERT INTO audit.promotions (model, {_GIVEN})
@@ -78,6 +85,21 @@ def append(
         )
         (entry,) = cursor.fetchall()
     return entry
+
+
+def settle(connection: Connection[Any], entry: Entry) -> None:
+    """Note that a decision was carried out to the end: it is final."""
+    connection.execute("INSERT INTO audit.settled (promotion) VALUES (%s) ON CONFLICT DO NOTHING", [entry.id])
+
+
+def final_decision(entries: Iterable[Entry], version: ModelVersion) -> Entry | None:
+    """Return the last decision about a version that was carried out to the end, if any.
+
+    Args:
+        entries: as `trail` returns them, the latest first.
+    """
+    final = (entry for entry in entries if entry.settled and entry.action != "overtaken" and entry.is_about(version))
+    return next(final, None)
 
 
 def trail(connection: Connection[Any], limit: int | None = None) -> list[Entry]:
@@ -130,5 +152,6 @@ def rollback_line(
     return line
 
 
-def _created_at(version: ModelVersion) -> datetime:
+def created_at(version: ModelVersion) -> datetime:
+    """Return the time a version was registered, which tells it from one of its number in a deleted model."""
     return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)

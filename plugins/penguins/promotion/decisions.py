@@ -7,21 +7,19 @@ from typing import Any, Final
 
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
-from pydantic import Json, TypeAdapter
 
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
-from penguins.promotion import audit, production
+from penguins.promotion import audit, production, verdicts
 from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.promotion.reasons import validate_reason
 from penguins.registry import model_versions
-from penguins.training.tracking import client, parse_tag
+from penguins.training.tracking import client
 
 log = logging.getLogger(__name__)
 
-# Tag with the gate's verdict about a version and its numbers, as JSON.
+# Tag with the gate's verdict about a version and its numbers as JSON, for display.
 GATE: Final = "gate"
-_GATE_VERDICT: Final = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
 # Longest wait of a person for another decision to end.
 LOCK_TIMEOUT_SECONDS: Final = 5
 
@@ -73,7 +71,7 @@ def promote(
             previous_version=replaced or "",
             reason=entry.reason,
         )
-        production.move(version)
+        production.move(connection, version, entry)
     log.info("Production is %s version %s: %s", version.name, version.version, entry.reason)
 
 
@@ -95,7 +93,8 @@ def promote_by_hand(
         production.check_champion(champion, expected_champion)
         if champion is not None and champion.version == version.version:
             raise UserError(f"Version {version.version} is in Production already.")
-        promote(connection, version, reason, by, numbers=_gate_numbers(version))
+        verdict = verdicts.find(connection, version)
+        promote(connection, version, reason, by, numbers=verdict.numbers if verdict else {})
 
 
 def refuse(
@@ -108,6 +107,7 @@ def refuse(
         production.tag(version, reason=entry.reason)
         client().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
         production.tag(version, **{production.VERDICT: "refused"})
+        audit.settle(connection, entry)
     log.info("%s version %s is not promoted: %s", version.name, version.version, entry.reason)
 
 
@@ -155,8 +155,3 @@ def _nothing_to_go_back_to(now: str, passed_over: Mapping[str, str]) -> str:
         reasons = " ".join(f"Version {number}: {reason}" for number, reason in passed_over.items())
         why = f"no version that was there before can be trusted. {reasons}"
     return f"Nothing to go back to: {now} is in Production, and {why}"
-
-
-def _gate_numbers(version: ModelVersion) -> dict[str, Any]:
-    verdict: dict[str, Any] | None = parse_tag(_GATE_VERDICT, version.tags.get(GATE))
-    return verdict.get("numbers", {}) if verdict else {}

@@ -3,11 +3,13 @@
 docs/explanation/adr/0005-the-gate.md has the reasons for the rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
@@ -17,7 +19,6 @@ from penguins.data.dataset import Dataset
 from penguins.promotion.opponents import Classifier, Opponent, find_opponent, predict_holdout
 from penguins.promotion.shared_rows import find_shared_rows
 from penguins.settings import settings
-from penguins.training.tracking import NUMBER, parse_tag
 
 # Many close results have a p-value of exactly 0.5; an error in the last digit must not exceed the limit.
 _ROUNDING: Final = 1e-9
@@ -62,13 +63,18 @@ class Verdict:
 
 
 def judge(
-    challenger: Classifier, champion: ModelVersion | None, data: Dataset, earlier: Sequence[ModelVersion] = ()
+    challenger: Classifier,
+    champion: ModelVersion | None,
+    data: Dataset,
+    earlier: Sequence[ModelVersion] = (),
+    origins: Mapping[str, Run] = MappingProxyType({}),
 ) -> Verdict:
     """Judge a challenger by the minimal accuracy and, on the same hold-out, against the version in Production.
 
     Args:
         earlier: versions that were in Production before, the last one first. The first that can be judged stands in
             for a champion that can't, or that was deleted.
+        origins: the recorded runs of these versions, by their numbers.
     """
     answers = predict_holdout(challenger, data)
     accuracy = float(accuracy_score(data.labels[data.holdout], answers))
@@ -76,11 +82,11 @@ def judge(
     before = [champion, *earlier] if champion else list(earlier)
     opponent, remark = find_opponent(before, data)
     if opponent is not None:
-        verdict = _compare_with(opponent, champion, answers, data)
+        verdict = _compare_with(opponent, champion, answers, data, origins.get(opponent.version.version))
         if remark:
             verdict = replace(verdict, reason=f"{remark}, so {verdict.reason}")
     elif before:
-        verdict = _without_opponent(before[0], remark, numbers)
+        verdict = _without_opponent(before[0].version, origins.get(before[0].version), remark, numbers)
     else:
         verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
     if accuracy < (floor := settings().min_accuracy):
@@ -89,9 +95,11 @@ def judge(
     return verdict
 
 
-def _compare_with(opponent: Opponent, champion: ModelVersion | None, answers: np.ndarray, data: Dataset) -> Verdict:
+def _compare_with(
+    opponent: Opponent, champion: ModelVersion | None, answers: np.ndarray, data: Dataset, origin: Run | None
+) -> Verdict:
     number = opponent.version.version
-    rows, remark = find_shared_rows(opponent.version, data)
+    rows, remark = find_shared_rows(number, origin.data.tags if origin else {}, data)
     truth = data.labels[data.holdout]
     comparison = compare(truth[rows], answers[rows], opponent.answers[rows], number, data.contract.species)
     promote, reason = decide(comparison)
@@ -149,9 +157,8 @@ def decide(found: Comparison) -> tuple[bool, str]:
     return True, f"better than version {found.champion}, {numbers}"
 
 
-def table(verdict: Verdict, challenger: str) -> str:
-    """Format the verdict's numbers as a Markdown table, aligned for reading as text."""
-    found = verdict.numbers
+def table(found: Mapping[str, Any], challenger: str) -> str:
+    """Format a verdict's numbers as a Markdown table, aligned for reading as text."""
     champion = f"version {found['champion']}" if "champion" in found else "no champion"
     lines = [("", champion, f"version {challenger}")]
     theirs = found.get("champion_accuracy")
@@ -166,11 +173,11 @@ def table(verdict: Verdict, challenger: str) -> str:
     return "\n".join([texts[0], f"|:{'-' * 33}|{'-' * 14}:|{'-' * 14}:|", *texts[1:]])
 
 
-def _without_opponent(last: ModelVersion, why: str, numbers: dict[str, Any]) -> Verdict:
+def _without_opponent(last: str, origin: Run | None, why: str, numbers: dict[str, Any]) -> Verdict:
     """Judge without a version that can be loaded: promote unless the recorded accuracy of the last one is higher."""
-    accuracy, recorded = numbers["accuracy"], parse_tag(NUMBER, last.tags.get("holdout_accuracy")) or 0.0
+    accuracy, recorded = numbers["accuracy"], origin.data.metrics.get("holdout_accuracy", 0.0) if origin else 0.0
     why = f"{why}: an accuracy of {accuracy:.4f}"
     if accuracy < recorded:
-        reason = f"{why} is less than the {recorded:.4f} recorded for version {last.version}. Promote by hand."
+        reason = f"{why} is less than the {recorded:.4f} recorded for version {last}. Promote by hand."
         return Verdict(False, reason, numbers)
     return Verdict(True, f"{why} on the hold-out takes its place", numbers)

@@ -13,7 +13,7 @@ from penguins.settings import settings
 from penguins.training.tracking import client
 
 CHALLENGER: Final = "challenger"
-# Tag that is written last on a judged version: with it, the decision is complete and final.
+# Tag with the decision about a judged version, for display.
 VERDICT: Final = "verdict"
 
 
@@ -49,15 +49,15 @@ def reconcile(connection: Connection[Any]) -> ModelVersion | None:
     last = audit.last_move(audit.trail(connection))
     if last is None or not last.is_about(found):
         reason = "found in Production: it was put there otherwise, as in MLflow's UI, or a promotion was interrupted"
-        audit.append(connection, "found", last.to_version if last else None, found, "unknown", reason, {})
-    promoted = found.tags.get(VERDICT) == "promoted"
-    if not (promoted and found.current_stage == model_versions.STAGE and model_versions.ALIAS in found.aliases):
-        move(found)
+        before = last.to_version if last else None
+        last = audit.append(connection, "found", before, found, "unknown", reason, {})
+    if not (last.settled and found.current_stage == model_versions.STAGE and model_versions.ALIAS in found.aliases):
+        move(connection, found, last)
     return found
 
 
-def move(version: ModelVersion) -> None:
-    """Put a version in Production: write the alias, then the stage, then the verdict that marks the end."""
+def move(connection: Connection[Any], version: ModelVersion, entry: audit.Entry) -> None:
+    """Put a version in Production: write the alias, then the stage, then that the decision is settled."""
     client().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
     with warnings.catch_warnings():
         # MLflow deprecates stages since 2.9, but its UI and its users still use them.
@@ -67,6 +67,7 @@ def move(version: ModelVersion) -> None:
         )
     client().delete_registered_model_alias(version.name, CHALLENGER)  # it was judged against the previous champion
     tag(version, **{VERDICT: "promoted"})
+    audit.settle(connection, entry)
 
 
 def tag(version: ModelVersion, **tags: str) -> None:

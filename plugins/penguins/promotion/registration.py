@@ -13,13 +13,13 @@ from psycopg import Connection
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
-from penguins.promotion import audit, decisions, gate, production
+from penguins.promotion import audit, decisions, gate, production, verdicts
 from penguins.promotion.earlier_versions import earlier_versions
+from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
-from penguins.signing import UntrustedError
-from penguins.training import candidate_runs, plots, tracking
+from penguins.training import candidate_records, candidate_runs, plots, tracking
 from penguins.training.tracking import DATA_DIGEST, client
 
 log = logging.getLogger(__name__)
@@ -55,66 +55,63 @@ def register_best(
         UserError: the DAG run has no candidates, or they are of other data.
     """
     with exclusive_lock(connection, production.lock_name()):
-        finished = _find_finished(dag_run_id, data)
-        left_out = tracking.left_out_note(dag_run_id, expected)
-        candidate = _load_best(finished, left_out)
+        records = candidate_records.read(connection, tracking.find_experiment() or "", dag_run_id)
+        missing = candidate_records.describe_missing(records, expected)
+        finished = _check_data(dag_run_id, [each.to_run() for each in records if each.outcome == "finished"], data)
+        candidate = LoadedCandidate.load(_choose(finished, missing))
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection)
-        version = candidate_versions.find_version(candidate.run) or candidate_versions.register(candidate, data)
-        if production.VERDICT in version.tags:
-            return report(version)
-        before = earlier_versions(audit.trail(connection), champion, model_versions.versions())
-        earlier = [each for each in before if each.version != version.version]
-        verdict = gate.judge(candidate.model, champion, data, earlier)
-        verdict = _keep(replace(verdict, reason=to_plain_text(verdict.reason + left_out)), version, champion)
+        version = candidate_versions.find_version(candidate) or candidate_versions.register(candidate, data)
+        if (decided := report(connection, version)) is not None:
+            return decided
+        verdict = _judge(connection, version, champion, candidate, data)
+        verdict = _keep(connection, replace(verdict, reason=to_plain_text(verdict.reason + missing)), version, champion)
         if ask:
             return RegisterReport(version.version, None, verdict.reason)
-        return _decide(connection, version, verdict, by=f"register_best of {dag_run_id}")
+        decide = decisions.promote if verdict.promote else decisions.refuse
+        decide(connection, version, verdict.reason, f"register_best of {dag_run_id}", verdict.numbers)
+        return RegisterReport(version.version, verdict.promote, verdict.reason)
 
 
-def report(version: ModelVersion) -> RegisterReport:
-    """Read the decision about a version from its tags."""
-    tags = client().get_model_version(version.name, version.version).tags
-    return RegisterReport(version.version, tags[production.VERDICT] == "promoted", tags.get("reason", ""))
+def report(connection: Connection[Any], version: ModelVersion) -> RegisterReport | None:
+    """Return the final decision about a version, if there is one."""
+    final = audit.final_decision(audit.trail(connection), version)
+    return RegisterReport(version.version, final.action != "refuse", final.reason) if final else None
 
 
-def _find_finished(dag_run_id: str, data: Dataset) -> list[Run]:
-    """Find the finished candidates of a DAG run, each once."""
-    runs = [run for run in tracking.find_candidates(dag_run_id) if run.info.status == "FINISHED"]
-    # Two tries at once (a worker that was thought dead) may have made the same candidate twice.
-    finished = list({run.data.tags[candidate_runs.FINGERPRINT]: run for run in runs}.values())
+def _check_data(dag_run_id: str, finished: list[Run], data: Dataset) -> list[Run]:
     if not finished:
-        raise UserError(f"{dag_run_id} has no finished candidate in MLflow. Run grid_train first.")
-    if {run.data.tags.get(DATA_DIGEST) for run in finished} != {data.digest}:
+        raise UserError(f"{dag_run_id} has no finished candidate on record. Run grid_train first.")
+    if {run.data.tags[DATA_DIGEST] for run in finished} != {data.digest}:
         raise UserError("penguins_processed has changed since grid_train. Clear grid_train to train on it.")
     return finished
 
 
-def _load_best(finished: Sequence[Run], left_out: str) -> LoadedCandidate:
-    """Load the best candidate. Those that no trusted key has signed are passed over: anybody can add such a run."""
-    remaining = list(finished)
-    while remaining:
-        best = candidate_runs.choose_best(remaining)
-        try:
-            candidate = LoadedCandidate.load(best)
-        except UntrustedError as error:
-            log.warning("passed over the candidate %s: %s", best.info.run_name, error)
-            remaining.remove(best)
-        else:
-            log.info("the best of %d candidates is %s%s", len(remaining), best.info.run_name, left_out)
-            return candidate
-    raise UserError("No candidate is signed by a trusted key. Clear grid_train to train them again.")
+def _choose(finished: Sequence[Run], missing: str) -> Run:
+    best = candidate_runs.choose_best(finished)
+    log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, missing)
+    return best
 
 
-def _keep(verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None) -> gate.Verdict:
-    """Log the gate's verdict about a version, and keep it in a tag."""
-    log.info("The gate\n%s", gate.table(verdict, version.version))
-    kept = asdict(verdict) | {"champion": champion.version if champion else None}
-    client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(kept))
+def _judge(
+    connection: Connection[Any],
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    candidate: LoadedCandidate,
+    data: Dataset,
+) -> gate.Verdict:
+    before = earlier_versions(audit.trail(connection), champion, model_versions.versions())
+    earlier = [each for each in before if each.version != version.version]
+    origins = recorded_runs(connection, [champion, *earlier] if champion else earlier)
+    return gate.judge(candidate.model, champion, data, earlier, origins)
+
+
+def _keep(
+    connection: Connection[Any], verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None
+) -> gate.Verdict:
+    """Log the gate's verdict about a version and keep it; a tag shows it in MLflow's UI."""
+    log.info("The gate\n%s", gate.table(verdict.numbers, version.version))
+    verdicts.append(connection, version, champion, verdict.promote, verdict.reason, verdict.numbers)
+    shown = asdict(verdict) | {"champion": champion.version if champion else None}
+    client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))
     return verdict
-
-
-def _decide(connection: Connection[Any], version: ModelVersion, verdict: gate.Verdict, by: str) -> RegisterReport:
-    decide = decisions.promote if verdict.promote else decisions.refuse
-    decide(connection, version, verdict.reason, by, verdict.numbers)
-    return report(version)

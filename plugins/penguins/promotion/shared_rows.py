@@ -1,37 +1,40 @@
 """The rows of the hold-out that a version in Production hasn't learned from."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from mlflow.entities.model_registry import ModelVersion
 
 from penguins.data import dataset
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
-from penguins.training.tracking import DATA_DIGEST, SPLIT, split_of, tags_of
+from penguins.training.tracking import DATA_DIGEST, SPLIT, split_of
 
 # With fewer rows that neither model learned from, both are judged on the whole hold-out.
 MIN_SHARED_ROWS: Final = 30
 
 
-def find_shared_rows(champion: ModelVersion, data: Dataset) -> tuple[np.ndarray, str]:
+def find_shared_rows(champion: str, tags: Mapping[str, str], data: Dataset) -> tuple[np.ndarray, str]:
     """Select the rows `[n]` of the hold-out that the champion hasn't learned from either.
+
+    Args:
+        champion: number of the version.
+        tags: its recorded origin; empty for an unknown one.
 
     Returns:
         A mask of the rows, and a remark for the reason.
     """
     everything = np.ones(len(data.holdout), dtype=bool)
-    tags = tags_of(champion)
     other_data = ""
     if tags.get(DATA_DIGEST) != data.digest:
-        other_data = f" (version {champion.version} learned from other data, which may have had some of these rows)"
+        other_data = f" (version {champion} learned from other data, which may have had some of these rows)"
     if tags.get(SPLIT) == split_of(data):
         return everything, other_data
     rows = _held_out_by(tags.get(SPLIT, ""), data)
     if rows.sum() >= MIN_SHARED_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.species):
-        return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion.version} has, too)"
+        return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion} has, too)"
     return everything, (
-        f" (version {champion.version} was made with another hold-out: it may have learned some of them, "
+        f" (version {champion} was made with another hold-out: it may have learned some of them, "
         "which is to its advantage)"
     )
 

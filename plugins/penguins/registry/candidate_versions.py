@@ -52,18 +52,19 @@ class LoadedCandidate:
         return cls(run, model_id, digests, model_versions.load(model_id, digests))
 
 
-def find_version(run: Run) -> ModelVersion | None:
-    """Return the version that the DAG run of a candidate has registered from it, if any.
+def find_version(candidate: LoadedCandidate) -> ModelVersion | None:
+    """Return the first version that the DAG run of a candidate has registered from its model, if any.
 
     Versions that somebody else has registered under its name are passed over.
     """
+    run = candidate.run
     query = f"run_id = '{run.info.run_id}' AND tags.{DAG_RUN} = '{run.data.tags[DAG_RUN]}'"
-    return next((version for version in model_versions.versions(query) if _is_of(run, version)), None)
+    return next((version for version in reversed(model_versions.versions(query)) if _is_of(candidate, version)), None)
 
 
-def _is_of(run: Run, version: ModelVersion) -> bool:
+def _is_of(candidate: LoadedCandidate, version: ModelVersion) -> bool:
     try:
-        if model_versions.model_id(version) != candidate_runs.model_id(run):
+        if model_versions.model_id(version) != candidate.model_id:
             raise UserError(f"{version.name} version {version.version} has the model of another run")
         model_versions.recorded_digests(version)
     except UserError as error:

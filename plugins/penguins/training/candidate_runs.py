@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,9 +21,20 @@ from contract.digests import DIGESTS, digest_files
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
+from penguins.settings import settings
+from penguins.training.candidate_records import Outcome, Record
 from penguins.training.grid import Candidate
 from penguins.training.search import Failed, Fitted
-from penguins.training.tracking import CANDIDATE, DAG_RUN, ROLE, SUPERSEDED, client, dataset_input, source_tags
+from penguins.training.tracking import (
+    CANDIDATE,
+    DAG_RUN,
+    GIT_COMMIT,
+    ROLE,
+    SUPERSEDED,
+    client,
+    dataset_input,
+    source_tags,
+)
 
 # Tag with a hash of everything that a candidate's result depends on.
 FINGERPRINT: Final = "fingerprint"
@@ -30,8 +42,8 @@ ESTIMATOR: Final = "estimator"
 REASON: Final = "reason"
 
 
-def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> None:
-    """Log a candidate as a finished child run of `parent`.
+def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> Record:
+    """Log a candidate as a finished child run of `parent`, and return what is to be recorded of it.
 
     The run becomes FINISHED last, after everything about it was sent. A run in another state is incomplete and must be
     discarded.
@@ -71,13 +83,35 @@ def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) 
         client().set_logged_model_tags(model.model_id, tags)
     client().finalize_logged_model(model.model_id, "READY")
     client().set_terminated(run_id)
+    record = describe(fitted.candidate, parent, data, fingerprint, "finished")
+    return replace(record, metrics=fitted.metrics, run_id=run_id, model_id=model.model_id)
 
 
-def log_failed_candidate(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> None:
+def log_failed_candidate(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> Record:
     """Log a candidate that couldn't be fitted as a failed child run of `parent`, with the reason."""
     run_id = _open(failed.candidate, parent, data, {FINGERPRINT: fingerprint, REASON: failed.reason})
     client().log_batch(run_id, params=[Param(name, value) for name, value in _params(failed.candidate).items()])
     client().set_terminated(run_id, "FAILED")
+    record = describe(failed.candidate, parent, data, fingerprint, "failed")
+    return replace(record, tags={**record.tags, REASON: failed.reason}, run_id=run_id)
+
+
+def describe(candidate: Candidate, parent: Run, data: Dataset, fingerprint: str, outcome: Outcome) -> Record:
+    """Describe a candidate for its record."""
+    dag_run_id = parent.data.tags[DAG_RUN]
+    return Record(
+        experiment_id=parent.info.experiment_id,
+        dag_run_id=dag_run_id,
+        fingerprint=fingerprint,
+        outcome=outcome,
+        name=candidate.name,
+        params=_params(candidate),
+        tags={
+            **source_tags(dag_run_id, data),
+            ESTIMATOR: candidate.estimator,
+            GIT_COMMIT: settings().git_commit,
+        },
+    )
 
 
 def _open(candidate: Candidate, parent: Run, data: Dataset, tags: dict[str, str]) -> str:

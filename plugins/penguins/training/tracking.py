@@ -5,15 +5,12 @@ import logging
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import mlflow
 from mlflow.entities import Dataset as RunDataset
 from mlflow.entities import DatasetInput, LifecycleStage, Param, Run
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
@@ -26,10 +23,7 @@ SPLIT: Final = "split"
 GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
 LEFT_OUT: Final = "left_out"  # followed by the number of the shard
-NUMBER: Final = TypeAdapter[float](FiniteFloat)  # type of a tag that holds a number
 PARENT, CANDIDATE, SUPERSEDED = "grid", "candidate", "superseded"
-
-Parsed = TypeVar("Parsed")
 
 _EXPERIMENT_TAGS: Final = {
     MLFLOW_RUN_NOTE: "Candidates of the DAG penguins_training: one parent run a DAG run, one child run a candidate.",
@@ -59,10 +53,15 @@ def experiment_id() -> str:
     Raises:
         UserError: it was deleted, or keeps its files elsewhere than behind MLflow's proxy.
     """
-    return _find_experiment() or client().create_experiment(settings().experiment, tags=_EXPERIMENT_TAGS)
+    return find_experiment() or client().create_experiment(settings().experiment, tags=_EXPERIMENT_TAGS)
 
 
-def _find_experiment() -> str | None:
+def find_experiment() -> str | None:
+    """Return the id of our experiment, if there is one.
+
+    Raises:
+        UserError: it was deleted.
+    """
     name = settings().experiment
     found = client().get_experiment_by_name(name)
     if found is None:
@@ -112,23 +111,6 @@ def set_left_out(parent: Run, shard: int, candidates: int) -> None:
     client().set_tag(parent.info.run_id, f"{LEFT_OUT}.{shard}", str(candidates))
 
 
-def left_out_note(dag_run_id: str, expected: int = 0) -> str:
-    """Describe, for a verdict, how many candidates of a DAG run weren't tried; empty for none.
-
-    Args:
-        expected: number of candidates of the grid.
-    """
-    parent = find_parent(dag_run_id)
-    tags = parent.data.tags if parent else {}
-    total = sum(int(value) for name, value in tags.items() if name.startswith(f"{LEFT_OUT}."))
-    tried = {run.info.run_name for run in find_candidates(dag_run_id) if run.info.status in ("FINISHED", "FAILED")}
-    missing = expected - total - len(tried)
-    notes = [f"{total} candidates were left out for the time budget"] if total else []
-    if missing > 0:
-        notes.append(f"{missing} of {expected} candidates are missing: grid_train didn't end by itself")
-    return f" ({'; '.join(notes)})" if notes else ""
-
-
 def find_candidates(dag_run_id: str) -> list[Run]:
     """Return the candidates' runs of a DAG run, of any status."""
     return _search(dag_run_id, CANDIDATE)
@@ -137,7 +119,7 @@ def find_candidates(dag_run_id: str) -> list[Run]:
 def _search(dag_run_id: str, role: str) -> list[Run]:
     if {"'", "\\"} & set(dag_run_id):  # an edited tag: Airflow allows neither ([core] allowed_run_id_pattern)
         return []
-    experiment = _find_experiment()
+    experiment = find_experiment()
     if experiment is None:
         return []
     query = f"tags.{DAG_RUN} = '{dag_run_id}' AND tags.{ROLE} = '{role}'"
@@ -159,27 +141,6 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
 def split_of(data: Dataset) -> str:
     """Return the arguments of the split as a tag; models with equal tags never learned from the hold-out."""
     return f"seed={data.seed} holdout_share={data.holdout_share}"
-
-
-def tags_of(version: ModelVersion) -> dict[str, str]:
-    """Return a version's tags; for a version registered by hand, those of its run as well."""
-    if DATA_DIGEST in version.tags or not version.run_id:
-        return dict(version.tags)
-    try:
-        tags = client().get_run(version.run_id).data.tags
-        return {GIT_COMMIT: tags.get(MLFLOW_GIT_COMMIT, "unknown")} | tags | version.tags
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return dict(version.tags)
-
-
-def parse_tag(kind: TypeAdapter[Parsed], tag: str | None) -> Parsed | None:
-    """Parse a tag; None if it is absent or not of this kind, because people can edit tags in MLflow's UI."""
-    try:
-        return kind.validate_python(tag)
-    except ValidationError:
-        return None
 
 
 def dataset_input(data: Dataset) -> DatasetInput:

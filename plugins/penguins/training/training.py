@@ -1,23 +1,21 @@
 """grid_train: fit, score and log every candidate of the grid."""
 
-import hashlib
 import itertools
-import json
 import logging
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Final
 
 from mlflow.entities import Run
 
-from penguins import signing
 from penguins.data.dataset import Dataset, Fold
 from penguins.errors import UserError
 from penguins.settings import settings
-from penguins.training import candidate_runs, tracking
+from penguins.training import candidate_records, candidate_runs, resuming, tracking
+from penguins.training.candidate_records import Connect, Record
 from penguins.training.estimators import ESTIMATORS, FOREST, Grid
 from penguins.training.grid import Candidate, candidates
 from penguins.training.search import Failed, Fitted, cells, search
@@ -47,19 +45,27 @@ class TrainReport:
     left_out: int = 0
 
 
-def open_run(data: Dataset, grid: Grid | None, cv_folds: int, dag_run_id: str, estimator: str = FOREST) -> Run:
+def open_run(
+    data: Dataset,
+    grid: Grid | None,
+    cv_folds: int,
+    dag_run_id: str,
+    estimator: str = FOREST,
+    connect: Connect | None = None,
+) -> Run:
     """Open the parent run of the candidates of `dag_run_id`. One caller at a time may do so.
 
     Candidates of an earlier try with other data or other parameters are discarded.
 
     Args:
         grid: None for the estimator's default grid.
+        connect: as for `grid_train`.
 
     Raises:
         UserError: the estimator, the grid or the number of folds can't be used.
     """
     found = candidates(grid, estimator)
-    expected = {_fingerprint(candidate, data, cv_folds) for candidate in found}
+    expected = {resuming.fingerprint(candidate, data, cv_folds) for candidate in found}
     data.folds(cv_folds)
     params = {
         "estimator": estimator,
@@ -69,9 +75,7 @@ def open_run(data: Dataset, grid: Grid | None, cv_folds: int, dag_run_id: str, e
         "holdout_share": data.holdout_share,
     }
     parent = tracking.open_parent(dag_run_id, params, data)
-    candidate_runs.discard(
-        [run for run in tracking.find_candidates(dag_run_id) if _fingerprint_of(run) not in expected]
-    )
+    resuming.discard_others(parent, expected, connect)
     return parent
 
 
@@ -84,6 +88,7 @@ def grid_train(
     shards: int = 1,
     estimator: str = FOREST,
     time_budget: float = math.inf,
+    connect: Connect | None = None,
 ) -> TrainReport:
     """Train a shard of the grid and log one finished run for each of its candidates under `parent`.
 
@@ -97,18 +102,20 @@ def grid_train(
         shard: index of the part of the grid, from 0.
         shards: number of parts of the grid.
         time_budget: seconds after which no fit is started.
+        connect: opens the pipeline's database, to record the candidates. Without a record, `register_best` doesn't know
+            a candidate.
 
     Raises:
         UserError: the estimator, the grid or the number of folds can't be used, or no candidate is done.
     """
     mine = [candidate for cell in cells(candidates(grid, estimator))[shard::shards] for candidate in cell]
-    expected = {_fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
-    kept = _find_kept(parent, expected)
+    expected = {resuming.fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
+    kept = resuming.find_kept(parent, expected, connect)
     missing = {fingerprint: candidate for fingerprint, candidate in expected.items() if fingerprint not in kept}
     log.info("%d candidates to fit on %d rows, %d kept", len(missing), len(data.train), len(kept))
     try:
-        found = _fit_and_log(data, missing, data.folds(cv_folds), parent, time_budget) if missing else []
-        failed = [reason for reason in found if reason]
+        found = _fit_and_log(data, missing, data.folds(cv_folds), parent, time_budget, connect) if missing else []
+        failed = [record.tags[candidate_runs.REASON] for record in found if record.outcome == "failed"]
         left_out = len(missing) - len(found)
         if mine and len(kept) + len(found) == len(failed):
             raise UserError(_nothing_done(failed, left_out, time_budget))
@@ -117,6 +124,14 @@ def grid_train(
         raise
     if left_out:
         log.warning("left out for the time budget of %.0f s: %d of %d candidates", time_budget, left_out, len(mine))
+    if connect is not None:
+        for record in found:
+            missing.pop(record.fingerprint)
+        with connect() as connection:
+            candidate_records.append(
+                connection,
+                [candidate_runs.describe(each, parent, data, name, "left out") for name, each in missing.items()],
+            )
     tracking.set_left_out(parent, shard, left_out)
     tracking.client().set_terminated(parent.info.run_id)
     return TrainReport(parent.info.run_id, len(found) - len(failed), len(kept), len(failed), left_out)
@@ -128,54 +143,43 @@ def _nothing_done(failed: Sequence[str], left_out: int, time_budget: float) -> s
     return f"not one candidate could be fitted. The first of {len(failed)} failed with {failed[0]}"
 
 
-def _find_kept(parent: Run, expected: Collection[str]) -> set[str]:
-    """Find the candidates that an earlier try finished, by fingerprint, and discard its incomplete ones."""
-    kept: set[str] = set()
-    half_done = []
-    for run in tracking.find_candidates(parent.data.tags[tracking.DAG_RUN]):
-        if (fingerprint := _fingerprint_of(run)) not in expected:
-            continue
-        if run.info.status == "FINISHED" and fingerprint not in kept:
-            kept.add(fingerprint)
-        else:
-            half_done.append(run)
-    candidate_runs.discard(half_done)
-    return kept
-
-
 def _fit_and_log(
-    data: Dataset, missing: dict[str, Candidate], folds: Sequence[Fold], parent: Run, seconds: float
-) -> list[str]:
-    """Fit in processes and log in threads, at the same time. The first error in logging ends both.
-
-    Returns:
-        For each logged candidate the reason of its failure, or the empty string.
-    """
+    data: Dataset,
+    missing: Mapping[str, Candidate],
+    folds: Sequence[Fold],
+    parent: Run,
+    seconds: float,
+    connect: Connect | None,
+) -> list[Record]:
+    """Fit in processes and log in threads, at the same time. The first error in logging ends both."""
     fingerprints = {candidate.name: fingerprint for fingerprint, candidate in missing.items()}
     started, done = time.monotonic(), itertools.count(1)
 
-    def log_result(found: Fitted | Failed) -> str:
+    def log_result(found: Fitted | Failed) -> Record:
         fingerprint = fingerprints[found.candidate.name]
         if isinstance(found, Failed):
-            candidate_runs.log_failed_candidate(found, parent, data, fingerprint)
+            record = candidate_runs.log_failed_candidate(found, parent, data, fingerprint)
         else:
-            candidate_runs.log_candidate(found, parent, data, fingerprint)
+            record = candidate_runs.log_candidate(found, parent, data, fingerprint)
+        if connect is not None:
+            with connect() as connection:
+                candidate_records.append(connection, [record])
         _log_result(found, next(done), len(missing), time.monotonic() - started)
-        return found.reason if isinstance(found, Failed) else ""
+        return record
 
     pool = ThreadPoolExecutor(LOGGING_THREADS, thread_name_prefix="log")
-    under_way: set[Future[str]] = set()
-    reasons: list[str] = []
+    under_way: set[Future[Record]] = set()
+    records: list[Record] = []
     try:
         for found in search(data, list(missing.values()), folds, settings().jobs, seconds):
             under_way.add(pool.submit(log_result, found))
             finished = {future for future in under_way if future.done()}
             under_way -= finished
-            reasons += [future.result() for future in finished]
-        reasons += [future.result() for future in as_completed(under_way)]
+            records += [future.result() for future in finished]
+        records += [future.result() for future in as_completed(under_way)]
     finally:
         pool.shutdown(cancel_futures=True)
-    return reasons
+    return records
 
 
 def _log_result(found: Fitted | Failed, done: int, total: int, seconds: float) -> None:
@@ -188,13 +192,3 @@ def _log_result(found: Fitted | Failed, done: int, total: int, seconds: float) -
         if name in found.metrics
     )
     log.info("%2d/%d  %5.1f s  %s  %s", done, total, seconds, judged, found.candidate.name)
-
-
-def _fingerprint_of(run: Run) -> str:
-    return str(run.data.tags.get(candidate_runs.FINGERPRINT, ""))
-
-
-def _fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:
-    split = [data.digest, data.seed, data.holdout_share, cv_folds]
-    parts = [settings().git_commit, signing.signer(), candidate.estimator, candidate.name, *split]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -111,7 +111,8 @@ def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
 @app.get("/confusion/{number}", dependencies=[READER])
 def confusion(number: str) -> Response:
     """Return the confusion matrix of a version as PNG."""
-    return Response(overview.confusion_matrix(number), media_type="image/png")
+    with database.connect() as connection:
+        return Response(overview.confusion_matrix(connection, number), media_type="image/png")
 
 
 @app.exception_handler(UserError)

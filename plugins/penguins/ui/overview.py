@@ -1,23 +1,23 @@
 """Content of the page: Production, the versions, the candidates of the last DAG run and the audit trail."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from psycopg import Connection
-from pydantic import BaseModel, FiniteFloat, Json, TypeAdapter
+from pydantic import BaseModel, FiniteFloat
 
-from contract.digests import DIGESTS
-from contract.signatures import SIGNATURE
 from penguins.errors import UserError
-from penguins.promotion import audit, decisions, production
+from penguins.promotion import audit, production, verdicts
 from penguins.promotion.earlier_versions import earlier_versions, find_sound
+from penguins.promotion.lineage import recorded_runs, recorded_tags
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training import tracking
+from penguins.training import candidate_records, tracking
 
 LATEST: Final = 100
 METRICS: Final = ("holdout_accuracy", "holdout_f1_macro", "holdout_log_loss", "cv_accuracy_mean", "cv_accuracy_std")
@@ -47,16 +47,14 @@ class GateVerdict(BaseModel):
     numbers: GateNumbers
 
 
-_GATE_VERDICT: Final = TypeAdapter[GateVerdict](Json[GateVerdict])
-
-
 class VersionRow(LeaderboardRow):
-    """A version with its origin."""
+    """A version with its recorded origin and the reason of the last decision about it."""
 
     version: str
     created_at: datetime
     challenger: bool
     gate: GateVerdict | None
+    reason: str
     tags: dict[str, str]
 
 
@@ -94,17 +92,14 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
     trail = audit.trail(connection)
     now = champion.version if champion else None
     last = audit.last_move(trail)
+    shown = [version for index, version in enumerate(versions) if index < LATEST or version.version == now]
     return Overview(
         model=settings().model_name,
         production=now,
         decision=last if last and champion and last.is_about(champion) else None,
         may_change=may_change,
-        versions=[
-            _version_row(version, challenger)
-            for index, version in enumerate(versions)
-            if index < LATEST or version.version == now
-        ],
-        candidates=_candidates(versions),
+        versions=_version_rows(connection, shown, challenger, trail),
+        candidates=_candidates(connection, shown),
         trail=trail[:LATEST],
     )
 
@@ -116,14 +111,14 @@ def rollback_offer(connection: Connection[Any]) -> RollbackOffer:
     return RollbackOffer(target=target.version if target else None, passed_over=passed_over)
 
 
-def confusion_matrix(number: str) -> bytes:
+def confusion_matrix(connection: Connection[Any], number: str) -> bytes:
     """Return the confusion matrix of a version as PNG, from its DAG run.
 
     Raises:
         UserError: there is none, for example for a version that was registered by hand.
     """
     version = model_versions.version(number)
-    parent = tracking.find_parent(tracking.tags_of(version).get(tracking.DAG_RUN, ""))
+    parent = tracking.find_parent(recorded_tags(connection, version).get(tracking.DAG_RUN, ""))
     if parent is None:
         raise UserError(f"There is no picture of version {number}: no DAG run made it.")
     with TemporaryDirectory() as folder:
@@ -134,35 +129,46 @@ def confusion_matrix(number: str) -> bytes:
         return Path(path).read_bytes()
 
 
-def _version_row(version: ModelVersion, challenger: str | None) -> VersionRow:
-    tags = {name: value for name, value in tracking.tags_of(version).items() if not name.startswith("mlflow.")}
-    return VersionRow(
-        name=version.description or "",
-        metrics={
-            name: value
-            for name in METRICS
-            if (value := tracking.parse_tag(tracking.NUMBER, tags.get(name))) is not None
-        },
-        link=f"{settings().mlflow_ui}/#/models/{version.name}/versions/{version.version}",
-        version=version.version,
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-        challenger=version.version == challenger,
-        gate=tracking.parse_tag(_GATE_VERDICT, tags.get(decisions.GATE)),
-        tags={name: value for name, value in tags.items() if name not in (DIGESTS, SIGNATURE, decisions.GATE)},
-    )
+def _version_rows(
+    connection: Connection[Any], versions: list[ModelVersion], challenger: str | None, trail: list[audit.Entry]
+) -> list[VersionRow]:
+    origins, judged = recorded_runs(connection, versions), verdicts.read(connection)
+
+    def row(version: ModelVersion) -> VersionRow:
+        origin, at = origins.get(version.version), audit.created_at(version)
+        verdict, final = judged.get((version.version, at)), audit.final_decision(trail, version)
+        return VersionRow(
+            name=version.description or "",
+            metrics=_metrics(origin) if origin else {},
+            link=f"{settings().mlflow_ui}/#/models/{version.name}/versions/{version.version}",
+            version=version.version,
+            created_at=at,
+            challenger=version.version == challenger,
+            gate=GateVerdict(reason=verdict.reason, numbers=GateNumbers(**verdict.numbers)) if verdict else None,
+            reason=final.reason if final else "",
+            tags=origin.data.tags if origin else {},
+        )
+
+    return [row(version) for version in versions]
 
 
-def _candidates(versions: list[ModelVersion]) -> list[LeaderboardRow]:
+def _candidates(connection: Connection[Any], versions: list[ModelVersion]) -> list[LeaderboardRow]:
     """List the candidates of the newest version's DAG run, the best by cross-validation first."""
-    run_id = next((version.tags[tracking.DAG_RUN] for version in versions if tracking.DAG_RUN in version.tags), None)
-    runs = tracking.find_candidates(run_id) if run_id else []
+    newest = next(iter(recorded_runs(connection, versions).values()), None)
+    if newest is None:
+        return []
+    records = candidate_records.read(connection, newest.info.experiment_id, newest.data.tags[tracking.DAG_RUN])
     rows = [
         LeaderboardRow(
-            name=run.info.run_name,
-            metrics={name: value for name, value in run.data.metrics.items() if name in METRICS},
-            link=f"{settings().mlflow_ui}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
+            name=record.name,
+            metrics=_metrics(record.to_run()),
+            link=f"{settings().mlflow_ui}/#/experiments/{record.experiment_id}/runs/{record.run_id}",
         )
-        for run in runs
-        if run.info.status == "FINISHED"
+        for record in records
+        if record.outcome == "finished"
     ]
     return sorted(rows, key=lambda row: -row.metrics.get("cv_accuracy_mean", 0.0))
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    return {name: value for name, value in run.data.metrics.items() if name in METRICS}

@@ -20,10 +20,12 @@ from psycopg import Connection
 from local.stack import Stack
 from penguins import locks, signing
 from penguins.errors import UserError
-from penguins.promotion import audit, decisions
+from penguins.promotion import audit, decisions, verdicts
 from penguins.promotion.production import lock_name
 from penguins.registry import model_versions
 from penguins.settings import settings
+from penguins.training import candidate_records
+from penguins.training.candidate_records import Record
 from penguins.training.tracking import client
 from penguins.ui.overview import rollback_offer
 from tests.penguins.conftest import pointed_at
@@ -67,12 +69,13 @@ def recorded_decisions(connection: Connection[Any]) -> list[tuple[str, str | Non
 def test_a_promotion_is_recorded_with_person_numbers_and_reason(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
+    record(connection, versions[1])
     decisions.promote(connection, versions[0], "the first", by="ada")
     decisions.promote(connection, versions[1], "it is better", by="grace", numbers={"accuracy": 0.99})
     entry, _ = audit.trail(connection)
     assert (entry.who, entry.action, entry.from_version, entry.to_version) == ("grace", "promote", "1", "2")
     assert (entry.reason, entry.numbers) == ("it is better", {"accuracy": 0.99})
-    assert (entry.dag_run_id, entry.data_digest, entry.git_commit) == ("manual__1", "of the rows", "abc")
+    assert (entry.dag_run_id, entry.data_digest, entry.git_commit) == ("manual__2", "of other rows", "def")
     tags = client().get_model_version(settings().model_name, "2").tags
     assert (tags["promoted_by"], tags["previous_version"], tags["reason"]) == ("grace", "1", "it is better")
     assert tags["promoted_at"] == entry.at.isoformat(timespec="seconds")
@@ -128,6 +131,15 @@ def test_rollback_skips_deleted_versions(
     else:
         assert decisions.rollback(connection, "again", by="ada").version == target
         assert (production(), recorded_decisions(connection)[-1]) == (target, ("rollback", promoted[-1], target))
+
+
+def record(connection: Connection[Any], version: ModelVersion) -> None:
+    """Record a version as made of a candidate, with other values than those in its tags."""
+    tags = {"dag_run_id": "manual__2", "data_digest": "of other rows", "git_commit": "def"}
+    found = Record(
+        "0", "manual__2", version.version, "finished", "", {}, tags, {}, "0", model_versions.model_id(version)
+    )
+    candidate_records.append(connection, [found])
 
 
 def delete_model(version: ModelVersion) -> None:
@@ -402,13 +414,15 @@ def test_a_programs_reason_is_stored_as_plain_text(connection: Connection[Any], 
     assert audit.trail(connection)[0].reason == "two lines, and ünï\u200dcode 🐧"
 
 
-@pytest.mark.parametrize("odd", ["no JSON", "[]", "3"])
-def test_an_edited_gate_tag_does_not_prevent_a_promotion(
-    connection: Connection[Any], versions: list[ModelVersion], odd: str
+def test_the_numbers_of_a_promotion_by_hand_are_those_of_the_verdict(
+    connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
-    client().set_model_version_tag(versions[0].name, versions[0].version, decisions.GATE, odd)
-    decisions.promote_by_hand(connection, model_versions.version(versions[0].version), "it's right", by="ada")
-    assert (production(), audit.trail(connection)[0].numbers) == ("1", {})
+    verdicts.append(connection, versions[0], None, False, "worse", {"accuracy": 0.5})
+    for each in versions[:2]:
+        forged = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0}}
+        client().set_model_version_tag(each.name, each.version, decisions.GATE, json.dumps(forged))
+        decisions.promote_by_hand(connection, model_versions.version(each.version), "it's right", by="ada")
+    assert [entry.numbers for entry in audit.trail(connection)] == [{}, {"accuracy": 0.5}]
 
 
 def test_twenty_decisions_at_once_end_in_one_state(stack: Stack, versions: list[ModelVersion]) -> None:

@@ -79,7 +79,7 @@ def test_the_allowed_drop_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_table_has_both_sides() -> None:
     found = gate.compare(TRUTH, wrong_at(20), wrong_at(0, 31), "7")
-    text = gate.table(gate.Verdict(True, "better", gate.asdict(found)), "8")
+    text = gate.table(gate.asdict(found), "8")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     assert lines[0] == ["", "version 7", "version 8"]
     assert ["accuracy", "0.9710", "0.9855"] in lines

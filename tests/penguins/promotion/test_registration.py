@@ -24,18 +24,21 @@ from penguins import signing
 from penguins.data.contract import SPECIES
 from penguins.data.dataset import Dataset, split
 from penguins.errors import UserError
-from penguins.promotion import audit
+from penguins.promotion import audit, verdicts
 from penguins.promotion.approval import answer, question
 from penguins.promotion.decisions import promote, rollback
 from penguins.promotion.gate import judge, table
+from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.registration import register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.settings import settings
-from penguins.training import candidate_runs
+from penguins.training import candidate_records, candidate_runs, tracking
+from penguins.training.candidate_records import Connect
+from penguins.training.estimators import Grid
 from penguins.training.grid import count
 from penguins.training.tracking import client, find_candidates, find_parent
-from penguins.training.training import grid_train, open_run
-from tests.penguins.conftest import GRID, made_up_version, pointed_at, real_penguins
+from penguins.training.training import TrainReport, grid_train, open_run
+from tests.penguins.conftest import GRID, connect_to, made_up_version, pointed_at, real_penguins
 from tests.penguins.cutting import Cutting
 
 # Trained once for all tests here; each has a registered model of its own.
@@ -67,10 +70,15 @@ def trained(stack: Stack) -> Dataset:
         psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
     ):
         data = real_penguins(connection)
-        grid_train(data, STUMPS, 3, open_run(data, STUMPS, 3, WEAK_RUN))
-        grid_train(data, GRID, 3, open_run(data, GRID, 3, RUN))
-        grid_train(data, GRID, 3, open_run(data, GRID, 3, NEXT_RUN))
+        for grid, run in ((STUMPS, WEAK_RUN), (GRID, RUN), (GRID, NEXT_RUN)):
+            train(data, grid, run, connect_to(stack))
         return data
+
+
+def train(data: Dataset, grid: Grid, run: str, connect: Connect, shards: int = 1) -> TrainReport:
+    """Train the first shard of a grid."""
+    parent = open_run(data, grid, 3, run, connect=connect)
+    return grid_train(data, grid, 3, parent, shards=shards, connect=connect)
 
 
 @pytest.fixture
@@ -168,7 +176,6 @@ def test_a_rerun_makes_no_second_version(connection: Connection[Any], first: Mod
 def test_a_rerun_finishes_a_promotion_that_was_interrupted(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
-    client().delete_model_version_tag(first.name, first.version, "verdict")
     client().transition_model_version_stage(first.name, first.version, "None")
     report = register_best(connection, data, RUN, ask=True)
     assert (report.promoted, report.reason) == (True, first.tags["reason"])
@@ -241,9 +248,11 @@ def test_a_better_candidate_takes_over(
     assert aliases() == {"production": "2"}
     assert stages() == {"1": "Archived", "2": "Production"}
     assert current().tags["previous_version"] == "1"
-    verdict = json.loads(current().tags["gate"])
-    assert (verdict["promote"], verdict["reason"]) == (True, report.reason)
-    numbers = verdict["numbers"]
+    verdict = verdicts.find(connection, current())
+    assert verdict is not None
+    assert (verdict.promote, verdict.reason, verdict.champion) == (True, report.reason, "1")
+    numbers = verdict.numbers
+    assert json.loads(current().tags["gate"])["numbers"]["accuracy"] == numbers["accuracy"]
     assert numbers["champion_accuracy"] == pytest.approx(weak)
     assert numbers["accuracy"] == pytest.approx(float(current().tags["holdout_accuracy"]))
     assert numbers["gained"] - numbers["lost"] == round(69 * (numbers["accuracy"] - weak))
@@ -309,34 +318,58 @@ def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
-    subject, body = question("2", base_path="")
+    subject, body = question(connection, "2", base_path="")
     assert subject.endswith("in place of version 1?")
     assert "below the floor" in body
     assert re.search(r"\| +\| +version 1 \| +version 2 \|", body)
     assert f"|        {float(first.tags['holdout_accuracy']):.4f} |" in body
 
 
-def test_the_question_names_candidates_left_out_for_the_time_budget(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
-) -> None:
-    assert first.version == "1"
-    parent = find_parent(NEXT_RUN)
-    assert parent is not None
-    client().set_tag(parent.info.run_id, "left_out.0", "4")
-    register_best(connection, data, NEXT_RUN, ask=True)
-    client().delete_tag(parent.info.run_id, "left_out.0")  # the run is shared with the other tests here
-    assert "4 candidates were left out for the time budget" in question("2", base_path="")[1]
-
-
-def test_the_verdict_says_how_many_candidates_are_missing(connection: Connection[Any], data: Dataset) -> None:
+@pytest.fixture
+def own_run(connect: Connect, data: Dataset) -> str:
+    """A DAG run of this test's own, with some of the candidates of its grid."""
     run = f"manual__{settings().model_name}"
-    report = grid_train(data, GRID, 3, open_run(data, GRID, 3, run), shard=0, shards=5)  # the others: marked success
-    assert report.fitted < 20
-    reason = register_best(connection, data, run, ask=True, expected=count(GRID)).reason
-    missing = f"({20 - report.fitted} of 20 candidates are missing: grid_train didn't end by itself)"
-    assert missing in reason
-    assert missing in question("1", base_path="")[1]
+    train(data, GRID, run, connect, shards=5)
+    return run
+
+
+def test_the_verdict_says_how_many_candidates_are_missing(
+    connection: Connection[Any], own_run: str, data: Dataset
+) -> None:
+    done = candidate_records.read(connection, tracking.experiment_id(), own_run)
+    nothing = replace(done[0], outcome="left out", run_id=None, model_id=None)
+    candidate_records.append(connection, [replace(nothing, fingerprint=str(number)) for number in range(4)])
+    reason = register_best(connection, data, own_run, ask=True, expected=count(GRID)).reason
+    notes = "4 candidates were left out for the time budget; " + (
+        f"{16 - len(done)} of 20 candidates are missing: grid_train didn't end by itself"
+    )
+    assert f"({notes})" in reason
+    assert notes in question(connection, "1", base_path="")[1]
     assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=count(GRID)).reason
+
+
+def test_what_is_set_in_mlflow_changes_neither_choice_nor_verdict(
+    connection: Connection[Any], first: ModelVersion, own_run: str, data: Dataset
+) -> None:
+    done = candidate_records.read(connection, tracking.experiment_id(), own_run)
+    best = candidate_runs.choose_best([record.to_run() for record in done]).info.run_id
+    for record in done:
+        client().log_metric(record.run_id, "cv_accuracy_mean", 0.0 if record.run_id == best else 2.0)
+    for name in ("role", "data_digest", "fingerprint", "estimator"):
+        client().set_tag(best, name, "forged")
+    asked = register_best(connection, data, own_run, ask=True)
+    assert model_versions.version(asked.version).run_id == best
+    gate = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0}, "champion": first.version}
+    for version in (first.version, asked.version):
+        for name, value in {"verdict": "promoted", "gate": json.dumps(gate), "holdout_accuracy": "0.1"}.items():
+            client().set_model_version_tag(first.name, version, name, value)
+        for name in ("data_digest", "split", "estimator"):
+            client().set_model_version_tag(first.name, version, name, "forged")
+    decided = register_best(connection, data, own_run)
+    assert (decided.version, decided.promoted, decided.reason) == (asked.version, False, asked.reason)
+    entry = audit.trail(connection)[0]
+    assert (entry.action, entry.data_digest, entry.dag_run_id) == ("refuse", data.digest, own_run)
+    assert aliases() == {"production": first.version, "challenger": asked.version}
 
 
 def test_a_champion_that_lacks_memory_to_load_stays(connection: Connection[Any], data: Dataset, tmp_path: Path) -> None:
@@ -354,21 +387,25 @@ class Greedy:
         return bytearray, (2**62,)
 
 
+def judge_against(connection: Connection[Any], champion: ModelVersion, data: Dataset, **origin: str) -> str:
+    """Return the reason of the verdict on a champion's own model, with a part of the champion's origin changed."""
+    run = recorded_runs(connection, [champion])[champion.version]
+    run.data.tags.update(origin)
+    model = model_versions.load(model_versions.model_id(champion), model_versions.recorded_digests(champion))
+    return judge(model, champion, data, origins={champion.version: run}).reason
+
+
 def test_a_champion_of_other_data_is_named_in_the_reason(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
-    client().set_model_version_tag(first.name, first.version, "data_digest", "of other data")
-    assert (
-        "version 1 learned from other data, which may have had some of these rows"
-        in register_best(connection, data, NEXT_RUN).reason
-    )
+    reason = judge_against(connection, first, data, data_digest="of other data")
+    assert "version 1 learned from other data, which may have had some of these rows" in reason
 
 
 def test_a_champion_of_another_hold_out_is_named_in_the_reason(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
-    client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.2")
-    reason = register_best(connection, data, NEXT_RUN).reason
+    reason = judge_against(connection, first, data, split="seed=1 holdout_share=0.2")
     assert "accuracy on the same 69 rows" in reason
     assert "version 1 was made with another hold-out: it may have learned some of them, which is to its" in reason
 
@@ -376,10 +413,9 @@ def test_a_champion_of_another_hold_out_is_named_in_the_reason(
 def test_enough_rows_that_neither_learned_from_are_the_only_ones_judged(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
-    client().set_model_version_tag(first.name, first.version, "split", "seed=1 holdout_share=0.6")
     shared = np.intersect1d(data.holdout, split(data.features.assign(label=data.labels), 0.6, 1).holdout)
     assert 30 <= len(shared) < 69
-    reason = register_best(connection, data, NEXT_RUN).reason
+    reason = judge_against(connection, first, data, split="seed=1 holdout_share=0.6")
     assert f"accuracy on the same {len(shared)} rows" in reason
     assert "(of 69 held-out rows those that the hold-out of version 1 has, too)" in reason
 
@@ -415,22 +451,23 @@ def signed_as(model_id: str, version: ModelVersion) -> dict[str, str]:
 
 
 def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it_was_better(
-    first: ModelVersion, data: Dataset
+    connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     model = client().get_logged_model(model_versions.model_id(first))
     copy = client().create_logged_model(model.experiment_id, name="without_a_file")
     client().finalize_logged_model(copy.model_id, "READY")
-    tags = {**first.tags, "holdout_accuracy": "1.1"} | signed_as(copy.model_id, first)
+    tags = first.tags | signed_as(copy.model_id, first)
     lost = model_versions.create_version(copy.model_id, first.run_id, tags, description="")
     client().set_registered_model_alias(lost.name, "production", lost.version)
-    verdict = judge(model_versions.load(model.model_id, model_versions.recorded_digests(first)), lost, data)
+    run = recorded_runs(connection, [first])[first.version]
+    run.data.metrics["holdout_accuracy"] = 1.1
+    challenger = model_versions.load(model.model_id, model_versions.recorded_digests(first))
+    verdict = judge(challenger, lost, data, origins={lost.version: run})
     assert not verdict.promote
     assert "model.pkl is missing. Promote another version, or restore the file." in verdict.reason
     assert "is less than the 1.1000 recorded for version 2. Promote by hand." in verdict.reason
-    assert "version 2 |" in table(verdict, "3").splitlines()[0]
-    client().set_model_version_tag(lost.name, lost.version, "holdout_accuracy", "n/a")
-    lost = model_versions.version(lost.version)
-    assert judge(model_versions.load(model.model_id, model_versions.recorded_digests(first)), lost, data).promote
+    assert "version 2 |" in table(verdict.numbers, "3").splitlines()[0]
+    assert judge(challenger, lost, data).promote
 
 
 def test_a_champion_with_a_damaged_export_is_passed_over(
@@ -483,7 +520,7 @@ def test_a_deleted_champion_does_not_let_a_worse_model_in(
     report = register_best(connection, data, WEAK_RUN, ask=True)
     assert report.reason.startswith("version 1 stands in: not better than version 1, ")
     assert report.reason.endswith("In Production is nothing: roll back to version 1, or promote by hand")
-    assert "version 1" in question(report.version, base_path="")[1]
+    assert "version 1" in question(connection, report.version, base_path="")[1]
 
 
 @pytest.mark.usefixtures("low_floor")
@@ -505,7 +542,7 @@ def test_no_candidates_or_candidates_of_other_data_are_refused(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     del first
-    with pytest.raises(UserError, match="manual__3 has no finished candidate in MLflow. Run grid_train first"):
+    with pytest.raises(UserError, match="manual__3 has no finished candidate on record. Run grid_train first"):
         register_best(connection, data, "manual__3")
     with pytest.raises(UserError, match="penguins_processed has changed since grid_train"):
         register_best(connection, replace(data, digest="other"), RUN)

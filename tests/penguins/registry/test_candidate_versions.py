@@ -11,6 +11,7 @@ from penguins.data.dataset import Dataset
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.settings import settings
+from penguins.training.tracking import client
 from tests.penguins.conftest import logged_candidate
 
 EXPORT = {"inference/model.onnx", "inference/contract.json"}
@@ -23,9 +24,10 @@ def run(mlflow: None, data: Dataset) -> Run:
 
 
 def test_a_candidate_is_registered_with_its_origin_and_export(run: Run, data: Dataset) -> None:
-    assert candidate_versions.find_version(run) is None
-    version = candidate_versions.register(LoadedCandidate.load(run), data)
-    found = candidate_versions.find_version(run)
+    candidate = LoadedCandidate.load(run)
+    assert candidate_versions.find_version(candidate) is None
+    version = candidate_versions.register(candidate, data)
+    found = candidate_versions.find_version(candidate)
     assert found is not None
     assert (found.version, found.run_id, found.description) == (version.version, run.info.run_id, run.info.run_name)
     assert (found.tags["dag_run_id"], found.tags["data_digest"]) == ("manual__1", data.digest)
@@ -35,6 +37,18 @@ def test_a_candidate_is_registered_with_its_origin_and_export(run: Run, data: Da
     signed = verify_signature(found.tags["signature"], parse_trusted_keys(settings().trusted_keys or ""))
     signed.check("version", found.name, model_versions.model_id(found))
     assert signed.digests == json.loads(found.tags["digests"])
+
+
+def test_a_version_of_another_model_under_the_same_run_is_not_the_candidates(run: Run, data: Dataset) -> None:
+    candidate = LoadedCandidate.load(run)
+    other = client().create_logged_model(run.info.experiment_id, name="other")
+    client().finalize_logged_model(other.model_id, "READY")
+    model_versions.create_version(other.model_id, run.info.run_id, {"dag_run_id": "manual__1"}, description="")
+    assert candidate_versions.find_version(candidate) is None
+    ours = candidate_versions.register(candidate, data)
+    found = candidate_versions.find_version(candidate)
+    assert found is not None
+    assert found.version == ours.version
 
 
 def test_a_candidate_whose_export_differs_is_registered_without_it(

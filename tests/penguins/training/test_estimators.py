@@ -11,6 +11,7 @@ from penguins.data.dataset import Dataset
 from penguins.promotion.registration import register_best
 from penguins.registry import model_versions, onnx_export
 from penguins.training import tracking
+from penguins.training.candidate_records import Connect
 from penguins.training.estimators import ESTIMATORS
 from penguins.training.grid import candidates
 from penguins.training.search import Fitted, search
@@ -23,18 +24,19 @@ OTHERS = [name for name in ESTIMATORS if name != "random_forest"]
 @pytest.mark.usefixtures("mlflow")
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_estimator_is_searched_logged_and_registered(
-    connection: Connection[Any], data: Dataset, name: str
+    connection: Connection[Any], connect: Connect, data: Dataset, name: str
 ) -> None:
-    report = grid_train(data, None, 2, open_run(data, None, 2, RUN, name), estimator=name)
+    parent = open_run(data, None, 2, RUN, name, connect)
+    report = grid_train(data, None, 2, parent, estimator=name, connect=connect)
     assert (report.fitted, report.failed, report.left_out) == (24, 0, 0)
     assert register_best(connection, data, RUN).promoted
     version = model_versions.production()
     assert version is not None
     assert version.tags["estimator"] == name
     assert {"inference/model.onnx", "inference/contract.json"} <= set(json.loads(version.tags[DIGESTS]))
-    parent = tracking.find_parent(RUN)
-    assert parent is not None
-    assert json.loads(parent.data.params["estimator"]) == name
+    found = tracking.find_parent(RUN)
+    assert found is not None
+    assert json.loads(found.data.params["estimator"]) == name
     plots = {file.path for file in tracking.client().list_artifacts(parent.info.run_id, "plots")}
     assert plots == {"plots/grid.png", "plots/confusion_matrix.png", "plots/importances.png"}
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import Json, TypeAdapter
 
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
@@ -64,21 +63,3 @@ def test_the_parent_run_is_opened_again(data: Dataset) -> None:
     found = tracking.find_parent("manual__1")
     assert found is not None
     assert (found.info.status, found.data.params) == ("RUNNING", {"cv_folds": "3"})
-
-
-def test_candidates_left_out_are_added_up_over_the_shards(data: Dataset) -> None:
-    parent = tracking.open_parent("manual__1", {}, data)
-    assert tracking.left_out_note("manual__1") == ""
-    for shard, candidates in enumerate((3, 0, 2)):
-        tracking.set_left_out(parent, shard, candidates)
-    assert tracking.left_out_note("manual__1") == " (5 candidates were left out for the time budget)"
-
-
-@pytest.mark.parametrize("tag", [None, "", "n/a", "nan", "[]"])
-def test_a_tag_of_another_kind_is_none(tag: str | None) -> None:
-    assert tracking.parse_tag(tracking.NUMBER, tag) is None
-    assert tracking.parse_tag(TypeAdapter[dict[str, str]](Json[dict[str, str]]), tag) is None
-
-
-def test_a_tag_is_parsed() -> None:
-    assert tracking.parse_tag(tracking.NUMBER, "0.5") == 0.5

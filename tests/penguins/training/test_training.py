@@ -20,7 +20,8 @@ from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
 from penguins.promotion.registration import register_best
 from penguins.settings import settings
-from penguins.training import candidate_runs, tracking
+from penguins.training import candidate_records, candidate_runs, tracking
+from penguins.training.candidate_records import Connect
 from penguins.training.estimators import Grid
 from penguins.training.tracking import client, find_candidates, find_parent
 from penguins.training.training import LOGGING_THREADS, TrainReport, grid_train, open_run
@@ -63,8 +64,11 @@ def looked_at(
         yield trained
 
 
-def train(data: Dataset, grid: Grid = GRID, shard: int = 0, shards: int = 1) -> TrainReport:
-    return grid_train(data, grid, 3, open_run(data, grid, 3, RUN), shard, shards)
+def train(
+    data: Dataset, grid: Grid = GRID, shard: int = 0, shards: int = 1, connect: Connect | None = None
+) -> TrainReport:
+    parent = open_run(data, grid, 3, RUN, connect=connect)
+    return grid_train(data, grid, 3, parent, shard, shards, connect=connect)
 
 
 def objects(stack: Stack, prefix: str) -> set[str]:
@@ -274,18 +278,43 @@ def test_all_candidates_failing_fails_the_task(data: Dataset) -> None:
         boost(data, {**TOO_MANY_TREES, "n_estimators": [2**number for number in range(57, 61)]})
 
 
-def test_a_time_budget_leaves_candidates_out_and_a_rerun_fits_them(connection: Connection[Any], data: Dataset) -> None:
-    parent = open_run(data, GRID, 3, RUN)
+def test_a_time_budget_leaves_candidates_out_and_a_rerun_fits_them(
+    connection: Connection[Any], connect: Connect, data: Dataset
+) -> None:
+    def recorded() -> list[str]:
+        return sorted(each.outcome for each in candidate_records.read(connection, parent.info.experiment_id, RUN))
+
+    parent = open_run(data, GRID, 3, RUN, connect=connect)
     with pytest.raises(UserError, match="time_budget: not one of 20 candidates was done within 0 s"):
-        grid_train(data, GRID, 3, parent, time_budget=0)
-    train(data)
+        grid_train(data, GRID, 3, parent, time_budget=0, connect=connect)
+    train(data, connect=connect)
     candidate_runs.discard(find_candidates(RUN)[:5])
-    report = grid_train(data, GRID, 3, parent, time_budget=0)
+    report = grid_train(data, GRID, 3, parent, time_budget=0, connect=connect)
     assert (report.fitted, report.kept, report.left_out) == (0, 15, 5)
-    assert tracking.left_out_note(RUN) == " (5 candidates were left out for the time budget)"
-    assert register_best(connection, data, RUN).reason.endswith(tracking.left_out_note(RUN))
-    assert train(data) == TrainReport(report.parent_run_id, fitted=5, kept=15)
-    assert tracking.left_out_note(RUN) == ""
+    assert recorded() == ["finished"] * 15 + ["left out"] * 5
+    note = " (5 candidates were left out for the time budget)"
+    assert register_best(connection, data, RUN, expected=20).reason.endswith(note)
+    assert train(data, connect=connect) == TrainReport(report.parent_run_id, fitted=5, kept=15)
+    assert recorded() == ["finished"] * 20
+
+
+def test_a_candidate_that_somebody_logged_under_its_fingerprint_is_not_kept(connect: Connect, data: Dataset) -> None:
+    report = train(data, connect=connect)
+    forged, *_ = find_candidates(RUN)
+    client().delete_run(forged.info.run_id)
+    tags = {name: value for name, value in forged.data.tags.items() if name != "mlflow.runName"}
+    run_id = client().create_run(forged.info.experiment_id, tags=tags).info.run_id
+    client().log_metric(run_id, "cv_accuracy_mean", 2.0)
+    client().set_terminated(run_id)
+    assert train(data, connect=connect) == TrainReport(report.parent_run_id, fitted=1, kept=19)
+    assert run_id not in {run.info.run_id for run in find_candidates(RUN)}
+
+
+def test_records_of_other_data_are_discarded(connection: Connection[Any], connect: Connect, data: Dataset) -> None:
+    train(data, connect=connect)
+    other = split(read_processed(connection), 0.2, 43)
+    parent = open_run(other, GRID, 3, RUN, connect=connect)
+    assert candidate_records.read(connection, parent.info.experiment_id, RUN) == []
 
 
 def test_a_failed_try_fails_the_parent_run(data: Dataset) -> None:

@@ -10,9 +10,11 @@ from psycopg import Connection
 
 from local.stack import Stack
 from penguins.errors import UserError
-from penguins.promotion import audit, decisions
+from penguins.promotion import audit, decisions, verdicts
 from penguins.registry import model_versions
 from penguins.settings import settings
+from penguins.training import candidate_records
+from penguins.training.candidate_records import Record
 from penguins.training.tracking import client
 from penguins.ui.overview import LATEST, confusion_matrix, overview
 from tests.penguins.conftest import made_up_version
@@ -54,25 +56,33 @@ def test_the_champion_and_its_decision_are_shown_after_many_others(connection: C
     assert shown.decision.reason == "the first"
 
 
-ODD = {"words": "n/a", "nan": "nan", "empty": "", "list": "[]", "other": '{"reason": "x", "numbers": {"recalls": 3}}'}
-
-
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_an_invalid_tag_is_left_out(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
+def test_edited_tags_are_not_shown(connection: Connection[Any], tmp_path: Path) -> None:
     version = made_up_version(tmp_path)
-    for name, value in {"holdout_accuracy": odd, "gate": odd, "cv_accuracy_mean": "0.98"}.items():
+    forged = {"holdout_accuracy": "1e308", "gate": '{"reason": "x", "numbers": {"accuracy": 1}}', "reason": "x"}
+    for name, value in forged.items():
         client().set_model_version_tag(version.name, version.version, name, value)
     (shown,) = overview(connection, may_change=True).versions
-    assert (shown.metrics, shown.gate) == ({"cv_accuracy_mean": 0.98}, None)
+    assert (shown.metrics, shown.gate, shown.reason, shown.tags) == ({}, None, "", {})
 
 
-NAMES = {"quote": "it's", "empty": "", "quotes": '"', "backslash": "\\", "filter": "x' OR tags.role = 'grid"}
-
-
-@pytest.mark.parametrize("odd", NAMES.values(), ids=NAMES)
-def test_an_invalid_dag_run_id_finds_no_candidates(connection: Connection[Any], tmp_path: Path, odd: str) -> None:
+def test_records_and_verdicts_are_shown(connection: Connection[Any], tmp_path: Path) -> None:
     version = made_up_version(tmp_path)
-    client().set_model_version_tag(version.name, version.version, "dag_run_id", odd)
+    tags, metrics = {"dag_run_id": "manual__2"}, {"holdout_accuracy": 0.9, "cv_accuracy_mean": 0.8}
+    model = model_versions.model_id(version)
+    found = Record("0", f"manual__{model}", "x", "finished", "a=1", {}, tags, metrics, "a run", model)
+    candidate_records.append(connection, [found])
+    verdicts.append(connection, version, None, False, "below the floor", {"accuracy": 0.9, "rows": 69})
+    decisions.refuse(connection, version, "below the floor", "ada", {})
+    (shown,) = overview(connection, may_change=True).versions
+    assert (shown.metrics, shown.tags, shown.reason) == (metrics, tags, "below the floor")
+    assert shown.gate is not None
+    assert (shown.gate.reason, shown.gate.numbers.accuracy) == ("below the floor", 0.9)
+
+
+def test_a_version_without_a_record_has_no_candidates_and_no_picture(
+    connection: Connection[Any], tmp_path: Path
+) -> None:
+    made_up_version(tmp_path)
     assert overview(connection, may_change=True).candidates == []
     with pytest.raises(UserError, match="There is no picture of version 1: no DAG run made it."):
-        confusion_matrix(version.version)
+        confusion_matrix(connection, "1")

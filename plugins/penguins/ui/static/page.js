@@ -111,7 +111,7 @@ function show() {
       cells: [each.version === shown.production ? `${each.version} Production` : each.version,
         each.challenger ? "challenger" : "", digits(each.metrics.holdout_accuracy),
         digits(each.metrics.holdout_f1_macro), digits(each.metrics.cv_accuracy_mean), link(each.name || "MLflow", each.link),
-        text(each.gate?.reason ?? each.tags.reason), promoteButton(each)],
+        text(each.gate?.reason ?? each.reason), promoteButton(each)],
     })));
   const done = { promote: "promoted", refuse: "not promoted", rollback: "rolled back", found: "found",
     overtaken: "answered too late" };

@@ -1,0 +1,81 @@
+"""The gate's verdicts in PostgreSQL: append-only, see init-db/05-records.sql."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlflow.entities.model_registry import ModelVersion
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from penguins.errors import UserError
+from penguins.promotion.audit import created_at
+from penguins.settings import settings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A kept verdict.
+
+    Attributes:
+        champion: number of the version in Production when the version was judged.
+    """
+
+    version: str
+    version_created_at: datetime
+    champion: str | None
+    promote: bool
+    reason: str
+    numbers: Mapping[str, Any]
+
+
+_COLUMNS = "version, version_created_at, champion, promote, reason, numbers"
+
+
+def append(
+    connection: Connection[Any],
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    promote: bool,
+    reason: str,
+    numbers: Mapping[str, Any],
+) -> None:
+    """Add a verdict; of each version the latest counts."""
+    before = champion.version if champion else None
+    connection.execute(
+        f"INSERT INTO audit.verdicts (model, {_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 (constants)
+        [settings().model_name, version.version, created_at(version), before, promote, reason, Jsonb(dict(numbers))],
+    )
+
+
+def read(connection: Connection[Any]) -> dict[tuple[str, datetime], Verdict]:
+    """Return the latest verdict on each version of our model, by its number and the time it was registered."""
+    with connection.cursor(row_factory=class_row(Verdict)) as cursor:
+        cursor.execute(
+            f"""SELECT DISTINCT ON (version, version_created_at) {_COLUMNS} FROM audit.verdicts
+                WHERE model = %s ORDER BY version, version_created_at, id DESC""",  # noqa: S608 (constants)
+            [settings().model_name],
+        )
+        return {(verdict.version, verdict.version_created_at): verdict for verdict in cursor}
+
+
+def find(connection: Connection[Any], version: ModelVersion) -> Verdict | None:
+    """Return the latest verdict on a version, if it was judged."""
+    return read(connection).get((version.version, created_at(version)))
+
+
+def require(connection: Connection[Any], version: ModelVersion) -> Verdict:
+    """Return the latest verdict on a version.
+
+    Raises:
+        UserError: it was never judged.
+    """
+    found = find(connection, version)
+    if found is None:
+        raise UserError(
+            f"{version.name} version {version.version} has no verdict of the gate. Clear register_best to judge it, or "
+            "promote it by hand."
+        )
+    return found
