@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS audit.verdicts (
     champion text,
     promote boolean NOT NULL,
     reason text NOT NULL,
-    numbers jsonb NOT NULL
+    numbers jsonb NOT NULL,
+    asked boolean NOT NULL
 );
 ALTER TABLE audit.verdicts OWNER TO CURRENT_USER;
 CREATE INDEX IF NOT EXISTS verdicts_of_a_model ON audit.verdicts (model, id);
@@ -49,7 +50,8 @@ REVOKE ALL ON audit.candidates, audit.verdicts, audit.settled FROM penguins, PUB
 GRANT SELECT ON audit.candidates, audit.verdicts, audit.settled TO penguins;
 GRANT INSERT (experiment_id, dag_run_id, fingerprint, outcome, name, run_id, model_id, params, metrics, tags)
     ON audit.candidates TO penguins;
-GRANT INSERT (model, version, version_created_at, champion, promote, reason, numbers) ON audit.verdicts TO penguins;
+GRANT INSERT (model, version, version_created_at, champion, promote, reason, numbers, asked)
+    ON audit.verdicts TO penguins;
 GRANT INSERT (promotion) ON audit.settled TO penguins;
 
 COMMENT ON TABLE audit.candidates IS 'Results of grid_train, of each candidate the latest counts; append-only';
@@ -62,4 +64,5 @@ COMMENT ON COLUMN audit.candidates.model_id IS 'The logged model in MLflow, by w
 COMMENT ON COLUMN audit.candidates.tags IS 'Origin: DAG run, data, split, code and estimator';
 COMMENT ON TABLE audit.verdicts IS 'Verdicts of the gate, of each version the latest counts; append-only';
 COMMENT ON COLUMN audit.verdicts.champion IS 'The version in Production when it was judged';
+COMMENT ON COLUMN audit.verdicts.asked IS 'Whether a person decides';
 COMMENT ON TABLE audit.settled IS 'Decisions of audit.promotions that were carried out to the end; append-only';

@@ -91,6 +91,29 @@ def test_an_expired_question_keeps_the_champion(deployment: Deployment) -> None:
     assert reason.startswith("nobody answered in time")
 
 
+def test_after_a_clear_airflow_cannot_ask_about_another_champion_and_the_page_does(deployment: Deployment) -> None:
+    champion = aliases(deployment)["production"]
+    run, question = asked(deployment)
+    made = deployment.mlflow.version_of(MODEL, run)
+    assert made is not None
+    other = next(number for number in ("1", "2", "3") if number not in (champion, made.number))
+    body = {"version": other, "reason": "meanwhile", "expected_champion": champion}
+    deployment.airflow_api.post("/penguins/api/promote", body)
+    body = {"dry_run": False, "only_failed": False, "dag_run_id": run, "task_ids": ["register_best"]}
+    deployment.airflow_api.post(f"/api/v2/dags/{DAG}/clearTaskInstances", body)
+    assert deployment.end_of(run)["register_best"] == "success"
+    assert "Airflow can't ask anew" in deployment.log(run, "register_best")
+    address = f"{task(run, 'register_best')}/-1/hitlDetails"
+    assert deployment.airflow_api.get(address)["subject"] == question["subject"]
+    deployment.airflow_api.patch(address, {"chosen_options": ["Promote"], "params_input": {"comment": "old"}})
+    page = deployment.airflow_api.get("/penguins/api/overview")
+    assert (page["production"], made.number in page["questions"]) == (other, True)
+    body = {"version": made.number, "approved": True, "reason": "seen", "expected_champion": other}
+    assert deployment.airflow_api.post("/penguins/api/answer", body) == {"production": made.number}
+    ((who, action, reason),) = decisions(deployment, run)
+    assert (who, action, reason[:15]) == ("admin", "promote", "seen (the gate:")
+
+
 def test_tasks_link_to_their_results_in_mlflow(deployment: Deployment, first_run: str) -> None:
     made = deployment.mlflow.version_of(MODEL, first_run)
     assert made is not None

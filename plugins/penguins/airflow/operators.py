@@ -1,7 +1,8 @@
 """The operator of register_best: it decides by itself or, on request, asks a person in Airflow's UI."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,10 +15,17 @@ from penguins.airflow.links import CandidatesLink, VersionLink
 from penguins.airflow.task_errors import report_user_errors
 from penguins.promotion.reasons import MAX_REASON_LENGTH
 
+log = logging.getLogger(__name__)
+
 PROMOTE: Final = "Promote"
 KEEP: Final = "Keep the champion"
-# XCom with the number of the version in question, kept while the task waits.
+# XComs with the numbers of the version in question and of the champion beside it, kept while the task waits.
 QUESTION_XCOM: Final = "asked"
+CHAMPION_XCOM: Final = "champion"
+ASK_ON_PAGE: Final = (
+    "Airflow can't ask anew: its form shows the question of an earlier try, and an answer there changes nothing. "
+    "Decide on the page Penguins, under Waiting for a decision."
+)
 # Params of the task: the form beside the decision.
 FORM: Final = {
     "comment": Param(
@@ -34,7 +42,8 @@ class RegisterBest(HITLOperator):
     """Register the best candidate, and promote it if the gate allows it.
 
     With the Param `promotion` at `manual` the task waits for a person in the state `awaiting_input`, which takes no
-    worker. Without an answer within `approval_hours` the champion stays.
+    worker. Without an answer within `approval_hours` the champion stays. Where Airflow can't show the question, the
+    task ends, and the project's page asks.
     """
 
     operator_extra_links = (CandidatesLink(), VersionLink())
@@ -66,13 +75,39 @@ class RegisterBest(HITLOperator):
                 expected=grid.count(params["grid"], params["estimator"]),
             )
         if report.promoted is None:
-            context["ti"].xcom_push(QUESTION_XCOM, report.version)
             base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
             with database.connect() as connection:
-                self.subject, self.body = approval.question(connection, report.version, base_path)
+                question = approval.question(connection, report.version, base_path)
+            self.subject, self.body = question.subject, question.body
+            if not self._is_shown(context):
+                log.warning("%s", ASK_ON_PAGE)
+                return asdict(replace(report, reason=f"{ASK_ON_PAGE} {report.reason}"))
+            context["ti"].xcom_push(QUESTION_XCOM, question.number)
+            context["ti"].xcom_push(CHAMPION_XCOM, question.champion)
             self.response_timeout = timedelta(hours=params["approval_hours"])
             super().execute(context)
         return asdict(report)
+
+    def _is_shown(self, context: Context) -> bool:
+        """Write the question, and tell whether Airflow shows it: after a clear it may show that of an earlier try.
+
+        Airflow 3.3 keeps subject and body of a task's first question for ever. Its answer to this message has them.
+        """
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload, HITLDetailRequestResult
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        shown = SUPERVISOR_COMMS.send(
+            CreateHITLDetailPayload(
+                ti_id=context["ti"].id,
+                options=self.options,
+                subject=self.subject,
+                body=self.body,
+                defaults=self.defaults,
+                params=self.serialized_params,
+                assigned_users=[],
+            )
+        )
+        return isinstance(shown, HITLDetailRequestResult) and (shown.subject, shown.body) == (self.subject, self.body)
 
     @report_user_errors
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -85,9 +120,10 @@ class RegisterBest(HITLOperator):
         approved = answer["chosen_options"] == [PROMOTE] and person is not None
         by = person["name"] if person else "nobody"
         comment = str(answer["params_input"].get("comment") or "") if person else "nobody answered in time"
-        number = context["ti"].xcom_pull(key=QUESTION_XCOM)
+        number, champion = (context["ti"].xcom_pull(key=key) for key in (QUESTION_XCOM, CHAMPION_XCOM))
+        seen = champion if person else None
         with database.connect() as connection:
-            return asdict(approval.answer(connection, number, approved, by, comment))
+            return asdict(approval.answer(connection, number, approved, by, comment, seen))
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Accept any comment, so that an answer is never refused because of its comment."""

@@ -1,7 +1,10 @@
 """A person's approval of a version: the question, and the effect of the answer."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from penguins.errors import UserError
@@ -12,15 +15,30 @@ from penguins.promotion.registration import RegisterReport
 from penguins.registry import model_versions
 
 
-def question(connection: Connection[Any], number: str, base_path: str) -> tuple[str, str]:
-    """Compose the question about a version: a headline, and a text in Markdown.
+@dataclass(frozen=True)
+class Question:
+    """A question about two versions.
+
+    Attributes:
+        champion: number of the version in Production; empty for none.
+        body: a text in Markdown.
+    """
+
+    number: str
+    champion: str
+    subject: str
+    body: str
+
+
+def question(connection: Connection[Any], number: str, base_path: str) -> Question:
+    """Compose the question about a version.
 
     Args:
         base_path: path of Airflow's UI, without a slash at its end, for the addresses of the pictures.
     """
     version = model_versions.version(number)
     kept = verdicts.require(connection, version)
-    champion = kept.champion
+    champion = kept.champion or ""
     advice = "promote" if kept.promote else "keep the champion"
     pictures = [
         f"Version {each}:\n\n![true against predicted species]({base_path}/penguins/confusion/{each})"
@@ -30,17 +48,46 @@ def question(connection: Connection[Any], number: str, base_path: str) -> tuple[
     replaced = f"version {champion}" if champion else "nothing"
     subject = f"Put {version.name} version {number} in Production, in place of {replaced}?"
     table = gate.table(kept.numbers, number)
-    return subject, "\n\n".join([f"The gate says: **{advice}**: {kept.reason}.", table, *pictures])
+    body = "\n\n".join([f"The gate says: **{advice}**: {kept.reason}.", table, *pictures])
+    return Question(number, champion, subject, body)
 
 
-def answer(connection: Connection[Any], number: str, approved: bool, by: str, comment: str) -> RegisterReport:
+def open_questions(
+    judged: Iterable[verdicts.Verdict],
+    trail: Iterable[audit.Entry],
+    champion: ModelVersion | None,
+    versions: Iterable[ModelVersion],
+) -> list[verdicts.Verdict]:
+    """List the verdicts that a person hasn't decided on, about versions that exist and the version in Production.
+
+    Args:
+        judged: as `verdicts.read` returns them.
+        trail: the whole trail, the latest first.
+    """
+    existing = {(version.version, audit.created_at(version)): version for version in versions}
+    entries, now = list(trail), champion.version if champion else None
+    return [
+        verdict
+        for verdict in judged
+        if verdict.asked
+        and verdict.champion == now
+        and (version := existing.get((verdict.version, verdict.version_created_at)))
+        and audit.final_decision(entries, version) is None
+    ]
+
+
+def answer(
+    connection: Connection[Any], number: str, approved: bool, by: str, comment: str, seen: str | None
+) -> RegisterReport:
     """Promote the version of a question or keep the champion, as the person decided.
 
     A decision made meanwhile stays. The late answer is then only added to the audit trail.
 
+    Args:
+        seen: number of the champion that the person saw beside it; empty for none, None if nobody answered.
+
     Raises:
-        UserError: the version was deleted or never judged, or the person approved and Production has changed since the
-            question.
+        UserError: the version was deleted or never judged, or Production or the verdict has changed since the question.
     """
     with exclusive_lock(connection, production.lock_name()):
         champion, version = production.reconcile(connection), model_versions.version(number)
@@ -57,7 +104,8 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
             record_late_answer(f"it was {'promoted' if report.promoted else 'refused'} already")
             return report
         try:
-            production.check_champion(champion, (verdict.champion or "") if approved else None)
+            production.check_champion(champion, seen)
+            _check_verdict(verdict, seen)
         except UserError as error:
             record_late_answer(str(error))
             raise
@@ -65,3 +113,11 @@ def answer(connection: Connection[Any], number: str, approved: bool, by: str, co
         reason = to_plain_text(f"{comment} (the gate: {verdict.reason})")
         decide(connection, version, reason, by, verdict.numbers)
         return RegisterReport(version.version, approved, reason)
+
+
+def _check_verdict(verdict: verdicts.Verdict, seen: str | None) -> None:
+    judged = verdict.champion or ""
+    if seen is not None and judged != seen:
+        raise UserError(
+            f"Version {verdict.version} was judged again meanwhile, against {judged or 'no champion'}. Look again."
+        )

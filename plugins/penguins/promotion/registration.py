@@ -65,7 +65,8 @@ def register_best(
         if (decided := report(connection, version)) is not None:
             return decided
         verdict = _judge(connection, version, champion, candidate, data)
-        verdict = _keep(connection, replace(verdict, reason=to_plain_text(verdict.reason + missing)), version, champion)
+        verdict = replace(verdict, reason=to_plain_text(verdict.reason + missing))
+        _keep(connection, verdict, version, champion, ask)
         if ask:
             return RegisterReport(version.version, None, verdict.reason)
         decide = decisions.promote if verdict.promote else decisions.refuse
@@ -107,11 +108,10 @@ def _judge(
 
 
 def _keep(
-    connection: Connection[Any], verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None
-) -> gate.Verdict:
+    connection: Connection[Any], verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None, ask: bool
+) -> None:
     """Log the gate's verdict about a version and keep it; a tag shows it in MLflow's UI."""
     log.info("The gate\n%s", gate.table(verdict.numbers, version.version))
-    verdicts.append(connection, version, champion, verdict.promote, verdict.reason, verdict.numbers)
+    verdicts.append(connection, version, champion, verdict.promote, verdict.reason, verdict.numbers, ask)
     shown = asdict(verdict) | {"champion": champion.version if champion else None}
     client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))
-    return verdict

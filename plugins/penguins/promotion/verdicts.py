@@ -21,6 +21,7 @@ class Verdict:
 
     Attributes:
         champion: number of the version in Production when the version was judged.
+        asked: whether a person decides.
     """
 
     version: str
@@ -29,9 +30,10 @@ class Verdict:
     promote: bool
     reason: str
     numbers: Mapping[str, Any]
+    asked: bool
 
 
-_COLUMNS = "version, version_created_at, champion, promote, reason, numbers"
+_COLUMNS = "version, version_created_at, champion, promote, reason, numbers, asked"
 
 
 def append(
@@ -41,12 +43,22 @@ def append(
     promote: bool,
     reason: str,
     numbers: Mapping[str, Any],
+    asked: bool = False,
 ) -> None:
     """Add a verdict; of each version the latest counts."""
     before = champion.version if champion else None
     connection.execute(
-        f"INSERT INTO audit.verdicts (model, {_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 (constants)
-        [settings().model_name, version.version, created_at(version), before, promote, reason, Jsonb(dict(numbers))],
+        f"INSERT INTO audit.verdicts (model, {_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 (constants)
+        [
+            settings().model_name,
+            version.version,
+            created_at(version),
+            before,
+            promote,
+            reason,
+            Jsonb(dict(numbers)),
+            asked,
+        ],
     )
 
 

@@ -19,7 +19,7 @@ from penguins import outages
 from penguins.airflow import database
 from penguins.airflow.access import READER, WRITER, MayChange, UserName
 from penguins.errors import UserError
-from penguins.promotion import decisions
+from penguins.promotion import approval, decisions
 from penguins.registry import model_versions
 from penguins.ui import overview
 
@@ -52,6 +52,12 @@ class PromotionRequest(DecisionRequest):
     """A request to promote one version."""
 
     version: str
+
+
+class AnswerRequest(PromotionRequest):
+    """An answer to the question about one version."""
+
+    approved: bool
 
 
 class RollbackRequest(DecisionRequest):
@@ -96,6 +102,15 @@ def promote(request: PromotionRequest, user: UserName) -> dict[str, str]:
         version = model_versions.version(request.version)
         decisions.promote_by_hand(connection, version, request.reason, user, request.expected_champion or "")
     return {"production": version.version}
+
+
+@app.post("/api/answer", dependencies=[WRITER])
+def answer(request: AnswerRequest, user: UserName) -> dict[str, str]:
+    """Carry out a person's answer to the question about a version."""
+    with database.connect() as connection:
+        seen = request.expected_champion or ""
+        report = approval.answer(connection, request.version, request.approved, user, request.reason, seen)
+    return {"production": report.version if report.promoted else seen}
 
 
 @app.post("/api/rollback", dependencies=[WRITER])

@@ -1,5 +1,6 @@
 """Content of the page: Production, the versions, the candidates of the last DAG run and the audit trail."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from pydantic import BaseModel, FiniteFloat
 
 from penguins.errors import UserError
 from penguins.promotion import audit, production, verdicts
+from penguins.promotion.approval import open_questions
 from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.promotion.lineage import recorded_runs, recorded_tags
 from penguins.registry import model_versions
@@ -74,6 +76,7 @@ class Overview(BaseModel):
 
     Attributes:
         decision: the decision that put `production` there; None if it was moved outside of the pipeline.
+        questions: numbers of the versions that wait for a person's decision.
     """
 
     model: str
@@ -81,6 +84,7 @@ class Overview(BaseModel):
     decision: audit.Entry | None
     may_change: bool
     versions: list[VersionRow]
+    questions: list[str]
     candidates: list[LeaderboardRow]
     trail: list[audit.Entry]
 
@@ -92,13 +96,15 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
     trail = audit.trail(connection)
     now = champion.version if champion else None
     last = audit.last_move(trail)
+    judged = verdicts.read(connection)
     shown = [version for index, version in enumerate(versions) if index < LATEST or version.version == now]
     return Overview(
         model=settings().model_name,
         production=now,
         decision=last if last and champion and last.is_about(champion) else None,
         may_change=may_change,
-        versions=_version_rows(connection, shown, challenger, trail),
+        versions=_version_rows(connection, shown, challenger, trail, judged),
+        questions=[verdict.version for verdict in open_questions(judged.values(), trail, champion, shown)],
         candidates=_candidates(connection, shown),
         trail=trail[:LATEST],
     )
@@ -130,9 +136,13 @@ def confusion_matrix(connection: Connection[Any], number: str) -> bytes:
 
 
 def _version_rows(
-    connection: Connection[Any], versions: list[ModelVersion], challenger: str | None, trail: list[audit.Entry]
+    connection: Connection[Any],
+    versions: list[ModelVersion],
+    challenger: str | None,
+    trail: list[audit.Entry],
+    judged: Mapping[tuple[str, datetime], verdicts.Verdict],
 ) -> list[VersionRow]:
-    origins, judged = recorded_runs(connection, versions), verdicts.read(connection)
+    origins = recorded_runs(connection, versions)
 
     def row(version: ModelVersion) -> VersionRow:
         origin, at = origins.get(version.version), audit.created_at(version)

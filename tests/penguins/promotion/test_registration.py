@@ -226,7 +226,7 @@ def test_a_person_is_asked_and_decides(connection: Connection[Any], first: Model
     assert (report.version, report.promoted) == ("2", None)
     assert aliases() == {"production": first.version}
     assert register_best(connection, data, NEXT_RUN, ask=True).promoted is None  # a cleared task asks again
-    report = answer(connection, "2", approved=True, by="ada", comment="newer is better")
+    report = answer(connection, "2", approved=True, seen="1", by="ada", comment="newer is better")
     assert report.promoted
     assert aliases() == {"production": "2"}
     entry = audit.trail(connection)[0]
@@ -318,8 +318,9 @@ def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
-    subject, body = question(connection, "2", base_path="")
-    assert subject.endswith("in place of version 1?")
+    asked = question(connection, "2", base_path="")
+    body = asked.body
+    assert asked.subject.endswith("in place of version 1?")
     assert "below the floor" in body
     assert re.search(r"\| +\| +version 1 \| +version 2 \|", body)
     assert f"|        {float(first.tags['holdout_accuracy']):.4f} |" in body
@@ -344,7 +345,7 @@ def test_the_verdict_says_how_many_candidates_are_missing(
         f"{16 - len(done)} of 20 candidates are missing: grid_train didn't end by itself"
     )
     assert f"({notes})" in reason
-    assert notes in question(connection, "1", base_path="")[1]
+    assert notes in question(connection, "1", base_path="").body
     assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=count(GRID)).reason
 
 
@@ -520,7 +521,7 @@ def test_a_deleted_champion_does_not_let_a_worse_model_in(
     report = register_best(connection, data, WEAK_RUN, ask=True)
     assert report.reason.startswith("version 1 stands in: not better than version 1, ")
     assert report.reason.endswith("In Production is nothing: roll back to version 1, or promote by hand")
-    assert "version 1" in question(connection, report.version, base_path="")[1]
+    assert "version 1" in question(connection, report.version, base_path="").body
 
 
 @pytest.mark.usefixtures("low_floor")

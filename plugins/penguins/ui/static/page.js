@@ -57,7 +57,7 @@ function showProduction() {
   } : {};
   $("lineage").replaceChildren(...Object.entries(facts).filter(([, value]) => value)
     .flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
-  showGate(version);
+  $("gate").replaceChildren(...gateTable(version));
 }
 
 // Loaded after the page is shown, because the server downloads the files of earlier versions to check them.
@@ -83,15 +83,44 @@ async function offerRollback() {
   }
 }
 
-function showGate(version) {
+function gateTable(version) {
   const numbers = version?.gate?.numbers;
-  $("gate").replaceChildren();
-  if (!numbers?.champion) return;
+  if (!numbers?.champion) return [];
   const row = (name, before, after) => make("tr", [make("th", name, { scope: "row" }), digits(before), digits(after)]);
   const head = make("tr", ["When it was judged", `version ${numbers.champion}`, `version ${version.version}`]
     .map((each) => make("th", each, { scope: "col" })));
   const recalls = Object.entries(numbers.recalls).map(([species, both]) => row(`recall ${species}`, ...both));
-  $("gate").append(make("table", [head, row("accuracy", numbers.champion_accuracy, numbers.accuracy), ...recalls]));
+  return [make("table", [head, row("accuracy", numbers.champion_accuracy, numbers.accuracy), ...recalls])];
+}
+
+function picture(number) {
+  const image = make("img", "", { src: `confusion/${number}`, alt: `Version ${number}: true against predicted species` });
+  image.addEventListener("error", () => image.replaceWith(`There is no picture of version ${number}.`));
+  return make("figure", [make("figcaption", `Version ${number}`), image]);
+}
+
+function answerButton(version, approved) {
+  const { production } = shown;
+  const verb = approved ? "Promote" : "Keep the champion";
+  const question = approved ? `Put version ${version.version} in Production?`
+    : production ? `Keep version ${production} in Production?` : `Leave version ${version.version} out of Production?`;
+  const button = make("button", verb, { "aria-label": `${verb}: version ${version.version}` });
+  button.addEventListener("click", () => ask(question, verb, "Carrying out the answer …", "answer",
+    { version: version.version, approved }));
+  return button;
+}
+
+function showQuestions() {
+  const asked = shown.versions.filter((version) => shown.questions.includes(version.version));
+  $("waiting").hidden = !asked.length;
+  $("questions").replaceChildren(...asked.map((version) => make("article", [
+    make("h3", `Put version ${version.version} in Production, in place of ${
+      shown.production ? `version ${shown.production}` : "nothing"}?`),
+    make("p", `The gate says: ${version.gate?.reason ?? ""}`, { class: "text" }),
+    ...gateTable(version),
+    make("div", [shown.production, version.version].filter(Boolean).map(picture), { class: "pictures" }),
+    make("p", shown.may_change ? [answerButton(version, true), " ", answerButton(version, false)] : ""),
+  ])));
 }
 
 function promoteButton(version) {
@@ -104,6 +133,7 @@ function promoteButton(version) {
 
 function show() {
   showProduction();
+  showQuestions();
   draw($("chart"), shown.versions, shown.production);
   table("versions", ["Version", "", "Accuracy", "Macro F1", "CV accuracy", "Model", "The gate", ""],
     shown.versions.map((each) => ({
@@ -182,7 +212,9 @@ async function change(doing, path, details) {
   tell("done", "");
   const refused = await busy(doing, async () => {
     const { production } = await request(path, details);
-    tell("done", `Version ${production} is in Production. The prediction service follows within seconds.`);
+    tell("done", !production ? "Nothing is in Production, as before." : production === shown.production
+      ? `Version ${production} stays in Production.`
+      : `Version ${production} is in Production. The prediction service follows within seconds.`);
   });
   await load();
   if (refused) tell("trouble", refused);
