@@ -24,7 +24,7 @@ SYSTEM ?= $(shell uname -s)
 COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
 	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
-IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler python -m penguins
+IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-api-server python -m penguins
 # Texts from the user are passed in the environment: make must not expand their $, nor a shell read their quotes.
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)

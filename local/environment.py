@@ -75,6 +75,7 @@ def _pipeline(config: Config) -> dict[str, str]:
     return own_aws | {
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
+        "PENGUINS_API_URL": config.urls["api"],
         "PENGUINS_GIT_COMMIT": _git_commit(),
         "PENGUINS_TRUSTED_KEYS": config.credentials.trusted_keys,
         "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}",
@@ -92,9 +93,9 @@ def _git_commit() -> str:
 
 
 def notebook(config: Config) -> dict[str, str]:
-    """Return the variables of a task, the URL of the prediction service, and the ports of the UIs for links."""
+    """Return the variables of a task, and the ports of the UIs for links."""
     ports = {name: str(config.settings.ports[name]) for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT")}
-    return tasks(config) | ports | {"PENGUINS_API_URL": config.urls["api"]}
+    return tasks(config) | ports
 
 
 def init_db(config: Config, path: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
+from penguins import service_status
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions, vouching
@@ -64,12 +65,14 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
         measured = origins[version.version].data.metrics if version.version in origins else {}
         metrics = [f"{measured[name]:.4f}" if name in measured else "" for name in METRICS]
         final = audit.final_decision(entries, version)
-        texts = map(to_plain_text, [version.description or "", final.reason if final else ""])
+        texts = map(to_plain_text, [(version.description or "")[:80], final.reason if final else ""])
         versions.add_row(version.version, here, *metrics, *texts)
     trail = Table("when", "who", "what", "from", "to", "why", title="Audit trail", box=None)
     for entry in entries[:TRAIL_ENTRIES]:
         when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", to_plain_text(entry.who), to_plain_text(entry.reason)
         trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
+    now = f"Version {champion.version} is in Production." if champion else "Nothing is in Production."
+    out.print(*map(to_plain_text, [now, *service_status.read().describe()]), "", sep="\n")
     none = f"{settings().model_name} has no version yet: a run of the DAG registers one."
     out.print(versions if versions.row_count else none)
     if trail.row_count:

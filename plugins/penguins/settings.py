@@ -61,6 +61,14 @@ class Settings(BaseSettings):
         default=None,
         description="Address of MLflow for a browser, for links; empty if that is the address above.",
     )
+    api_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="The prediction service, as the page, `make models` and the notebook reach it.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="Key that the page and `make models` ask the service with, if it requires one.",
+    )
     retry_seconds: float = Field(
         default=10,
         gt=0,

@@ -24,7 +24,7 @@ ADDRESSES = {
     "jupyterlab": "8888",
 }
 REACHES = {
-    "api": {"mlflow", "api", "jupyterlab"},
+    "api": {"mlflow", "airflow-api-server", "api", "jupyterlab"},
     "mlflow": {"postgres", "minio", "mlflow", "airflow-api-server", "api", "jupyterlab"},
     "jupyterlab": {"postgres", "mlflow", "airflow-api-server", "api", "jupyterlab"},
     "airflow-scheduler": {"postgres", "mlflow", "airflow-api-server", "jupyterlab"},

@@ -57,7 +57,9 @@ def make(stack: Stack, mlflow: None) -> Command:
 
 def test_promote_models_and_rollback_change_and_show_production(command: Command, tmp_path: Path) -> None:
     none = f"{settings().model_name} has no version yet: a run of the DAG registers one.\n"
-    assert command("models").stdout == none
+    shown = command("models").stdout
+    assert shown.startswith("Nothing is in Production.\nWhat the service serves is unknown: http://")
+    assert shown.endswith(none)
     for _ in range(2):
         made_up_version(tmp_path)
     for number in ("1", "2"):
@@ -65,7 +67,8 @@ def test_promote_models_and_rollback_change_and_show_production(command: Command
             f"Version {number} is in Production.\n"
         )
     shown = command("models").stdout.splitlines()
-    assert next(line for line in shown if "Production" in line).split()[:2] == ["2", "Production"]
+    assert shown[0] == "Version 2 is in Production."
+    assert next(line for line in shown[1:] if "Production" in line).split()[:2] == ["2", "Production"]
     assert any("ada" in line and "promote" in line and "number 1" in line for line in shown)
     assert command("rollback", "--reason", 'it\'s "worse"').stdout == "Version 1 is in Production again.\n"
     assert 'rolled back from version 2: it\'s "worse"' in command("models").stdout

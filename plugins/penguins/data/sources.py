@@ -100,6 +100,8 @@ def _as_local_file(source: str) -> Iterator[Path]:
             yield _download(source, Path(folder))
     elif os.path.isfile(source):  # noqa: PTH113 - Path.is_file() raises for a name that is too long
         yield Path(source)
+    elif os.path.isdir(source):  # noqa: PTH112 - as above
+        raise UserError(f"{source[:500]}: is a folder. Give the path of one CSV or Parquet file in it.")
     else:
         raise UserError(
             f"{source[:500]}: no such file on the machine that runs the task. "

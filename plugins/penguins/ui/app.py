@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import psycopg
 from fastapi import FastAPI, HTTPException, Request
@@ -15,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from penguins import outages
+from penguins import outages, service_status
 from penguins.airflow import database
 from penguins.airflow.access import READER, WRITER, MayChange, UserName
 from penguins.errors import UserError
@@ -25,6 +26,8 @@ from penguins.ui import overview
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -32,7 +35,7 @@ POLICY: Final = (
 )
 
 CHECK_SECONDS: Final = 10
-# Threads of their own check the files of versions: while S3 hangs, they take none of those that Airflow answers with.
+# Threads of their own ask S3 and the service: while these hang, they take none of those that Airflow answers with.
 _checks: Final = ThreadPoolExecutor(2, thread_name_prefix="check")
 
 # A person is waiting, and MLflow's client would retry for minutes.
@@ -79,6 +82,12 @@ def show(may_change: MayChange) -> overview.Overview:
         return overview.overview(connection, may_change)
 
 
+@app.get("/api/service", dependencies=[READER])
+async def show_service() -> list[str]:
+    """Return what the prediction service serves and refuses, in sentences."""
+    return (await _check(service_status.read, "The prediction service")).describe()
+
+
 @app.get("/api/rollback", dependencies=[WRITER])
 async def offer_rollback() -> overview.RollbackOffer:
     """Return the version that a rollback would put in Production."""
@@ -87,11 +96,15 @@ async def offer_rollback() -> overview.RollbackOffer:
         with database.connect() as connection:
             return overview.rollback_offer(connection)
 
+    return await _check(find, "MLflow, or S3 behind it,")
+
+
+async def _check(function: Callable[[], Result], service: str) -> Result:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return await asyncio.get_running_loop().run_in_executor(_checks, find)
+            return await asyncio.get_running_loop().run_in_executor(_checks, function)
     except TimeoutError:
-        detail = f"MLflow, or S3 behind it, doesn't answer within {CHECK_SECONDS} s."
+        detail = f"{service} doesn't answer within {CHECK_SECONDS} s."
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
 
 
@@ -126,8 +139,11 @@ def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
 @app.get("/confusion/{number}", dependencies=[READER])
 def confusion(number: str) -> Response:
     """Return the confusion matrix of a version as PNG."""
-    with database.connect() as connection:
-        return Response(overview.confusion_matrix(connection, number), media_type="image/png")
+    try:
+        with database.connect() as connection:
+            return Response(overview.confusion_matrix(connection, number), media_type="image/png")
+    except UserError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from None
 
 
 @app.exception_handler(UserError)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat
 
@@ -22,6 +21,7 @@ from penguins.settings import settings
 from penguins.training import candidate_records, tracking
 
 LATEST: Final = 100
+PICTURE: Final = "plots/confusion_matrix.png"
 METRICS: Final = ("holdout_accuracy", "holdout_f1_macro", "holdout_log_loss", "cv_accuracy_mean", "cv_accuracy_std")
 
 
@@ -127,12 +127,10 @@ def confusion_matrix(connection: Connection[Any], number: str) -> bytes:
     parent = tracking.find_parent(recorded_tags(connection, version).get(tracking.DAG_RUN, ""))
     if parent is None:
         raise UserError(f"There is no picture of version {number}: no DAG run made it.")
+    if PICTURE not in {item.path for item in tracking.client().list_artifacts(parent.info.run_id, "plots")}:
+        raise UserError(f"There is no picture of version {number}: it is missing in MLflow.")
     with TemporaryDirectory() as folder:
-        try:
-            path = tracking.client().download_artifacts(parent.info.run_id, "plots/confusion_matrix.png", folder)
-        except MlflowException as error:
-            raise UserError(f"The picture of version {number} can't be read: {error}") from error
-        return Path(path).read_bytes()
+        return Path(tracking.client().download_artifacts(parent.info.run_id, PICTURE, folder)).read_bytes()
 
 
 def _version_rows(

@@ -97,6 +97,11 @@ def test_a_missing_file_is_refused(connection: Connection[Any], source: str) -> 
         load_raw(connection, source, 0)
 
 
+def test_a_folder_is_refused(connection: Connection[Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"{tmp_path}: is a folder. Give the path of one CSV or Parquet file in it."):
+        load_raw(connection, str(tmp_path), 0)
+
+
 def test_an_unknown_format_is_refused(connection: Connection[Any], tmp_path: Path) -> None:
     source = tmp_path / "penguins.xlsx"
     source.touch()

@@ -154,6 +154,15 @@ def test_a_form_of_another_site_is_refused(ada: httpx.Client) -> None:
 def test_a_missing_confusion_matrix_is_reported(ada: httpx.Client) -> None:
     answer = ada.get("confusion/1")
     assert (answer.status_code, answer.json()["detail"]) == (
-        409,
+        404,
         "There is no picture of version 1: no DAG run made it.",
     )
+    answer = ada.get("confusion/99")
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"{MODEL} has no version 99.")
+
+
+def test_a_service_that_is_down_is_a_sentence_on_the_page(ada: httpx.Client, airflow: str) -> None:
+    (sentence,) = ada.get("api/service").json()
+    assert re.fullmatch(r"What the service serves is unknown: http://[\d.:]+ doesn't answer \(\w+\)\.", sentence)
+    with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
+        assert anybody.get("api/service").status_code == 401

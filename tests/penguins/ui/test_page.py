@@ -189,6 +189,21 @@ def test_a_question_is_answered_in_the_browser(
     assert not find(browser, "#waiting").is_displayed()
 
 
+def test_a_long_description_does_not_break_the_page(
+    airflow: str, browser: Chrome, stack: Stack, first: str, request: pytest.FixtureRequest
+) -> None:
+    mlflow = MlflowClient(stack.urls["mlflow"])
+    mlflow.update_model_version(MODEL, "2", "x" * 600)
+    request.addfinalizer(lambda: mlflow.update_model_version(MODEL, "2", ""))
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    shows(browser, f"{MODEL} version {first}")
+    cell = find(browser, "#versions tbody td.name")
+    assert cell.text == "x" * 79 + "…"
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert cell.size["width"] < 450
+
+
 @pytest.mark.usefixtures("first")
 def test_a_link_leads_out_of_airflows_frame(airflow: str, browser: Chrome, stack: Stack) -> None:
     log_in(browser, airflow)

@@ -13,7 +13,7 @@ function add(parent, name, attributes, text = "") {
 }
 
 export function draw(svg, versions, production) {
-  const dots = versions.filter((version) => "holdout_accuracy" in version.metrics)
+  const dots = versions.filter(({ metrics }) => metrics.holdout_accuracy >= 0 && metrics.holdout_accuracy <= 1)
     .filter((version, index) => index < SHOWN || version.version === production).reverse();
   svg.replaceChildren();
   const accuracies = dots.map((version) => version.metrics.holdout_accuracy);

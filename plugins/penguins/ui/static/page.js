@@ -40,10 +40,12 @@ function table(id, heads, rows) {
 
 const digits = (value) => make("td", number(value), { class: "number" });
 const text = (value) => make("td", value ?? "", { class: "text" });
+// Users may write descriptions of any length in MLflow.
+const short = (value) => value.length > 80 ? `${value.slice(0, 79)}…` : value;
 
 function showProduction() {
   const version = shown.versions.find((each) => each.version === shown.production);
-  $("now").textContent = shown.production ? `${shown.model} version ${shown.production}` : "Nothing yet";
+  $("now").textContent = shown.production ? `${shown.model} version ${shown.production}` : "Nothing is in Production";
   const { decision } = shown;
   $("why").textContent = decision?.reason ?? (shown.production ? OUTSIDE : "");
   const facts = version ? {
@@ -58,6 +60,13 @@ function showProduction() {
   $("lineage").replaceChildren(...Object.entries(facts).filter(([, value]) => value)
     .flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
   $("gate").replaceChildren(...gateTable(version));
+}
+
+// Loaded after the page is shown, because the service may be slow or down.
+async function showService() {
+  const asked = shown;
+  const sentences = await request("service").catch((error) => [`What the service serves is unknown: ${error.message}`]);
+  if (asked === shown) $("service").replaceChildren(...sentences.map((sentence) => make("p", sentence)));
 }
 
 // Loaded after the page is shown, because the server downloads the files of earlier versions to check them.
@@ -140,7 +149,7 @@ function show() {
       kind: each.version === shown.production ? "production" : "",
       cells: [each.version === shown.production ? `${each.version} Production` : each.version,
         each.challenger ? "challenger" : "", digits(each.metrics.holdout_accuracy),
-        digits(each.metrics.holdout_f1_macro), digits(each.metrics.cv_accuracy_mean), link(each.name || "MLflow", each.link),
+        digits(each.metrics.holdout_f1_macro), digits(each.metrics.cv_accuracy_mean), make("td", link(short(each.name) || "MLflow", each.link), { class: "name" }),
         text(each.gate?.reason ?? each.reason), promoteButton(each)],
     })));
   const done = { promote: "promoted", refuse: "not promoted", rollback: "rolled back", found: "found",
@@ -189,6 +198,7 @@ async function load() {
     show();
     document.querySelector("main").hidden = false;
     offerRollback();
+    showService();
   }));
 }
 

@@ -1,0 +1,67 @@
+"""The version that the prediction service serves, and the one that it refuses, as the service says."""
+
+from http import HTTPStatus
+
+import requests
+from pydantic import BaseModel, ValidationError
+
+from penguins.settings import settings
+
+TIMEOUT_SECONDS = 3
+
+
+class Served(BaseModel):
+    """The version that serves."""
+
+    version: str
+    engine: str
+
+
+class Refused(BaseModel):
+    """The version in Production that the service refuses, and why."""
+
+    version: str
+    code: str
+    message: str
+
+
+class ServiceStatus(BaseModel):
+    """The service's own account of its model.
+
+    Attributes:
+        reason: why there is no model to serve.
+        trouble: why the service could not be asked.
+    """
+
+    model: Served | None = None
+    refused: Refused | None = None
+    reason: str | None = None
+    trouble: str | None = None
+
+    def describe(self) -> list[str]:
+        """Describe the status in sentences."""
+        if self.trouble is not None:
+            return [f"What the service serves is unknown: {self.trouble}"]
+        serves = (
+            f"The service serves version {self.model.version} with {self.model.engine}."
+            if self.model
+            else f"The service serves nothing: {self.reason}"
+        )
+        if self.refused is None:
+            return [serves]
+        return [serves, f"It refuses version {self.refused.version} ({self.refused.code}): {self.refused.message}"]
+
+
+def read() -> ServiceStatus:
+    """Ask the service for its status. An outage is a part of the answer."""
+    url, key = settings().api_url, settings().api_key
+    headers = {"X-API-Key": key.get_secret_value()} if key else {}
+    try:
+        answer = requests.get(f"{url.rstrip('/')}/model", headers=headers, timeout=TIMEOUT_SECONDS)
+        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return ServiceStatus(trouble="it wants an API key. Set PENGUINS_API_KEY to one of its keys.")
+        answer.raise_for_status()
+        return ServiceStatus.model_validate_json(answer.content)
+    except (requests.RequestException, ValidationError) as error:
+        kind = "answers with something else than its status" if isinstance(error, ValidationError) else "doesn't answer"
+        return ServiceStatus(trouble=f"{url} {kind} ({type(error).__name__}).")

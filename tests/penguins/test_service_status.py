@@ -1,0 +1,65 @@
+"""What the prediction service says about its model, asked from a real one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.stack import Stack
+from penguins import service_status
+from penguins.settings import settings
+from tests.serving.publisher import Publisher, forest
+from tests.serving.service import Service
+
+Ask = Callable[..., list[str]]
+UNKNOWN = "What the service serves is unknown: "
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    """Ask the service at an address."""
+
+    def ask(url: object, **variables: str) -> list[str]:
+        for name, value in {"API_URL": str(url), **variables}.items():
+            monkeypatch.setenv(f"PENGUINS_{name}", value)
+        settings.cache_clear()
+        return service_status.read().describe()
+
+    yield ask
+    settings.cache_clear()
+
+
+def start(stack: Stack, folder: Path, model: str, **variables: Any) -> Service:
+    own = {"MLFLOW_TRACKING_URI": stack.urls["mlflow"], "SERVING_MODEL_NAME": model, "SERVING_CACHE_DIR": folder}
+    return Service(folder, **own | variables)
+
+
+def test_it_says_what_the_service_serves_and_refuses(ask: Ask, stack: Stack, tmp_path: Path) -> None:
+    publisher = Publisher(stack.urls["mlflow"], "asked_for_its_status")
+
+    def damage(folder: Path) -> None:
+        (folder / "inference" / "model.onnx").write_bytes(b"garbage")
+
+    sound, damaged = publisher.publish(forest(0)), publisher.publish(forest(1), after=damage)
+    with start(stack, tmp_path, publisher.model_name) as service:
+        assert ask(service.http.base_url)[0].startswith("The service serves nothing: ")
+        publisher.promote(sound)
+        service.serves(sound)
+        assert ask(service.http.base_url) == [f"The service serves version {sound} with onnxruntime."]
+        publisher.promote(damaged)
+        service.refuses(damaged)
+        serves, refuses = ask(service.http.base_url)
+    assert serves == f"The service serves version {sound} with onnxruntime."
+    assert refuses.startswith(f"It refuses version {damaged} (digest_mismatch): ")
+
+
+def test_it_needs_a_key_where_the_service_requires_one(ask: Ask, stack: Stack, tmp_path: Path) -> None:
+    with start(stack, tmp_path, "asked_with_a_key", SERVING_API_KEYS="secret") as service:
+        url = service.http.base_url
+        assert ask(url) == [f"{UNKNOWN}it wants an API key. Set PENGUINS_API_KEY to one of its keys."]
+        assert ask(url, API_KEY="secret")[0].startswith("The service serves nothing: ")
+
+
+def test_a_service_that_does_not_answer_is_named(ask: Ask) -> None:
+    assert ask("http://127.0.0.1:9") == [f"{UNKNOWN}http://127.0.0.1:9 doesn't answer (ConnectionError)."]
