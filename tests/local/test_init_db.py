@@ -236,3 +236,18 @@ def test_other_programs_of_the_servers_user_cant_reach_its_shared_memory(stack):
     with connect(stack, "penguins", "penguins") as connection:
         kind = connection.execute("SHOW dynamic_shared_memory_type").fetchone()
     assert kind == ("mmap" if os.geteuid() == 0 else "posix",)
+
+
+def test_decisions_from_before_the_record_of_settled_ones_are_settled(stack):
+    entry = "(model, who, action, to_version, reason, numbers) VALUES ('settled', 'ada', 'promote', '1', 'why', '{}')"
+    with connect_as_superuser(stack, "penguins") as connection:
+        connection.execute("DROP TABLE audit.settled")
+        connection.execute(f"INSERT INTO audit.promotions {entry}")
+        apply(stack)
+        connection.execute(f"INSERT INTO audit.promotions {entry}")
+        apply(stack)
+        found = connection.execute(
+            """SELECT id = ANY(ARRAY(SELECT promotion FROM audit.settled)) FROM audit.promotions
+               WHERE model = 'settled' ORDER BY id"""
+        )
+        assert found.fetchall() == [(True,), (False,)]
