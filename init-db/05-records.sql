@@ -64,5 +64,5 @@ COMMENT ON COLUMN audit.candidates.model_id IS 'The logged model in MLflow, by w
 COMMENT ON COLUMN audit.candidates.tags IS 'Origin: DAG run, data, split, code and estimator';
 COMMENT ON TABLE audit.verdicts IS 'Verdicts of the gate, of each version the latest counts; append-only';
 COMMENT ON COLUMN audit.verdicts.champion IS 'The version in Production when it was judged';
-COMMENT ON COLUMN audit.verdicts.asked IS 'Whether a person decides';
+COMMENT ON COLUMN audit.verdicts.asked IS 'Whether the page asks a person';
 COMMENT ON TABLE audit.settled IS 'Decisions of audit.promotions that were carried out to the end; append-only';

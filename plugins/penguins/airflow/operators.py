@@ -80,6 +80,8 @@ class RegisterBest(HITLOperator):
                 question = approval.question(connection, report.version, base_path)
             self.subject, self.body = question.subject, question.body
             if not self._is_shown(context):
+                with database.connect() as connection:
+                    approval.ask_on_page(connection, question)
                 log.warning("%s", ASK_ON_PAGE)
                 return asdict(replace(report, reason=f"{ASK_ON_PAGE} {report.reason}"))
             context["ti"].xcom_push(QUESTION_XCOM, question.number)

@@ -52,13 +52,20 @@ def question(connection: Connection[Any], number: str, base_path: str) -> Questi
     return Question(number, champion, subject, body)
 
 
+def ask_on_page(connection: Connection[Any], asked: Question) -> None:
+    """Let the page ask a question, until the version is decided on, judged again, or Production changes."""
+    version = model_versions.version(asked.number)
+    kept = verdicts.require(connection, version)
+    verdicts.append(connection, version, kept.champion, kept.promote, kept.reason, kept.numbers, asked=True)
+
+
 def open_questions(
     judged: Iterable[verdicts.Verdict],
     trail: Iterable[audit.Entry],
     champion: ModelVersion | None,
     versions: Iterable[ModelVersion],
 ) -> list[verdicts.Verdict]:
-    """List the verdicts that a person hasn't decided on, about versions that exist and the version in Production.
+    """List the verdicts that the page asks about: on versions that exist, against the version in Production.
 
     Args:
         judged: as `verdicts.read` returns them.

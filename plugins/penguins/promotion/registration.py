@@ -66,7 +66,7 @@ def register_best(
             return decided
         verdict = _judge(connection, version, champion, candidate, data)
         verdict = replace(verdict, reason=to_plain_text(verdict.reason + missing))
-        _keep(connection, verdict, version, champion, ask)
+        _keep(connection, verdict, version, champion)
         if ask:
             return RegisterReport(version.version, None, verdict.reason)
         decide = decisions.promote if verdict.promote else decisions.refuse
@@ -108,10 +108,11 @@ def _judge(
 
 
 def _keep(
-    connection: Connection[Any], verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None, ask: bool
+    connection: Connection[Any], verdict: gate.Verdict, version: ModelVersion, champion: ModelVersion | None
 ) -> None:
     """Log the gate's verdict about a version and keep it; a tag shows it in MLflow's UI."""
     log.info("The gate\n%s", gate.table(verdict.numbers, version.version))
-    verdicts.append(connection, version, champion, verdict.promote, verdict.reason, verdict.numbers, ask)
-    shown = asdict(verdict) | {"champion": champion.version if champion else None}
+    before = champion.version if champion else None
+    verdicts.append(connection, version, before, verdict.promote, verdict.reason, verdict.numbers)
+    shown = asdict(verdict) | {"champion": before}
     client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))

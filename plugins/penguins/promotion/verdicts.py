@@ -21,7 +21,7 @@ class Verdict:
 
     Attributes:
         champion: number of the version in Production when the version was judged.
-        asked: whether a person decides.
+        asked: whether the page asks a person.
     """
 
     version: str
@@ -39,21 +39,20 @@ _COLUMNS = "version, version_created_at, champion, promote, reason, numbers, ask
 def append(
     connection: Connection[Any],
     version: ModelVersion,
-    champion: ModelVersion | None,
+    champion: str | None,
     promote: bool,
     reason: str,
     numbers: Mapping[str, Any],
     asked: bool = False,
 ) -> None:
     """Add a verdict; of each version the latest counts."""
-    before = champion.version if champion else None
     connection.execute(
         f"INSERT INTO audit.verdicts (model, {_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 (constants)
         [
             settings().model_name,
             version.version,
             created_at(version),
-            before,
+            champion,
             promote,
             reason,
             Jsonb(dict(numbers)),

@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from penguins.errors import UserError
 from penguins.promotion import audit, verdicts
-from penguins.promotion.approval import answer, question
+from penguins.promotion.approval import answer, ask_on_page, question
 from penguins.promotion.decisions import promote, rollback
 from penguins.registry import model_versions
 from penguins.settings import settings
@@ -25,7 +25,7 @@ NUMBERS = {"champion": "1", "accuracy": 0.9, "champion_accuracy": 0.95, "rows": 
 def asked(connection: Connection[Any], versions: list[ModelVersion]) -> list[ModelVersion]:
     """Three versions: 1 is in Production, 2 waits for a person, 3 was never judged."""
     promote(connection, versions[0], "the first", by="ada")
-    verdicts.append(connection, versions[1], versions[0], False, "not better than version 1", NUMBERS, asked=True)
+    verdicts.append(connection, versions[1], "1", False, "not better than version 1", NUMBERS, asked=True)
     return versions
 
 
@@ -89,7 +89,7 @@ def test_an_answer_to_a_question_about_another_champion_changes_nothing(
     connection: Connection[Any], asked: list[ModelVersion], approved: bool
 ) -> None:
     promote(connection, asked[2], "by hand, meanwhile", by="grace")
-    verdicts.append(connection, asked[1], asked[2], True, "better than version 3", NUMBERS, asked=True)
+    verdicts.append(connection, asked[1], "3", True, "better than version 3", NUMBERS, asked=True)
     with pytest.raises(UserError, match="it is version 3, not version 1"):
         answer(connection, "2", approved=approved, seen="1", by="ada", comment="")
     promote(connection, asked[0], "and back", by="grace")
@@ -106,13 +106,25 @@ def test_without_an_answer_the_champion_stays_whichever_it_is(
     assert aliases() == {"production": "3", "challenger": "2"}
 
 
+@pytest.mark.usefixtures("asked")
+def test_the_page_asks_only_what_it_was_told_to_ask(connection: Connection[Any], versions: list[ModelVersion]) -> None:
+    verdicts.append(connection, versions[1], "1", True, "better", NUMBERS)
+    assert overview(connection, may_change=True).questions == []
+    ask_on_page(connection, question(connection, "2", ""))
+    shown = overview(connection, may_change=True)
+    assert shown.questions == ["2"]
+    (gate,) = (version.gate for version in shown.versions if version.version == "2")
+    assert gate is not None
+    assert gate.reason == "better"
+
+
 def test_a_question_is_open_until_a_person_decides_or_production_changes(
     connection: Connection[Any], asked: list[ModelVersion]
 ) -> None:
     def waiting() -> list[str]:
         return overview(connection, may_change=True).questions
 
-    verdicts.append(connection, asked[2], asked[0], False, "not asked", NUMBERS)
+    verdicts.append(connection, asked[2], "1", False, "not asked", NUMBERS)
     assert waiting() == ["2"]
     promote(connection, asked[2], "by hand, meanwhile", by="grace")
     assert waiting() == []
