@@ -24,7 +24,9 @@ SYSTEM ?= $(shell uname -s)
 COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
 	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
-IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-api-server python -m penguins
+IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler python -m penguins
+# The one that reaches the service.
+IN_API_SERVER = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-api-server python -m penguins
 # Texts from the user are passed in the environment: make must not expand their $, nor a shell read their quotes.
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
@@ -133,7 +135,7 @@ compose-logs: ## Show the containers' logs; SERVICE=mlflow for one, FOLLOW=1 to 
 	@$(COMPOSE) --profile '*' logs --tail 100 $(if $(FOLLOW),--follow) $(SERVICE)
 
 compose-models: ## As models, in the containers
-	@$(IN_AIRFLOW) models
+	@$(IN_API_SERVER) models
 
 compose-promote: ## As promote, in the containers
 	@$(IN_AIRFLOW) promote --reason="$$REASON" --by="$$(id -un)" -- "$$VERSION"

@@ -19,6 +19,7 @@ from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
+from penguins.signing import UntrustedError
 from penguins.training import candidate_records, candidate_runs, plots, tracking
 from penguins.training.tracking import DATA_DIGEST, client
 
@@ -58,7 +59,7 @@ def register_best(
         records = candidate_records.read(connection, tracking.find_experiment() or "", dag_run_id)
         missing = candidate_records.describe_missing(records, expected)
         finished = _check_data(dag_run_id, [each.to_run() for each in records if each.outcome == "finished"], data)
-        candidate = LoadedCandidate.load(_choose(finished, missing))
+        candidate = _load_best(finished, missing)
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection)
         version = candidate_versions.find_version(candidate) or candidate_versions.register(candidate, data)
@@ -88,10 +89,15 @@ def _check_data(dag_run_id: str, finished: list[Run], data: Dataset) -> list[Run
     return finished
 
 
-def _choose(finished: Sequence[Run], missing: str) -> Run:
+def _load_best(finished: Sequence[Run], missing: str) -> LoadedCandidate:
+    """Load the best candidate. Without its signature no other is chosen: anybody may remove a signature."""
     best = candidate_runs.choose_best(finished)
     log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, missing)
-    return best
+    try:
+        return LoadedCandidate.load(best)
+    except UntrustedError as error:
+        remedy = f"Delete the run {best.info.run_name} in MLflow, and clear grid_train to train it again."
+        raise UserError(f"The best candidate can't be trusted: {error}. {remedy}") from error
 
 
 def _judge(

@@ -19,8 +19,9 @@ from penguins.errors import UserError
 from penguins.promotion import decisions, vouching
 from penguins.promotion.registration import register_best
 from penguins.registry import candidate_versions, model_versions
+from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.settings import settings
-from penguins.training import candidate_runs, tracking
+from penguins.training import candidate_records, candidate_runs, tracking
 from penguins.training.grid import Candidate
 from penguins.training.search import Fitted
 from penguins.training.tracking import client, experiment_id
@@ -45,12 +46,13 @@ def marker(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def candidate(data: Dataset) -> Run:
-    """The only candidate of the DAG run."""
+def candidate(connection: Connection[Any], data: Dataset) -> Run:
+    """The only candidate of the DAG run, on record."""
     parent = tracking.open_parent(RUN, {}, data)
     made = Candidate({"n_estimators": 5})
     model = made.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
-    candidate_runs.log_candidate(Fitted(made, model, METRICS), parent, data, "a fingerprint")
+    record = candidate_runs.log_candidate(Fitted(made, model, METRICS), parent, data, "a fingerprint")
+    candidate_records.append(connection, [record])
     (run,) = tracking.find_candidates(RUN)
     return run
 
@@ -104,11 +106,11 @@ def made_up(attacker: Attacker, marker: Path) -> str:
     return evil_version(attacker, marker)
 
 
-def test_candidates_that_are_all_unsigned_are_refused(
+def test_the_best_candidate_without_its_signature_is_refused_and_no_other_is_chosen(
     connection: Connection[Any], candidate: Run, data: Dataset
 ) -> None:
     client().delete_logged_model_tag(candidate_runs.model_id(candidate), "signature")
-    with pytest.raises(UserError, match="No candidate is signed by a trusted key. Clear grid_train to train them"):
+    with pytest.raises(UserError, match="no tag `signature`. Delete the run n_estimators=5 in MLflow, and clear grid"):
         register_best(connection, data, RUN)
 
 
@@ -118,7 +120,7 @@ def test_a_version_of_another_model_is_not_taken_for_that_of_a_candidate(
     other = made_up_version(tmp_path)
     tags = {"dag_run_id": RUN, "signature": other.tags["signature"]}
     attacker.version(other.name, model_versions.model_id(other), tags, run_id=candidate.info.run_id)
-    assert candidate_versions.find_version(candidate) is None
+    assert candidate_versions.find_version(LoadedCandidate.load(candidate)) is None
 
 
 @pytest.mark.parametrize("change", ["removed", "of another version", "of another key", "garbage"])
