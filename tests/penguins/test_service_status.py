@@ -38,8 +38,8 @@ def start(stack: Stack, folder: Path, model: str, **variables: Any) -> Service:
 def test_it_says_what_the_service_serves_and_refuses(ask: Ask, stack: Stack, tmp_path: Path) -> None:
     publisher = Publisher(stack.urls["mlflow"], "asked_for_its_status")
 
-    def damage(folder: Path) -> None:
-        (folder / "inference" / "model.onnx").write_bytes(b"garbage")
+    def damage(files: dict[str, bytes]) -> None:
+        files["inference/model.onnx"] = b"garbage"
 
     sound, damaged = publisher.publish(forest(0)), publisher.publish(forest(1), after=damage)
     with start(stack, tmp_path, publisher.model_name) as service:
