@@ -143,7 +143,7 @@ def rollback(
                 f"This would go back to version {target.version}, not to version {expected_target}: "
                 "something was decided or deleted meanwhile. Look again."
             )
-        past = f", past {', '.join(passed_over)} (damaged)" if passed_over else ""
+        past = f", past {', '.join(passed_over)} (not trusted)" if passed_over else ""
         promote(connection, target, f"rolled back from {now}{past}: {reason}", by, action="rollback")
         return RollbackReport(target.version, passed_over)
 

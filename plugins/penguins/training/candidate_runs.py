@@ -106,11 +106,7 @@ def describe(candidate: Candidate, parent: Run, data: Dataset, fingerprint: str,
         outcome=outcome,
         name=candidate.name,
         params=_params(candidate),
-        tags={
-            **source_tags(dag_run_id, data),
-            ESTIMATOR: candidate.estimator,
-            GIT_COMMIT: settings().git_commit,
-        },
+        tags=source_tags(dag_run_id, data) | {ESTIMATOR: candidate.estimator, GIT_COMMIT: settings().git_commit},
     )
 
 

@@ -187,7 +187,7 @@ def test_rollback_passes_over_versions_that_cannot_be_trusted(
     assert why in report.passed_over["2"]
     entry = audit.trail(connection)[0]
     assert (entry.action, entry.from_version, entry.to_version) == ("rollback", "3", "1")
-    assert entry.reason == "rolled back from version 3, past 2 (damaged): worse"
+    assert entry.reason == "rolled back from version 3, past 2 (not trusted): worse"
 
 
 def test_without_a_sound_version_a_rollback_says_why(connection: Connection[Any], versions: list[ModelVersion]) -> None:
