@@ -120,7 +120,8 @@ def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
         return
     stack = Stack(settings)
     if not yes and not typer.confirm(f"Delete {settings.state_dir} with all databases, models and passwords?"):
-        raise typer.Exit(1)
+        _out.print("Nothing was deleted.")
+        return
     stack.down()
     shutil.rmtree(settings.state_dir)
     _out.print(f"Deleted {settings.state_dir}.")

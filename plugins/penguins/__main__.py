@@ -149,7 +149,7 @@ def _caller() -> str:
 
 def _non_empty(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("is empty (make promote VERSION=2 REASON='why')")
+        raise argparse.ArgumentTypeError("is empty: set it, as in VERSION=2 or REASON='why'")
     return text.strip()
 
 

@@ -70,6 +70,11 @@ def test_clean_deletes_only_after_confirmation(unused):
     unused.state_dir.mkdir()
     assert command(unused, "clean").returncode != 0
     assert unused.state_dir.exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENGUINS_STATE_DIR", str(unused.state_dir))
+        refused = CliRunner().invoke(app, ["clean"], input="n\n")
+    assert (refused.exit_code, refused.stdout.splitlines()[-1]) == (0, "Nothing was deleted.")
+    assert unused.state_dir.exists()
     assert command(unused, "clean", "--yes").returncode == 0
     assert not unused.state_dir.exists()
 

@@ -168,7 +168,8 @@ NOBODY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_
     [
         (["promote", "9", "--reason", "x"], {}, 1, "has no version 9."),
         (["rollback", "--reason", "x"], {}, 1, "Nothing to go back to: nothing is in Production"),
-        (["promote", "", "--reason", ""], {}, 2, "is empty (make promote VERSION=2 REASON='why')"),
+        (["promote", "", "--reason", ""], {}, 2, "version: is empty: set it, as in VERSION=2 or REASON='why'"),
+        (["rollback", "--reason", " "], {}, 2, "--reason: is empty: set it, as in VERSION=2 or REASON='why'"),
         (["models"], NOBODY, 1, "MLflow at http://127.0.0.1:9 doesn't answer"),
     ],
 )
