@@ -16,8 +16,17 @@ MAX_HEAD_BYTES = 64 * 1024
 """Most bytes of a request line and its headers. Browsers send the cookies of all ports of a host to each port."""
 
 
-class HeadTooLargeError(Exception):
-    """A request line and its headers have more than `MAX_HEAD_BYTES`."""
+MAX_WAITING = 256
+"""Most requests of a connection that wait for the answers to earlier ones."""
+
+
+class ProtocolError(Exception):
+    """A request is refused, with this status and this reason, and its connection is closed."""
+
+
+TOO_LARGE = 431, f"the headers have more than {MAX_HEAD_BYTES} bytes"
+TOO_MANY = 429, f"more than {MAX_WAITING} requests wait for the answers to earlier ones"
+NO_HTTP = 400, "the request isn't HTTP/1.1"
 
 
 class Protocol(HttpToolsProtocol):
@@ -45,24 +54,21 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data; refuse what isn't HTTP, and a head that is too large."""
+        """Parse the data; refuse what isn't HTTP, or is too much."""
         if self._refused or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
         self._pending += len(data)
         try:
             self._parse(data)
-            if self._pending > MAX_HEAD_BYTES:
-                raise HeadTooLargeError
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, HeadTooLargeError) as error:
-            if HeadTooLargeError in (type(error), type(error.__context__)):
-                status, detail = 431, f"the headers have more than {MAX_HEAD_BYTES} bytes"
-            else:
-                status, detail = 400, "the request isn't HTTP/1.1"
-            self._refuse(status, detail)
-        else:
-            if self._pending and not self._in_body:
-                self._start_deadline()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            refusal = error.__context__
+            self._refuse(*(refusal.args if isinstance(refusal, ProtocolError) else NO_HTTP))
+            return
+        if self._pending > MAX_HEAD_BYTES:
+            self._refuse(*TOO_LARGE)
+        elif self._pending and not self._in_body:
+            self._start_deadline()
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:
@@ -89,7 +95,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the request."""
         if self._pending > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
-            raise HeadTooLargeError
+            raise ProtocolError(*TOO_LARGE)
+        if len(self.pipeline) >= MAX_WAITING:
+            raise ProtocolError(*TOO_MANY)
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()

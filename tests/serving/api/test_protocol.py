@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from local.waiting import until
-from serving.api.protocol import MAX_HEAD_BYTES
+from serving.api.protocol import MAX_HEAD_BYTES, MAX_WAITING
 from tests.serving.api.conftest import Start, sample, started
 from tests.serving.publisher import Publisher
 from tests.serving.service import PENGUIN, Service
@@ -107,6 +107,14 @@ def test_endless_headers_take_no_memory(service: Service, before: bytes) -> None
 def test_requests_before_a_wrong_one_are_answered(service: Service, junk: bytes) -> None:
     assert statuses(service, junk) == [400]
     assert statuses(service, request() + request() + junk) == [200, 200]
+
+
+def test_requests_that_wait_take_no_memory(service: Service) -> None:
+    peak, requests = service.peak_bytes(), b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 100_000
+    assert set(answered := statuses(service, requests)) == {200}
+    assert MAX_WAITING < len(answered) < 10_000
+    assert statuses(service, request() * MAX_WAITING + LAST) == [200] * (MAX_WAITING + 1)
+    assert service.peak_bytes() - peak < 8 * 1024 * 1024
 
 
 def test_slow_head_is_refused(publisher: Publisher, start: Start) -> None:
