@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from mlflow import MlflowClient
 
 from local import environment
 from local.ports import free_ports
@@ -69,3 +72,22 @@ def first(ada: httpx.Client, published: list[str]) -> str:
         body = {"version": published[0], "reason": "for the next test", "expected_champion": now}
         ada.post("api/promote", json=body).raise_for_status()
     return published[0]
+
+
+@pytest.fixture
+def asked(stack: Stack, first: str) -> Iterator[str]:
+    """A third version that the page asks about, while version 1 is in Production."""
+    mlflow = MlflowClient(stack.urls["mlflow"])
+    model = mlflow.get_model_version(MODEL, "2")
+    version = mlflow.create_model_version(MODEL, model.source, model.run_id)
+    numbers = {"accuracy": 0.9, "rows": 69, "champion": first, "champion_accuracy": 0.95, "recalls": {}}
+    created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
+        connection.execute(
+            """INSERT INTO audit.verdicts
+                   (model, version, version_created_at, champion, promote, reason, numbers, asked)
+               VALUES (%s, %s, %s, %s, false, 'not better than version 1', %s, true)""",
+            [MODEL, version.version, created, first, json.dumps(numbers)],
+        )
+    yield str(version.version)
+    mlflow.delete_model_version(MODEL, version.version)

@@ -6,7 +6,6 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 
 from local.stack import Stack
@@ -61,18 +60,9 @@ def test_an_invalid_request_is_refused(ada: httpx.Client, change: dict[str, str]
     assert (answer.status_code, answer.json()["detail"]) == (status, message)
 
 
-def test_a_question_is_answered_on_the_page(
-    ada: httpx.Client, airflow: str, published: list[str], first: str, stack: Stack
-) -> None:
-    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
-        connection.execute(
-            """INSERT INTO audit.verdicts
-                   (model, version, version_created_at, champion, promote, reason, numbers, asked)
-               VALUES (%s, '2', %s, '1', false, 'not better', '{"accuracy": 0.9, "rows": 69}', true)""",
-            [MODEL, ada.get("api/overview").json()["versions"][0]["created_at"]],
-        )
-    assert ada.get("api/overview").json()["questions"] == [published[1]]
-    body = {"version": "2", "approved": True, "reason": "newer", "expected_champion": first}
+def test_a_question_is_answered_on_the_page(ada: httpx.Client, airflow: str, first: str, asked: str) -> None:
+    assert ada.get("api/overview").json()["questions"] == [asked]
+    body = {"version": asked, "approved": True, "reason": "newer", "expected_champion": first}
     with client(airflow, "vera") as vera:
         assert vera.post("api/answer", json=body).status_code == 403
     assert ada.post("api/answer", content=json.dumps(body), headers={"Content-Type": "text/plain"}).status_code == 422
@@ -81,10 +71,11 @@ def test_a_question_is_answered_on_the_page(
         409,
         "Production has changed meanwhile: it is version 1, not nothing. Look again.",
     )
-    assert ada.post("api/answer", json=body).json() == {"production": "2"}
+    assert ada.post("api/answer", json=body).json() == {"production": asked}
     shown = ada.get("api/overview").json()
-    assert (shown["production"], shown["questions"]) == ("2", [])
-    assert (shown["trail"][0]["who"], shown["trail"][0]["reason"]) == ("ada", "newer (the gate: not better)")
+    assert (shown["production"], shown["questions"]) == (asked, [])
+    entry = shown["trail"][0]
+    assert (entry["who"], entry["reason"]) == ("ada", "newer (the gate: not better than version 1)")
 
 
 def test_a_rollback_with_outdated_expectations_is_refused(ada: httpx.Client, first: str) -> None:

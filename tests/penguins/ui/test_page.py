@@ -1,6 +1,5 @@
 """The page in a real browser, in Airflow's own frame and by itself."""
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -165,25 +164,14 @@ def test_promote_and_roll_back_in_the_browser(
         assert "it is the newer one" in rows[1]
 
 
-def test_a_question_is_answered_in_the_browser(
-    ada: httpx.Client, airflow: str, browser: Chrome, stack: Stack, first: str
-) -> None:
-    created = ada.get("api/overview").json()["versions"][0]["created_at"]
-    numbers = {"accuracy": 0.9, "rows": 69, "champion": first, "champion_accuracy": 0.95, "recalls": {}}
-    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
-        connection.execute(
-            """INSERT INTO audit.verdicts
-                   (model, version, version_created_at, champion, promote, reason, numbers, asked)
-               VALUES (%s, '2', %s, %s, false, 'not better than version 1', %s, true)""",
-            [MODEL, created, first, json.dumps(numbers)],
-        )
+def test_a_question_is_answered_in_the_browser(airflow: str, browser: Chrome, first: str, asked: str) -> None:
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/")
     shows(browser, f"{MODEL} version {first}")
     assert "in place of version 1?" in find(browser, "#questions h3").text
     assert "0.9500" in find(browser, "#questions table").text
-    until(lambda: "There is no picture of version 2." in find(browser, "#questions").text, "the missing picture")
-    find(browser, "[aria-label='Keep the champion: version 2']").click()
+    until(lambda: f"There is no picture of version {asked}." in find(browser, "#questions").text, "the missing picture")
+    find(browser, f"[aria-label='Keep the champion: version {asked}']").click()
     confirm(browser, "it is no better")
     until(lambda: find(browser, "#done").text == "Version 1 stays in Production.", "the answer")
     assert not find(browser, "#waiting").is_displayed()
