@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -35,8 +36,8 @@ class Layout:
 
     @property
     def socket(self) -> Path:
-        """Socket of supervisord; only while `run` exists."""
-        return Path(os.path.realpath(self.run)) / "supervisor.sock"
+        """Socket of supervisord; only while the directory behind `run` exists."""
+        return (self._own_run() or self.state) / "supervisor.sock"
 
     def log(self, program: str) -> Path:
         """Return the path of a program's log file."""
@@ -62,12 +63,24 @@ class Layout:
 
     def create_run(self) -> None:
         """Create the directory for sockets, also after a reboot that emptied the temporary directory."""
-        if not self.run.exists():
+        if self._own_run() is None:
             self.run.unlink(missing_ok=True)
             self.run.symlink_to(tempfile.mkdtemp(prefix="penguins-"))
 
     def remove_run(self) -> None:
         """Delete the directory for sockets; only while no program runs."""
-        if self.run.exists():
-            shutil.rmtree(self.run.resolve())
+        if (directory := self._own_run()) is not None:
+            shutil.rmtree(directory)
         self.run.unlink(missing_ok=True)
+
+    def _own_run(self) -> Path | None:
+        """Return the directory behind `run`, unless it is gone or another user's.
+
+        In the temporary directory everybody can put a directory or a link at the place of one that was cleared away.
+        """
+        try:
+            directory = self.run.readlink()
+            found = directory.lstat()
+        except OSError:
+            return None
+        return directory if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() else None
