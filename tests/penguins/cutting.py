@@ -52,7 +52,8 @@ class Cutting:
             return
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         connection = http.client.HTTPConnection(self._target)
-        connection.request(request.command, request.path, body, dict(request.headers))
+        headers = dict(request.headers) | {"Host": self._target}
+        connection.request(request.command, request.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         request.send_response(answer.status)

@@ -18,6 +18,8 @@ class Line:
         self._target = (host, port)
         (self._port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self._port}"
+        # The header Host of a client: MLflow answers under its own port only.
+        self._names = (f"127.0.0.1:{self._port}".encode(), f"{host}:{port}".encode())
 
     def __enter__(self) -> Self:
         self.restore()
@@ -55,4 +57,7 @@ class Line:
                     data = end.recv(65536)
                     if not data:
                         return
-                    (server if end is client else client).sendall(data)
+                    if end is client:
+                        server.sendall(data.replace(*self._names))
+                    else:
+                        client.sendall(data)
