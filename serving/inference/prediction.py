@@ -1,5 +1,6 @@
 """Predictions of one model version: labels, probabilities, and the values outside the range seen in training."""
 
+from math import isfinite
 from typing import overload
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from serving import metrics
 from serving.codecs.base import Prediction, Predictions, Row
+from serving.codecs.errors import Invalid, InvalidError, problem
 from serving.inference.model import LoadedModel
 
 PROBABILITY_DIGITS = 6
@@ -16,11 +18,17 @@ SCALE = 10.0**PROBABILITY_DIGITS
 @overload
 def predict(model: LoadedModel, batch: Row) -> Prediction: ...
 @overload
-def predict(model: LoadedModel, batch: NDArray[np.floating]) -> Predictions: ...
-def predict(model: LoadedModel, batch: Row | NDArray[np.floating]) -> Prediction | Predictions:
+def predict(model: LoadedModel, batch: NDArray[np.floating], first: int = 0) -> Predictions: ...
+def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 0) -> Prediction | Predictions:
     """Predict one row, or rows [n, features]; the model sees them in float32.
 
     One row is handled without numpy where numpy would take longer than the model.
+
+    Args:
+        first: number of rows of the request before these.
+
+    Raises:
+        InvalidError: a sum within the model is too large for float32, so it has no probabilities.
     """
     if isinstance(batch, tuple):
         row = np.array((batch,), dtype=np.float32)
@@ -32,16 +40,25 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating]) -> Prediction
             if not low <= value <= high
         ]
         rounded = [*map(rounded_as_numpy, probabilities[0].tolist())]
+        if not isfinite(sum(rounded)):
+            raise InvalidError(_no_answer())
         metrics.predictions(model.version, model.contract.species[label]).inc()
         return Prediction(batch, label, rounded, outside)
     rows = batch.astype(np.float32, copy=False)
     labels, probabilities = model.engine.predict(rows)
     low, high = np.array(model.ranges, dtype=np.float32).T
-    metrics.count_predictions(model.version, model.contract.species, labels)
     digits = np.asarray(probabilities, dtype=np.float64).round(PROBABILITY_DIGITS)
+    if not np.isfinite(digits).all():
+        raise InvalidError(_no_answer(first + int(np.argmin(np.isfinite(digits).all(axis=1)))))
+    metrics.count_predictions(model.version, model.contract.species, labels)
     return Predictions(batch, labels, digits, (rows < low) | (rows > high))
 
 
 def rounded_as_numpy(value: float) -> float:
     """Round a probability as numpy does, which differs from Python's `round` to digits at some float64 values."""
     return round(value * SCALE, 0) / SCALE
+
+
+def _no_answer(*place: int) -> Invalid:
+    row = f"[{place[0]}]: " if place else ""
+    return problem("too_large", f"{row}the model has no answer: the values are too large to compute with", *place)

@@ -77,7 +77,7 @@ def _predictions(model: LoadedModel, rows: IO[bytes], labels: Labels) -> Iterato
     width = len(model.contract.features)
     with rows:
         while chunk := rows.read(CHUNK_ROWS * FLOAT32_BYTES * width):
-            found = predict(model, np.frombuffer(chunk, dtype=np.float32).reshape(-1, width))
+            found = predict(model, np.frombuffer(chunk, dtype=np.float32).reshape(-1, width), int(labels.sum()))
             labels += np.bincount(found.labels, minlength=len(labels))
             yield found
 
