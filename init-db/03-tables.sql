@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS penguins_runs (
     run_id text PRIMARY KEY,
     hash text NOT NULL,
     started_at timestamptz NOT NULL,
-    loaded_at timestamptz
+    loaded_at timestamptz,
+    source jsonb
 );
 
 CREATE TABLE IF NOT EXISTS penguins_published (
@@ -75,6 +76,8 @@ COMMENT ON TABLE penguins_runs IS 'The runs that keep their tables';
 COMMENT ON COLUMN penguins_runs.hash IS
     'The run''s tables are penguins_raw_<hash> and penguins_processed_<hash>, while they are not published';
 COMMENT ON COLUMN penguins_runs.loaded_at IS 'End of its last load; null if none succeeded';
+
+COMMENT ON COLUMN penguins_runs.source IS 'The source of its rows: address, bytes, sha256, rows';
 
 COMMENT ON TABLE penguins_published IS 'The runs whose rows the tables penguins_raw and penguins_processed have';
 COMMENT ON COLUMN penguins_published.run_id IS 'The DAG run; empty for rows that no DAG run loaded';

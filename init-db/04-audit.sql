@@ -37,6 +37,7 @@ ALTER TABLE audit.promotions OWNER TO CURRENT_USER;
 ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS version_created_at timestamptz;
 -- No value in the entries from before: nobody knows it.
 ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS db_user text;
+ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS source jsonb;
 ALTER TABLE audit.promotions ALTER COLUMN db_user SET DEFAULT session_user;
 ALTER TABLE audit.promotions DROP CONSTRAINT IF EXISTS promotions_action_check;
 ALTER TABLE audit.promotions ADD CONSTRAINT promotions_action_check
@@ -48,7 +49,7 @@ REVOKE ALL ON audit.promotions FROM penguins, PUBLIC;
 GRANT SELECT ON audit.promotions TO penguins;
 GRANT INSERT (
     model, who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit,
-    version_created_at
+    version_created_at, source
 ) ON audit.promotions TO penguins;
 
 COMMENT ON TABLE audit.promotions IS 'Every decision about which model version is in Production; append-only';
@@ -61,6 +62,7 @@ COMMENT ON COLUMN audit.promotions.from_version IS 'The version in Production be
 COMMENT ON COLUMN audit.promotions.numbers IS 'Numbers that to_version was judged by';
 COMMENT ON COLUMN audit.promotions.dag_run_id IS 'The DAG run that to_version comes from';
 COMMENT ON COLUMN audit.promotions.data_digest IS 'sha256 of the rows that to_version learned from';
+COMMENT ON COLUMN audit.promotions.source IS 'The file with these rows: address, bytes, sha256, rows';
 COMMENT ON COLUMN audit.promotions.git_commit IS 'The code that to_version was trained by';
 COMMENT ON COLUMN audit.promotions.version_created_at IS
     'When to_version was registered, which tells it from one of its number in a model that was deleted since';

@@ -78,7 +78,7 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
     until(lambda: deployment.service.version() == made.number, "the service to follow")
     lineage = deployment.service.status()["model"]
     assert (lineage["run_id"], lineage["lineage"]["dag_run_id"]) == (made.run_id, run)
-    assert {"data_digest", "git_commit"} <= set(lineage["lineage"])
+    assert {"data_digest", "data_source", "git_commit"} <= set(lineage["lineage"])
 
 
 def test_an_expired_question_keeps_the_champion(deployment: Deployment) -> None:

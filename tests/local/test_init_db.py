@@ -212,7 +212,7 @@ def test_an_older_audit_trail_is_brought_up_to_date_and_stays_append_only(stack)
     with new_database(stack) as connection:
         connection.execute((REPO / "init-db" / "04-audit.sql").read_text())
         connection.execute(
-            """ALTER TABLE audit.promotions DROP COLUMN version_created_at, DROP COLUMN db_user,
+            """ALTER TABLE audit.promotions DROP COLUMN version_created_at, DROP COLUMN db_user, DROP COLUMN source,
                DROP CONSTRAINT promotions_action_check,
                ADD CONSTRAINT promotions_action_check CHECK (action IN ('promote', 'refuse', 'rollback', 'found'))"""
         )

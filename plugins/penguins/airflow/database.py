@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.postgres.hooks.postgres import PostgresHook
@@ -28,6 +29,8 @@ def connect() -> Iterator[Connection[Any]]:
 def read_dataset(params: Mapping[str, Any], run: Run) -> Dataset:
     """Read the processed rows of a DAG run, and split them by its parameters."""
     from penguins.data.dataset import read_processed, split  # imports pandas, which other tasks don't need
+    from penguins.data.lineage import read_source
 
     with connect() as connection:
-        return split(read_processed(connection, run=run), params["holdout_share"], params["seed"])
+        data = split(read_processed(connection, run=run), params["holdout_share"], params["seed"])
+        return replace(data, source=read_source(connection, run))

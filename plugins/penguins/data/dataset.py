@@ -12,6 +12,7 @@ import pyarrow.csv
 from psycopg import Connection, sql
 
 from penguins.data.contract import PENGUINS, DataContract
+from penguins.data.lineage import SourceFacts
 from penguins.data.runs import PROCESSED, Run, find_table
 from penguins.errors import UserError
 
@@ -32,6 +33,7 @@ class Dataset:
         digest: sha256 of features and labels, hex.
         seed, holdout_share: arguments of the split.
         contract: features and species of the rows.
+        source: facts about the source that the rows come from, None if they aren't known.
     """
 
     features: pd.DataFrame
@@ -42,6 +44,7 @@ class Dataset:
     seed: int
     holdout_share: float
     contract: DataContract = PENGUINS
+    source: SourceFacts | None = None
 
     def folds(self, count: int) -> list[Fold]:
         """Cut stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.

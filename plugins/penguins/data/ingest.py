@@ -15,6 +15,7 @@ import pyarrow as pa
 from psycopg import Connection, Cursor, sql
 
 from penguins.data import binary_copy
+from penguins.data.lineage import SourceFacts, address_of
 from penguins.data.parsing import RAW_TYPES, Rejected, parse
 from penguins.data.runs import RAW, Run, id_of, note_load, open_run
 from penguins.data.sources import Source, open_source
@@ -54,6 +55,7 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
     Raises:
         UserError: the source can't be read, has no rows, or too many of them are broken.
     """
+    address = address_of(source)
     if run:
         open_run(connection, run)
     with (
@@ -75,7 +77,8 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
         if rows == 0:
             raise UserError(f"{source}: not one of its {total:,} rows can be used.")
         if run:
-            note_load(connection, run)
+            facts = SourceFacts(address=address, bytes=opened.size, sha256=opened.sha256, rows=total)
+            note_load(connection, run, facts.model_dump())
     log.info("penguins_raw now holds %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
     return LoadReport(source=source, rows=rows, rejected=rejected)
 

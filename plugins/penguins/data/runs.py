@@ -6,12 +6,13 @@ started last is named `penguins_raw` instead (see `publishing`).
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from psycopg import Connection, errors, sql
+from psycopg.types.json import Jsonb
 
 from penguins.errors import UserError
 
@@ -55,9 +56,10 @@ def open_run(connection: Connection[Any], run: Run) -> None:
     )
 
 
-def note_load(connection: Connection[Any], run: Run) -> None:
-    """Note that the rows of a run are loaded."""
-    connection.execute("UPDATE penguins_runs SET loaded_at = clock_timestamp() WHERE run_id = %s", [run.id])
+def note_load(connection: Connection[Any], run: Run, source: Mapping[str, Any]) -> None:
+    """Note that the rows of a run are loaded, with the facts about their source."""
+    update = "UPDATE penguins_runs SET loaded_at = clock_timestamp(), source = %s WHERE run_id = %s"
+    connection.execute(update, [Jsonb(dict(source)), run.id])
 
 
 def find_table(connection: Connection[Any], name: str, run: Run | None) -> sql.Identifier:

@@ -3,6 +3,7 @@
 This module checks the format (encoding, header, columns); `parsing` checks the values.
 """
 
+import hashlib
 import os
 import tempfile
 from collections import Counter
@@ -31,17 +32,20 @@ pa.set_memory_pool(pa.system_memory_pool())
 
 @dataclass
 class Source:
-    """A source being read. Consuming `batches` fills `malformed`.
+    """A source being read. Consuming `batches` fills `malformed`, `size` and `sha256`.
 
     Attributes:
         name: the source as the user gave it.
         batches: record batches in the order of the file, with the contract's columns only.
         malformed: reason by row number (from 1, header not counted), for rows with a wrong number of columns.
+        size, sha256: of the file, in bytes and hex.
     """
 
     name: str
     batches: Iterator[pa.RecordBatch]
     malformed: dict[int, str] = field(default_factory=dict)
+    size: int = 0
+    sha256: str = ""
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def open_source(source: str) -> Iterator[Source]:
     with _as_local_file(source) as path:
         with _translate_errors(source):
             opened = _open(source, path)
-        opened.batches = _read(source, path, opened.batches)
+        opened.batches = _read(opened, path, opened.batches)
         yield opened
 
 
@@ -68,17 +72,19 @@ def _open(source: str, path: Path) -> Source:
     raise UserError(f"{source}: unknown format {path.suffix!r}. Give a .csv, .csv.gz or .parquet file.")
 
 
-def _read(source: str, path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    opened = path.stat()
+def _read(source: Source, path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    before = path.stat()
     while True:
-        with _translate_errors(source):
+        with _translate_errors(source.name):
             batch = next(batches, None)
         if batch is None:
             break
         yield batch
+    with _translate_errors(source.name), path.open("rb") as file:
+        source.size, source.sha256 = before.st_size, hashlib.file_digest(file, "sha256").hexdigest()
     now = path.stat()
-    if (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
-        raise UserError(f"{source}: the file was changed while it was read. Load it when it is complete.")
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise UserError(f"{source.name}: the file was changed while it was read. Load it when it is complete.")
 
 
 @contextmanager

@@ -13,14 +13,15 @@ from psycopg.types.json import Jsonb
 from penguins.promotion.lineage import recorded_tags
 from penguins.promotion.reasons import to_plain_text
 from penguins.settings import settings
-from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT
+from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, source_of
 
 Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
 # Actions that put a version in Production.
 MOVES: Final = ("promote", "rollback", "found")
 
 _GIVEN: Final = (
-    "who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit, version_created_at"
+    "who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit, "
+    "version_created_at, source"
 )
 _COLUMNS: Final = f"id, at, {_GIVEN}, EXISTS (SELECT FROM audit.settled WHERE promotion = promotions.id) AS settled"
 
@@ -45,6 +46,7 @@ class Entry:
     data_digest: str | None
     git_commit: str | None
     version_created_at: datetime | None
+    source: dict[str, Any] | None
     settled: bool
 
     def is_about(self, version: ModelVersion) -> bool:
@@ -76,11 +78,12 @@ def append(
         Jsonb(dict(numbers)),
     ]
     values += [tags.get(name) for name in (DAG_RUN, DATA_DIGEST, GIT_COMMIT)]
-    values.append(created_at(version))
+    source = source_of(tags)
+    values += [created_at(version), Jsonb(source.model_dump()) if source else None]
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         cursor.execute(
             f"""INSERT INTO audit.promotions (model, {_GIVEN})
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}""",  # noqa: S608 (constants)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}""",  # noqa: S608 (constants)
             [settings().model_name, *values],
         )
         (entry,) = cursor.fetchall()

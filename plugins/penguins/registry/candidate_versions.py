@@ -21,7 +21,7 @@ from penguins.errors import UserError
 from penguins.registry import model_versions, onnx_export
 from penguins.registry.manifests import build_manifest
 from penguins.training import candidate_runs
-from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, SPLIT, client, split_of
+from penguins.training.tracking import DAG_RUN, GIT_COMMIT, client, data_tags
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,7 @@ def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
 def _describe(run: Run, data: Dataset) -> dict[str, str]:
     return {
         DAG_RUN: run.data.tags[DAG_RUN],
-        DATA_DIGEST: data.digest,
-        SPLIT: split_of(data),
+        **data_tags(data),
         candidate_runs.ESTIMATOR: run.data.tags[candidate_runs.ESTIMATOR],
         GIT_COMMIT: run.data.tags[MLFLOW_GIT_COMMIT],
         **{name: str(value) for name, value in run.data.metrics.items() if name != "fit_seconds"},

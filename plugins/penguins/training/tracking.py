@@ -13,12 +13,14 @@ from mlflow.entities import DatasetInput, LifecycleStage, Param, Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
 from penguins.data.dataset import Dataset
+from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.settings import settings
 
 # The pipeline's tags on runs and versions; docs/reference/contract.md lists them.
 DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
+DATA_SOURCE: Final = "data_source"
 SPLIT: Final = "split"
 GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
@@ -130,12 +132,23 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
     """Return tags for the origin of a run: DAG run, data and code."""
     return {
         DAG_RUN: dag_run_id,
-        DATA_DIGEST: data.digest,
-        SPLIT: split_of(data),
+        **data_tags(data),
         MLFLOW_SOURCE_NAME: "dags/penguins_training.py",
         MLFLOW_SOURCE_TYPE: "JOB",
         MLFLOW_GIT_COMMIT: settings().git_commit,
     }
+
+
+def data_tags(data: Dataset) -> dict[str, str]:
+    """Return tags for the rows of a run or a version: their source, digest and split."""
+    source = {DATA_SOURCE: data.source.model_dump_json()} if data.source else {}
+    return {DATA_DIGEST: data.digest, SPLIT: split_of(data), **source}
+
+
+def source_of(tags: Mapping[str, str]) -> SourceFacts | None:
+    """Return the facts about the source of a recorded run, if they are known."""
+    text = tags.get(DATA_SOURCE)
+    return SourceFacts.model_validate_json(text) if text else None
 
 
 def split_of(data: Dataset) -> str:

@@ -11,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat
 
+from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.promotion import audit, production, verdicts
 from penguins.promotion.approval import open_questions
@@ -57,6 +58,7 @@ class VersionRow(LeaderboardRow):
     challenger: bool
     gate: GateVerdict | None
     reason: str
+    source: SourceFacts | None
     tags: dict[str, str]
 
 
@@ -154,6 +156,7 @@ def _version_rows(
             challenger=version.version == challenger,
             gate=GateVerdict(reason=verdict.reason, numbers=GateNumbers(**verdict.numbers)) if verdict else None,
             reason=final.reason if final else "",
+            source=tracking.source_of(origin.data.tags) if origin else None,
             tags=origin.data.tags if origin else {},
         )
 

@@ -1,6 +1,7 @@
 """The audit trail: append-only, and apart for each model."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
+from penguins.data.dataset import Dataset
+from penguins.data.lineage import SourceFacts
 from penguins.promotion import audit, decisions
+from penguins.registry import candidate_versions
+from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.settings import settings
+from penguins.training import candidate_records, candidate_runs, tracking
+from penguins.training.grid import Candidate
+from penguins.training.search import Fitted
 from penguins.training.tracking import client
-from penguins.ui.overview import rollback_offer
+from penguins.ui.overview import overview, rollback_offer
 from tests.penguins.conftest import made_up_version, pointed_at
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
@@ -39,6 +47,26 @@ def test_a_recreated_model_has_its_own_rollback_targets(connection: Connection[A
     assert audit.trail(connection)[1].action == "found"
     assert decisions.rollback(connection, "back", by="ada").version == "2"
     assert rollback_offer(connection).target is None
+
+
+def test_the_source_of_the_rows_is_on_run_version_entry_and_page(connection: Connection[Any], data: Dataset) -> None:
+    source = SourceFacts(address="s3://bucket/penguins.csv", bytes=15241, sha256="0" * 64, rows=344)
+    data = replace(data, source=source)
+    parent, candidate = tracking.open_parent("manual__1", {}, data), Candidate({"n_estimators": 2})
+    model = candidate.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
+    record = candidate_runs.log_candidate(Fitted(candidate, model, {}), parent, data, "a fingerprint")
+    candidate_records.append(connection, [record])
+    (run,) = tracking.find_candidates("manual__1")
+    version = candidate_versions.register(LoadedCandidate.load(run), data)
+    forged = source.model_copy(update={"rows": 1}).model_dump_json()
+    client().set_model_version_tag(version.name, version.version, "data_source", forged)
+    decisions.promote(connection, version, "the first", by="ada")
+    for tags in (run.data.tags, version.tags):
+        assert SourceFacts.model_validate_json(tags["data_source"]) == source
+    (entry,) = audit.trail(connection)
+    assert entry.source == source.model_dump()
+    (shown,) = overview(connection, may_change=True).versions
+    assert shown.source == source
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,15 @@ function showProduction() {
   const version = shown.versions.find((each) => each.version === shown.production);
   $("now").textContent = shown.production ? `${shown.model} version ${shown.production}` : "Nothing is in Production";
   const { decision } = shown;
+  const source = version?.source;
   $("why").textContent = decision?.reason ?? (shown.production ? OUTSIDE : "");
   const facts = version ? {
     "since": decision ? time(decision.at) : "",
     "put there by": decision?.who,
     "instead of": decision?.from_version ? `version ${decision.from_version}` : "",
     "DAG run": version.tags.dag_run_id,
+    "source": source && `${source.address}, ${source.rows.toLocaleString()} rows, `
+      + `${source.bytes.toLocaleString()} bytes, sha256 ${source.sha256}`,
     "data": version.tags.data_digest,
     "code": version.tags.git_commit,
     "in MLflow": link(`version ${version.version}`, version.link),

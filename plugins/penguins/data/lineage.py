@@ -1,0 +1,58 @@
+"""The facts about the source of a run's rows, for its lineage."""
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from psycopg import Connection
+from pydantic import BaseModel, ConfigDict, Field
+
+from penguins.data.runs import Run
+from penguins.errors import UserError
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class SourceFacts(BaseModel):
+    """The source of a run's rows.
+
+    Attributes:
+        address: without credentials.
+        bytes: size of the file as it was read.
+        sha256: digest of the file, hex.
+        rows: rows in the file, rejected ones included.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str = Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=4096)
+    bytes: Count
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    rows: Count
+
+
+def address_of(source: str) -> str:
+    """Return the address of a source for people to read: printable, and of an object only bucket and name.
+
+    Raises:
+        UserError: it has credentials.
+    """
+    if not source.startswith("s3://"):
+        return _printable(source)
+    place, path = urlsplit(source)[1:3]
+    if {"@", ":"} & set(place):
+        raise UserError(
+            "source: the s3:// address has credentials. Leave them out, and give the task AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY."
+        )
+    return _printable(f"s3://{place}{path}")
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def read_source(connection: Connection[Any], run: Run) -> SourceFacts | None:
+    """Return the source that a run has loaded, if it is known."""
+    query = "SELECT source FROM penguins_runs WHERE run_id = %s"
+    (found,) = connection.execute(query, [run.id]).fetchone() or (None,)
+    return None if found is None else SourceFacts.model_validate(found)
