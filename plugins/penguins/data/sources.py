@@ -25,6 +25,8 @@ from penguins.errors import UserError
 BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
 BATCH_ROWS: Final = 65_536
 MAX_TEXT_LENGTH: Final = 200  # characters of a broken row in messages and tables
+MAX_NAMES: Final = 10  # names of columns in a message, and the characters of each
+MAX_NAME_LENGTH: Final = 50
 
 # For the whole process: the system's allocator returns the memory of a batch. Arrow's own keeps 30 MB more.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -148,8 +150,10 @@ def _open_csv(name: str, path: Path) -> Source:
     columns = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
     reader = pa.csv.open_csv(
         path,
-        # With more than one thread pyarrow doesn't give the number of a malformed row.
-        read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False),
+        # With more than one thread pyarrow doesn't give the number of a malformed row. Text that isn't UTF-8 ends the
+        # reading before it is parsed: pyarrow couldn't give it to skip_row, and would print a traceback. pyarrow checks
+        # every encoding but `utf-8`.
+        read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False, encoding="utf-8-sig"),
         parse_options=pa.csv.ParseOptions(invalid_row_handler=skip_row),
         convert_options=pa.csv.ConvertOptions(
             column_types=dict.fromkeys(columns, pa.string()),
@@ -181,7 +185,8 @@ def _check_columns(source: str, names: list[str]) -> None:
 
 
 def _quoted(names: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(repr(name) for name in names)
+    shown = [repr(name[:MAX_NAME_LENGTH]) for name in names[:MAX_NAMES]]
+    return ", ".join([*shown, f"and {len(names) - MAX_NAMES:,} more"] if names[MAX_NAMES:] else shown)
 
 
 def _explain(error: Exception) -> str:
@@ -189,7 +194,7 @@ def _explain(error: Exception) -> str:
     if "Empty CSV file" in text:
         return "the file is empty. It needs a header and rows."
     if isinstance(error, UnicodeDecodeError) or "UTF8" in text or "UTF-8" in text:
-        return f"the file isn't UTF-8 ({text}). Save it as UTF-8."
+        return f"the file isn't UTF-8 ({text}): it is binary, or text in another encoding. Save it as UTF-8."
     if "CSV parse error" in text:
         return f"a quote isn't closed, or the rows aren't CSV: {text[:MAX_TEXT_LENGTH]}"
     return f"the file is damaged or not what its name says: {text[:MAX_TEXT_LENGTH]}"

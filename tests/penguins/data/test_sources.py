@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,39 @@ def test_another_encoding_is_refused(connection: Connection[Any], tmp_path: Path
     source.write_bytes((HEADER + ROW.replace("Adelie", "Adélie")).encode("latin-1"))
     with pytest.raises(UserError, match="isn't UTF-8.*Save it as UTF-8"):
         load_raw(connection, str(source), 0)
+
+
+BINARY = {
+    "an image": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)),
+    "a program": b"\x7fELF" + bytes(range(256)) * 4,
+    "after the header": HEADER.encode() + b"\xff," * 7 + b"\xff\n",
+    "a malformed row": HEADER.encode() + ROW.encode() + b"\xfe\xff\n",
+    "a malformed row at the end": HEADER.encode() + ROW.encode() * 30_000 + b"\xfe\xff\n",
+}
+
+
+@pytest.mark.parametrize("content", BINARY.values(), ids=BINARY)
+def test_a_binary_file_is_refused_in_one_sentence(
+    connection: Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)  # it prints what a callback of pyarrow's couldn't raise
+    source = tmp_path / "penguins.csv"
+    source.write_bytes(content)
+    with pytest.raises(UserError, match=r"penguins.csv: the file isn't UTF-8 \(.*\): it is binary, or text in another"):
+        load_raw(connection, str(source), 0)
+    assert printed == []
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(connection: Connection[Any], csv: Callable[..., str]) -> None:
+    assert load_raw(connection, csv(HEADER + ROW, encoding="utf-8-sig"), 0).rows == 1
+
+
+def test_a_header_of_many_long_names_is_shortened(connection: Connection[Any], csv: Callable[[str], str]) -> None:
+    header = HEADER.rstrip() + "".join(f",{number}{'x' * 1000}" for number in range(1000))
+    with pytest.raises(UserError, match=f"has unknown '0{'x' * 49}', .*, and 990 more. Required are") as raised:
+        load_raw(connection, csv(header + "\n"), 0)
+    assert len(str(raised.value)) < 1500
 
 
 def test_a_truncated_gzip_and_a_damaged_parquet_are_refused(connection: Connection[Any], tmp_path: Path) -> None:
