@@ -16,6 +16,10 @@ def _token() -> str:
     return secrets.token_hex(16)
 
 
+def _hmac_key() -> str:
+    return secrets.token_hex(32)  # 64 bytes: HMAC-SHA-512 wants as many as its digest has
+
+
 def _fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
@@ -33,7 +37,7 @@ class Credentials(BaseModel):
     s3_console_password: str = Field(default_factory=_token)
     airflow_password: str = Field(default_factory=_token)
     airflow_fernet_key: str = Field(default_factory=_fernet_key)
-    airflow_jwt_secret: str = Field(default_factory=_token)
+    airflow_jwt_key: str = Field(default_factory=_hmac_key)
     airflow_secret_key: str = Field(default_factory=_token)
     jupyter_token: str = Field(default_factory=_token)
     signing_key: str = Field(default_factory=SigningKey.generate)

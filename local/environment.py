@@ -181,7 +181,7 @@ def airflow(config: Config) -> dict[str, str]:
         "API__PORT": str(config.settings.airflow_port),
         "API__SECRET_KEY": config.credentials.airflow_secret_key,
         "API__WORKERS": "1",
-        "API_AUTH__JWT_SECRET": config.credentials.airflow_jwt_secret,
+        "API_AUTH__JWT_SECRET": config.credentials.airflow_jwt_key,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__DAGS_FOLDER": str(REPO / "dags"),
         "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
@@ -203,5 +203,9 @@ def airflow(config: Config) -> dict[str, str]:
         "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",  # supervisord rotates its log file
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
     }
-    home = {"AIRFLOW_HOME": str(config.layout.airflow)}
-    return _pipeline(config) | home | {f"AIRFLOW__{name}": value for name, value in options.items()}
+    others = {
+        "AIRFLOW_HOME": str(config.layout.airflow),
+        # Airflow reads plugins/.airflowignore with a deprecated class, and each log would have its warning.
+        "PYTHONWARNINGS": "ignore:GitWildMatchPattern:DeprecationWarning",
+    }
+    return _pipeline(config) | others | {f"AIRFLOW__{name}": value for name, value in options.items()}

@@ -21,5 +21,7 @@ def generate(name: str) -> str:
         return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     if name == "PENGUINS_SIGNING_KEY":
         return PRIVATE_PREFIX + secrets.token_hex(32)
+    if name == "AIRFLOW_JWT_SECRET":
+        return secrets.token_hex(32)  # 64 bytes: HMAC-SHA-512 wants as many as its digest has
     # A hexadecimal token needs no quoting in a URL, a shell or a config file, and a double click selects all of it.
     return secrets.token_hex(16)

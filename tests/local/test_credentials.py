@@ -1,3 +1,4 @@
+import hashlib
 import json
 import stat
 
@@ -50,6 +51,13 @@ def test_only_what_makes_models_gets_the_private_key(tmp_path):
     }
     assert with_key == {"airflow-scheduler"}
     assert environment.notebook(config)["PENGUINS_SIGNING_KEY"] == config.credentials.signing_key
+
+
+def test_the_key_of_tokens_is_as_long_as_the_digest_and_replaces_a_shorter_one(tmp_path):
+    path = tmp_path / "credentials.json"
+    write_private(path, json.dumps({"airflow_jwt_secret": "0" * 32}))
+    assert len(Credentials.load_or_create(path).airflow_jwt_key) >= hashlib.sha512().digest_size
+    assert "airflow_jwt_secret" not in path.read_text()
 
 
 def test_a_private_file_replaces_one_that_was_open_to_all(tmp_path):

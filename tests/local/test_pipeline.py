@@ -25,6 +25,14 @@ def test_run_shows_the_tasks_the_candidates_and_a_prediction(whole, made):
     assert made.answer["model_version"] == "1"
 
 
+def test_no_log_has_warnings_of_airflow_about_our_configuration(whole, made):
+    logs = [*whole.config.layout.logs.iterdir(), *(whole.config.layout.airflow / "logs").rglob("*.log")]
+    assert [path for path in logs if f"run_id={made.run}" in path.parts]
+    texts = {path: path.read_text(errors="replace") for path in logs}
+    for warning in ("GitWildMatchPattern", "InsecureKeyLengthWarning"):
+        assert [path for path, text in texts.items() if warning in text] == []
+
+
 def test_the_clients_agree_on_the_version(whole, made):
     assert made.version.number == made.answer["model_version"] == "1"
     assert made.version.tags["dag_run_id"] == made.run

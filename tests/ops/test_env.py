@@ -1,3 +1,4 @@
+import hashlib
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def test_a_new_file_has_every_secret_and_is_private(tmp_path: Path) -> None:
         env.complete(path)
         assert path.stat().st_mode & 0o777 == 0o600
         assert report(path) == f"  ok    {path.name} is complete, and only you can read it"
+    assert len(dotenv.parse(one.read_text())["AIRFLOW_JWT_SECRET"]) >= hashlib.sha512().digest_size
     same = {name for name, value in dotenv.parse(one.read_text()).items() if value in other.read_text()}
     assert same == {"MINIO_ROOT_USER", "LAB_UID", "LAB_GID"}
 

@@ -79,14 +79,14 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
         if run:
             facts = SourceFacts(address=address, bytes=opened.size, sha256=opened.sha256, rows=total)
             note_load(connection, run, facts.model_dump())
-    log.info("penguins_raw now holds %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
+    log.info("loaded %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
     return LoadReport(source=source, rows=rows, rejected=rejected)
 
 
 def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_rows: Any, run: Run | None) -> int:
     """Stream the good rows into `table`, write the others to `rejected_rows` as CSV, and count the good ones."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in ["source_row", *RAW_TYPES])
-    # FREEZE: the table was made in this transaction, so its rows can be marked as committed for all later readers.
+    # FREEZE: the table was emptied in this transaction, so its rows can be marked as committed for all later readers.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(table, columns)
     started, rows, next_log = time.monotonic(), 0, LOG_EVERY_ROWS
     with cursor.copy(statement) as copy:

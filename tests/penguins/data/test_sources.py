@@ -94,7 +94,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header(connection: Connection[Any],
 
 
 def test_a_header_of_many_long_names_is_shortened(connection: Connection[Any], csv: Callable[[str], str]) -> None:
-    header = HEADER.rstrip() + "".join(f",{number}{'x' * 1000}" for number in range(1000))
+    header = HEADER.rstrip() + "".join(f",{number}{'x' * 60}" for number in range(1000))
     with pytest.raises(UserError, match=f"has unknown '0{'x' * 49}', .*, and 990 more. Required are") as raised:
         load_raw(connection, csv(header + "\n"), 0)
     assert len(str(raised.value)) < 1500
