@@ -35,9 +35,8 @@ override export REASON := $(value REASON)
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback sign clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-dag bench-serve bench-tests drill env doctor compose-up compose-down \
-	compose-logs compose-models compose-promote compose-rollback compose-sign \
-	test-compose
+	format bench-train bench-ingest bench-scale bench-dag bench-serve bench-tables bench-tests drill fuzz env doctor \
+	compose-up compose-down compose-logs compose-models compose-promote compose-rollback compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,11 +111,17 @@ bench-dag: linux $(INSTALLED)run ## Run the DAG and show the time of each step; 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
 
+bench-tables: linux $(INSTALLED)run ## Measure tables, and what they cost others: AGAINST=d82a8fc
+	@PYTHONPATH=plugins $(RUN) benchmarks.serve_tables $(if $(AGAINST),--against $(AGAINST))
+
 bench-tests: linux $(INSTALLED)run ## Run all tests side by side with those of another commit: AGAINST=d82a8fc
 	@$(RUN) benchmarks.suite $(if $(AGAINST),--against $(AGAINST))
 
 drill: linux $(INSTALLED)run ## Kill the services behind the prediction service one by one, and show the effect on clients
 	@PYTHONPATH=plugins $(RUN) benchmarks.serve_drill
+
+fuzz: linux $(INSTALLED)run ## Send damaged tables to the service: SECONDS=600
+	@PYTHONPATH=plugins $(RUN) benchmarks.fuzz $(if $(SECONDS),--seconds $(SECONDS))
 
 env: ## Write .env with random secrets for the containers; existing values are kept
 	@$(OPS) env

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -148,7 +148,8 @@ def _started(peer: Peer, model: Path, penguins: list[Penguin], logs: Path) -> It
         yield server
     finally:
         for one in server.processes():
-            one.terminate()
+            with suppress(psutil.NoSuchProcess):  # a child may end together with its parent
+                one.terminate()
         process.wait(60)
 
 

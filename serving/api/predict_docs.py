@@ -53,14 +53,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": Failure, "description": "The client went away before it had sent the whole body."},
     **NO_KEY,
     408: {"model": Failure, "description": "The client paused for too long within the body."},
-    413: {"model": Failure, "description": "The body is too large, or the list too long."},
+    413: {"model": Failure, "description": "The body, its list or the answer to it is too large."},
     415: {"model": Failure, "description": "The body is declared as something else than JSON, CSV, Arrow or Parquet."},
-    422: {"model": Invalid, "description": "The body isn't a penguin, a list or a table; `detail` says why."},
+    422: {
+        "model": Invalid,
+        "description": "The body isn't a penguin, a list or a table that can be read; `detail` says why.",
+    },
     500: {"model": Failure, "description": "The service failed."},
     503: {
         "model": NotReady,
         "description": "There is no model to serve, or too many requests are under way, or no disk space is left for"
-        " the table; `reason` and `detail` say which.",
+        " the table, or its process couldn't be started; `reason` and `detail` say which.",
         "headers": RETRY_AFTER,
     },
 }

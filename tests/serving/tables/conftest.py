@@ -58,7 +58,7 @@ class Workshop:
         """Run the event loop until the condition is true."""
 
         async def wait() -> None:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while not condition():
                     await asyncio.sleep(0.01)
 

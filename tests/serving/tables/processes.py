@@ -2,10 +2,10 @@
 
 import psutil
 
+from benchmarks.damaged_tables import sound
 from serving.codecs.media_types import CSV
 from serving.inference.contract import FEATURES
 from tests.serving.tables.conftest import Workshop
-from tests.serving.tables.mutations import sound
 
 TABLES = [(media_type, bodies[0]) for media_type, bodies in sound().items()]
 SMALL = TABLES[0]

@@ -2,11 +2,11 @@
 
 from itertools import islice
 
+from benchmarks.damaged_tables import damaged, sound
 from serving.codecs.errors import InvalidError
 from serving.inference.model import LoadedModel
 from serving.tables.pool import TooLargeError
 from tests.serving.tables.conftest import Workshop
-from tests.serving.tables.mutations import damaged, sound
 
 BODIES = 150
 

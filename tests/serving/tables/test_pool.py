@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from benchmarks.damaged_tables import parquet, sound
 from serving.codecs.errors import InvalidError
 from serving.codecs.media_types import ARROW, PARQUET
 from serving.inference.contract import FEATURES
@@ -16,7 +17,6 @@ from serving.inference.model import LoadedModel
 from serving.tables.messages import Reason
 from serving.tables.pool import TooLargeError
 from tests.serving.tables.conftest import Workshop
-from tests.serving.tables.mutations import parquet, sound
 from tests.serving.tables.processes import LARGE, SMALL, TABLES, spare, workers
 
 

@@ -57,7 +57,8 @@ def damaged(seed: int) -> Iterator[Body]:
         media_type = chance.choice(list(bodies))
         body = bytearray(chance.choice(bodies[media_type]))
         for _ in range(chance.randint(1, MAX_CHANGES)):
-            body[chance.randrange(len(body))] = chance.choice([*LIKELY, chance.randrange(256)])
+            place = int(len(body) * chance.random() ** 2)  # headers are at the beginning, in Parquet at the end
+            body[-1 - place if media_type == PARQUET else place] = chance.choice([*LIKELY, chance.randrange(256)])
         if chance.random() < 0.1:
             del body[chance.randrange(len(body)) :]
         yield media_type, bytes(body)

@@ -1,0 +1,189 @@
+"""Tables: what they cost others, and what a process for each costs them.
+
+    python -m benchmarks.serve_tables [--against d82a8fc] [--rounds 5]
+
+Single penguins are sent at a fixed 500 a second, with and without a table of a million rows beside them, in turn. The
+same table goes to the service of another commit, which runs beside ours with the same model, in turn with ours. The
+last line gives medians over the rounds.
+"""
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import mlflow
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import uvloop
+from mlflow.entities.model_registry import ModelVersion
+from rich.console import Console
+
+from benchmarks.serve_stack import PENGUIN, trained_stack
+from contract.digests import digest_files
+from local.ports import free_ports
+from local.settings import REPO
+from local.waiting import until
+
+FIRST_STAGE = "d82a8fc"
+ROWS = 1_000_000
+RATE, SECONDS, CONNECTIONS = 500, 4, 16
+SMALL_ROWS, SMALL_TABLES = 10, 100
+PARQUET, CSV = "application/vnd.apache.parquet", "text/csv"
+
+console = Console(highlight=False)
+
+
+def columns(rows: int) -> dict[str, "np.ndarray[tuple[int], np.dtype[np.float64]]"]:
+    """Return penguins of all sizes, with a decimal."""
+    random = np.random.default_rng(0)
+    ranges = zip(PENGUIN, ((32, 60), (13, 22), (172, 231), (2700, 6300)), strict=True)
+    return {name: random.uniform(low, high, rows).round(1) for name, (low, high) in ranges}
+
+
+def parquet(rows: int) -> bytes:
+    """Return a table in Parquet."""
+    pq.write_table(pa.table(columns(rows)), sink := io.BytesIO())
+    return sink.getvalue()
+
+
+def csv(rows: int) -> bytes:
+    """Return a table in CSV."""
+    lines = [",".join(PENGUIN), *(",".join(map(str, row)) for row in zip(*columns(rows).values(), strict=True))]
+    return "\n".join(lines).encode()
+
+
+def send(url: str, body: bytes, media_type: str) -> float:
+    """Send a table; return the seconds until its whole answer."""
+    started = time.perf_counter()
+    httpx.post(f"{url}/predict", content=body, headers={"Content-Type": media_type}, timeout=600).raise_for_status()
+    return time.perf_counter() - started
+
+
+def tag_digests(version: ModelVersion) -> None:
+    """Record the digests where a service from before the signatures looks for them."""
+    folder = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
+    digests = json.dumps(digest_files(Path(folder)))
+    mlflow.MlflowClient().set_model_version_tag(version.name, version.version, "digests", digests)
+
+
+class Steady:
+    """Single penguins at a fixed rate: a late answer doesn't delay the next request."""
+
+    def __init__(self, url: str) -> None:
+        self._port = int(url.rpartition(":")[2])
+        body = '{"bill_length_mm":39.1,"bill_depth_mm":18.7,"flipper_length_mm":181,"body_mass_g":3750}'
+        lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+        self._request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
+
+    def p99(self) -> float:
+        """Return the 99th percentile of the milliseconds from when a request is due to its answer."""
+        return float(np.percentile(uvloop.run(self._all()), 99))
+
+    async def _all(self) -> list[float]:
+        started = time.perf_counter() + 0.1
+        parts = await asyncio.gather(*(self._one(started, number) for number in range(CONNECTIONS)))
+        return [each for part in parts for each in part]
+
+    async def _one(self, started: float, first: int) -> list[float]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        found = []
+        for number in range(first, RATE * SECONDS, CONNECTIONS):
+            due = started + number / RATE
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+            writer.write(self._request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+            found.append((time.perf_counter() - due) * 1000)
+        writer.close()
+        return found
+
+
+@contextmanager
+def served(code: Path, cache: Path) -> Iterator[str]:
+    """Run the service of a checkout during the block; yields its address."""
+    port = free_ports(1)[0]
+    url = f"http://127.0.0.1:{port}"
+    environment = os.environ | {"SERVING_PORT": str(port), "SERVING_CACHE_DIR": str(cache), "PYTHONPATH": str(code)}
+    command = [sys.executable, "-m", "serving"]
+    with subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.DEVNULL) as process:
+        until(lambda: _is_ready(url), f"the service in {code}")
+        yield url
+        process.terminate()
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").is_success
+    except httpx.TransportError:
+        return False
+
+
+def beside_a_table(url: str, table: bytes) -> float:
+    """Return the 99th percentile while tables are answered one after the other."""
+    end = threading.Event()
+
+    def send_tables() -> None:
+        while not end.is_set():
+            send(url, table, PARQUET)
+
+    sending = threading.Thread(target=send_tables)
+    sending.start()
+    try:
+        return Steady(url).p99()
+    finally:
+        end.set()
+        sending.join()
+
+
+def main() -> None:
+    """Measure, and print the results and the medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", default=FIRST_STAGE, help=f"the other commit (default {FIRST_STAGE})")
+    parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default 5)")
+    options = parser.parse_args()
+    table, small = parquet(ROWS), csv(SMALL_ROWS)
+    calm, busy, ours, theirs = ([] for _ in range(4))
+    with tempfile.TemporaryDirectory() as name, trained_stack(versions=1) as (stack, versions):
+        os.environ["SERVING_TRUSTED_KEYS"] = stack.environment["PENGUINS_TRUSTED_KEYS"]
+        tag_digests(versions[0])
+        other = Path(name, "other")
+        subprocess.run(["git", "clone", "--quiet", str(REPO), str(other)], check=True)
+        subprocess.run(["git", "-C", str(other), "checkout", "--quiet", options.against], check=True)
+        with served(REPO, Path(name, "cache")) as url, served(other, Path(name, "other-cache")) as other_url:
+            console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+            for address in (url, other_url):
+                send(address, table, PARQUET)
+            for number in range(1, options.rounds + 1):
+                ours.append(send(url, table, PARQUET))
+                theirs.append(send(other_url, table, PARQUET))
+                calm.append(Steady(url).p99())
+                busy.append(beside_a_table(url, table))
+                console.print(
+                    f"{number} a million rows {ours[-1]:.2f} s, {options.against} {theirs[-1]:.2f} s;"
+                    f" p99 {calm[-1]:.2f} ms, beside a table {busy[-1]:.2f} ms"
+                )
+            milliseconds = [send(url, small, CSV) * 1000 for _ in range(SMALL_TABLES)]
+    ratios = [first / second for first, second in zip(ours, theirs, strict=True)]
+    slower = [first / second for first, second in zip(busy, calm, strict=True)]
+    print(
+        f"million_rows_vs_other={statistics.median(ratios):.2f} p99_beside_table={statistics.median(slower):.2f}"
+        f" csv_10_rows_ms={statistics.median(milliseconds):.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
