@@ -27,7 +27,7 @@ from local.waiting import until
 CLIENTS = 2
 OVERLOADED = 503
 FIRST_FAILURE = 500
-IDLE_SECONDS = 65
+IDLE_SECONDS = 75
 LONGEST_SECONDS = 300
 
 console = Console(highlight=False)

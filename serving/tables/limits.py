@@ -49,7 +49,7 @@ def restrict(limits: Limits) -> None:
 
     The launcher watches memory and wall time: RLIMIT_AS would count what pyarrow reserves without using it.
     """
-    _limit(resource.RLIMIT_CPU, int(limits.processor_seconds) + 1)
+    _limit(resource.RLIMIT_CPU, int(limits.processor_seconds) + 1, until_killed=1)
     _limit(resource.RLIMIT_FSIZE, limits.answer_bytes)
 
 
@@ -61,7 +61,8 @@ def private_bytes(process: int) -> int:
     return 0
 
 
-def _limit(kind: int, most: int) -> None:
+def _limit(kind: int, most: int, until_killed: int = 0) -> None:
+    """Set a limit; with RLIMIT_CPU the process gets SIGXCPU at `most` seconds, and SIGKILL later."""
     hard = resource.getrlimit(kind)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(kind, (most, most))
+    last = most + until_killed if hard == resource.RLIM_INFINITY else min(most + until_killed, hard)
+    resource.setrlimit(kind, (min(most, last), last))

@@ -54,7 +54,7 @@ class Watch:
         self._selector = selectors.DefaultSelector()
         self._selector.register(service, selectors.EVENT_READ, self._take)
         self._busy: dict[int, Busy] = {}
-        self._spare = self._fork()
+        self._spare: tuple[int, socket.socket] | None = self._fork()
 
     def run(self) -> None:
         """Serve until the service closes its socket and no worker is busy."""
@@ -77,8 +77,8 @@ class Watch:
             self._selector.unregister(self._service)
             self._service.close()
             return
-        process, connection = self._spare
-        with connection:
+        process, connection = self._spare or self._fork()
+        with connection, suppress(OSError):  # it has just been killed: that will be reported
             socket.send_fds(connection, [message], files)
         *others, client = files
         for file in others:
@@ -96,8 +96,9 @@ class Watch:
         self._selector.unregister(exited)
         os.close(exited)
         busy = self._busy.pop(process, None)
-        if busy is None:
-            raise RuntimeError(f"a worker ended with status {status} before it had a table")
+        if busy is None:  # the kernel kills workers first where memory is short; the next table gets another one
+            self._spare = None
+            return
         if busy.client in self._selector.get_map():  # else the client has given up
             self._selector.unregister(busy.client)
         busy.report(status)

@@ -24,9 +24,9 @@ def own() -> Iterator[Workshop]:
 def test_swap_renews_the_workers(own: Workshop, model: LoadedModel) -> None:
     own.current = model
     assert b",1\n" in own.answer(model, *SMALL)
-    before = launchers()
+    (before,) = launchers()
     own.current = loaded("2", seed=1)
-    own.until(lambda: len(launchers()) == 1 and launchers() != before)
+    own.until(lambda: before not in (running := launchers()) and len(running) == 1)
     after = launchers()
     assert b",2\n" in own.answer(own.current, *SMALL)
     assert launchers() == after
