@@ -95,7 +95,7 @@ def copy_of(deployment: Deployment, number: str) -> str:
     """Register the model of a version once more, as by hand in MLflow's UI, and return the new version's number."""
     api = "/api/2.0/mlflow/model-versions"
     found = deployment.mlflow_api.get(f"{api}/get", name=MODEL, version=number)["model_version"]
-    source = {name: found[name] for name in ("source", "run_id")}
+    source = {name: found[name] for name in ("source", "run_id")} | {"model_id": found["source"].split("/")[-1]}
     return str(deployment.mlflow_api.post(f"{api}/create", {"name": MODEL} | source)["model_version"]["version"])
 
 

@@ -140,7 +140,8 @@ def test_promote_and_roll_back_in_the_browser(
     airflow: str, browser: Chrome, stack: Stack, first: str, tmp_path: Path
 ) -> None:
     own = {"MLFLOW_TRACKING_URI": stack.urls["mlflow"], "SERVING_MODEL_NAME": MODEL, "SERVING_CACHE_DIR": tmp_path}
-    with Service(tmp_path, **own, SERVING_POLL_SECONDS="0.5") as service:
+    trusted = stack.config.credentials.trusted_keys
+    with Service(tmp_path, **own, SERVING_POLL_SECONDS="0.5", SERVING_TRUSTED_KEYS=trusted) as service:
         service.serves(first)
         log_in(browser, airflow)
         browser.get(f"{airflow}/plugin/penguins")
