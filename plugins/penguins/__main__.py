@@ -90,7 +90,7 @@ def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None
     """Put the version before in Production again."""
     report = decisions.rollback(connection, arguments.reason, arguments.by or _caller())
     for number, reason in report.passed_over.items():
-        out.print(f"Passed over version {number}: {to_plain_text(reason)}")
+        out.print(f"Passed over version {number}: {to_plain_text(reason)}", soft_wrap=True)
     out.print(f"Version {report.version} is in Production again.")
 
 

@@ -170,7 +170,8 @@ class Protocol(HttpToolsProtocol):
         self.logger.warning("request.refused status=%d: %s", status, detail)
         metrics.requests("other", "other", status).inc()
         cycle = self._answering
-        if cycle is None or cycle.response_complete or (self._in_body and cycle is self.cycle):
+        is_own = self._in_body and cycle is self.cycle and not self.cycle.response_started
+        if cycle is None or cycle.response_complete or is_own:
             body = to_json(Failure(detail=detail))
             headers = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + headers + body)
