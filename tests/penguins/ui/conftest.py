@@ -79,7 +79,8 @@ def asked(stack: Stack, first: str) -> Iterator[str]:
     """A third version that the page asks about, while version 1 is in Production."""
     mlflow = MlflowClient(stack.urls["mlflow"])
     model = mlflow.get_model_version(MODEL, "2")
-    version = mlflow.create_model_version(MODEL, model.source, model.run_id)
+    model_id = model.source.removeprefix("models:/")
+    version = mlflow.create_model_version(MODEL, model.source, model.run_id, model_id=model_id)
     numbers = {"accuracy": 0.9, "rows": 69, "champion": first, "champion_accuracy": 0.95, "recalls": {}}
     created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
