@@ -1,4 +1,4 @@
-"""What somebody can do who reaches the HTTP port of MLflow and nothing else."""
+"""The reach of somebody who has the HTTP port of MLflow and nothing else."""
 
 import json
 import os

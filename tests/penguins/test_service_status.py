@@ -1,4 +1,4 @@
-"""What the prediction service says about its model, asked from a real one."""
+"""The prediction service's word about its model, asked from a real one."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
