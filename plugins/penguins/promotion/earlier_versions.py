@@ -22,7 +22,8 @@ def earlier_versions(
     """
     line = audit.rollback_line(trail, champion, versions)
     existing = {version.version: version for version in versions}
-    return [existing[number] for number in reversed(line[:-1] if champion else line)]
+    now = champion.version if champion else None  # it may also have been in Production before
+    return [existing[number] for number in dict.fromkeys(reversed(line)) if number != now]
 
 
 def find_sound(candidates: Sequence[ModelVersion]) -> tuple[ModelVersion | None, dict[str, str]]:
