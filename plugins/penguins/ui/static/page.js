@@ -223,13 +223,15 @@ function ask(title, verb, doing, path, details) {
 
 async function change(doing, path, details) {
   tell("done", "");
+  let outcome = "";
   const refused = await busy(doing, async () => {
     const { production } = await request(path, details);
-    tell("done", !production ? "Nothing is in Production, as before." : production === shown.production
+    outcome = !production ? "Nothing is in Production, as before." : production === shown.production
       ? `Version ${production} stays in Production.`
-      : `Version ${production} is in Production. The prediction service follows within seconds.`);
+      : `Version ${production} is in Production. The prediction service follows within seconds.`;
   });
   await load();
+  tell("done", outcome);
   if (refused) tell("trouble", refused);
 }
 
