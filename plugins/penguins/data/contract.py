@@ -1,59 +1,47 @@
-"""The data contract: the columns, units, limits and species of a row of penguins."""
+"""The data contract of the penguins."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from contract.schema import Bounds, Column, DataContract, Training
 
-@dataclass(frozen=True)
-class Feature:
-    """A measurement that the model uses.
 
-    `lowest` and `highest` are limits for any living penguin, not for this data set. A value outside is a mistake in the
-    data. The limits reach from the little penguin (Eudyptula minor, under 1 kg) to the emperor penguin (Aptenodytes
-    forsteri, up to 45 kg), with room on both sides (T. D. Williams, The Penguins, Oxford University Press 1995).
+def _measurement(name: str, unit: str, lowest: float, highest: float) -> Column:
+    """Return the column of a measurement.
+
+    The limits are those of any living penguin, not of this data set: from the little penguin (Eudyptula minor, under
+    1 kg) to the emperor penguin (Aptenodytes forsteri, up to 45 kg), with room on both sides (T. D. Williams, The
+    Penguins, Oxford University Press 1995).
     """
+    return Column(
+        name=name,
+        type="number",
+        unit=unit,
+        bounds=Bounds(exclusive_minimum=0),
+        plausible=Bounds(minimum=lowest, maximum=highest),
+    )
 
-    name: str
-    unit: str
-    lowest: float
-    highest: float
 
-
-FEATURES: Final = (
-    Feature("bill_length_mm", "mm", 10, 150),
-    Feature("bill_depth_mm", "mm", 3, 60),
-    Feature("flipper_length_mm", "mm", 50, 500),
-    Feature("body_mass_g", "g", 300, 60_000),
+PENGUINS: Final = DataContract(
+    name="penguins",
+    columns=(
+        Column(name="species", type="string", role="target", categories=("Adelie", "Chinstrap", "Gentoo")),
+        Column(name="island", type="string", role="ignored", required=False),
+        _measurement("bill_length_mm", "mm", 10, 150),
+        _measurement("bill_depth_mm", "mm", 3, 60),
+        _measurement("flipper_length_mm", "mm", 50, 500),
+        _measurement("body_mass_g", "g", 300, 60_000),
+        Column(name="sex", type="string", role="ignored", required=False),
+        Column(name="year", type="integer", role="ignored", required=False),
+    ),
+    training=Training(registered_model="penguins_rf", experiment="penguins_experiment", min_accuracy=0.9),
 )
 
-# Alphabetical: the position is the label.
-SPECIES: Final = ("Adelie", "Chinstrap", "Gentoo")
-
-
-@dataclass(frozen=True)
-class DataContract:
-    """The features and the species, in the order of the model's columns and labels."""
-
-    features: tuple[Feature, ...]
-    species: tuple[str, ...]
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Return the names of the features, in order."""
-        return tuple(feature.name for feature in self.features)
-
-    @property
-    def required_columns(self) -> tuple[str, ...]:
-        """Return the columns that a row needs to be used."""
-        return ("species", *self.feature_names)
-
-
-PENGUINS: Final = DataContract(FEATURES, SPECIES)
+FEATURE_NAMES: Final = PENGUINS.feature_names
+SPECIES: Final = PENGUINS.classes
 
 # Required and optional columns of a source.
-FEATURE_NAMES: Final = PENGUINS.feature_names
-REQUIRED_COLUMNS: Final = PENGUINS.required_columns
-OPTIONAL_COLUMNS: Final = ("island", "sex", "year")
+REQUIRED_COLUMNS: Final = (PENGUINS.target.name, *FEATURE_NAMES)
+OPTIONAL_COLUMNS: Final = tuple(column.name for column in PENGUINS.others)
 
 # Texts that mean "not measured".
 NULL_VALUES: Final = ("", "NA", "NaN", "nan", "null", "NULL")

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow.csv
 from psycopg import Connection, sql
 
-from penguins.data.contract import PENGUINS, DataContract
+from contract.schema import DataContract
+from penguins.data.contract import PENGUINS
 from penguins.data.lineage import SourceFacts
 from penguins.data.runs import PROCESSED, Run, find_table
 from penguins.errors import UserError
@@ -28,7 +29,7 @@ class Dataset:
 
     Attributes:
         features: float64 `[n, 4]`, columns in the order of the contract.
-        labels: int64 `[n]`, positions in `contract.species`.
+        labels: int64 `[n]`, positions in `contract.classes`.
         train, holdout: int64 positions of the rows of either part.
         digest: sha256 of features and labels, hex.
         seed, holdout_share: arguments of the split.
@@ -106,7 +107,7 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataCon
     _check_species(labels, contract)
     hashes = pd.util.hash_pandas_object(features.assign(label=labels, seed=seed), index=False).to_numpy()
     held_out = np.zeros(len(rows), dtype=bool)
-    for label, species in enumerate(contract.species):
+    for label, species in enumerate(contract.classes):
         members = np.flatnonzero(labels == label)
         count = round(holdout_share * len(members))
         if not 0 < count < len(members):
@@ -120,8 +121,8 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataCon
 
 
 def _check_species(labels: np.ndarray, contract: DataContract) -> None:
-    counts = np.bincount(labels, minlength=len(contract.species))
-    rare = [f"{contract.species[label]} ({count})" for label, count in enumerate(counts) if count < 2]
+    counts = np.bincount(labels, minlength=len(contract.classes))
+    rare = [f"{contract.classes[label]} ({count})" for label, count in enumerate(counts) if count < 2]
     if rare:
         raise UserError(
             f"penguins_processed has too few rows of {', '.join(rare)}: at least 2 of each species are needed."

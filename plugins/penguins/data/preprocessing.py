@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 
-from penguins.data.contract import PENGUINS, DataContract
+from contract.schema import DataContract
+from penguins.data.contract import PENGUINS
 from penguins.data.runs import PROCESSED, RAW, Run, find_table, id_of
 from penguins.data.tables import check_rejected_share, forget_rejected, replace_table
 from penguins.errors import UserError
@@ -75,26 +76,27 @@ def _judged_rows(raw: sql.Identifier, contract: DataContract) -> sql.Composed:
     """Compose a query of the complete raw rows, each with its `label` and its `reason` to be rejected."""
     labels = sql.SQL(", ").join(
         sql.SQL("({}, {}::smallint)").format(sql.Literal(name), sql.Literal(label))
-        for label, name in enumerate(contract.species)
+        for label, name in enumerate(contract.classes)
     )
     return _JUDGED.format(raw=raw, violations=_violations(contract), labels=labels, complete=_is_complete(contract))
 
 
 def _violations(contract: DataContract) -> sql.Composed:
     """Compose an expression that gives the reason why a row breaks the contract, or the empty string."""
-    known = ", ".join(contract.species)
+    known = ", ".join(contract.classes)
     parts = [
         sql.SQL("CASE WHEN label.number IS NULL THEN format({}, raw.species) END").format(
             sql.Literal(f"unknown species %L, known are {known}")
         )
     ]
     for feature in contract.features:
-        message = f"{feature.name}: %s {feature.unit} is not within {feature.lowest:g} to {feature.highest:g}"
+        lowest, highest = feature.plausible.minimum, feature.plausible.maximum
+        message = f"{feature.name}: %s {feature.unit} is not within {lowest:g} to {highest:g}"
         parts.append(
             sql.SQL("CASE WHEN {0} NOT BETWEEN {1} AND {2} THEN format({3}, {0}) END").format(
                 sql.Identifier("raw", feature.name),
-                sql.Literal(feature.lowest),
-                sql.Literal(feature.highest),
+                sql.Literal(lowest),
+                sql.Literal(highest),
                 sql.Literal(message),
             )
         )
@@ -102,7 +104,10 @@ def _violations(contract: DataContract) -> sql.Composed:
 
 
 def _is_complete(contract: DataContract) -> sql.Composed:
-    conditions = [sql.SQL("{} IS NOT NULL").format(sql.Identifier(name)) for name in contract.required_columns]
+    conditions = [
+        sql.SQL("{} IS NOT NULL").format(sql.Identifier(name))
+        for name in (contract.target.name, *contract.feature_names)
+    ]
     return sql.SQL(" AND ").join(conditions)
 
 

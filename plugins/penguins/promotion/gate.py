@@ -101,7 +101,7 @@ def _compare_with(
     number = opponent.version.version
     rows, remark = find_shared_rows(number, origin.data.tags if origin else {}, data)
     truth = data.labels[data.holdout]
-    comparison = compare(truth[rows], answers[rows], opponent.answers[rows], number, data.contract.species)
+    comparison = compare(truth[rows], answers[rows], opponent.answers[rows], number, data.contract.classes)
     promote, reason = decide(comparison)
     if champion is None or champion.version != number:
         now = f"version {champion.version}" if champion else "nothing"
@@ -115,7 +115,7 @@ def compare(
     challenger: np.ndarray,
     champion: np.ndarray,
     name: str,
-    species: Sequence[str] = PENGUINS.species,
+    species: Sequence[str] = PENGUINS.classes,
 ) -> Comparison:
     """Compare the answers `[n]` of challenger and champion (version `name`) with the truth `[n]`."""
     gained = int(((challenger == truth) & (champion != truth)).sum())

@@ -31,7 +31,7 @@ def find_shared_rows(champion: str, tags: Mapping[str, str], data: Dataset) -> t
     if tags.get(SPLIT) == split_of(data):
         return everything, other_data
     rows = _held_out_by(tags.get(SPLIT, ""), data)
-    if rows.sum() >= MIN_SHARED_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.species):
+    if rows.sum() >= MIN_SHARED_ROWS and len(np.unique(data.labels[data.holdout][rows])) == len(data.contract.classes):
         return rows, f" (of {len(rows)} held-out rows those that the hold-out of version {champion} has, too)"
     return everything, (
         f" (version {champion} was made with another hold-out: it may have learned some of them, "

@@ -181,7 +181,7 @@ def describe_contract(data: Dataset) -> manifest.Contract:
         )
         for feature in data.contract.features
     ]
-    return manifest.Contract(contract_version=1, features=features, species=list(data.contract.species))
+    return manifest.Contract(contract_version=1, features=features, species=list(data.contract.classes))
 
 
 def _signature(data: Dataset) -> ModelSignature:

@@ -88,8 +88,8 @@ def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
     ConfusionMatrixDisplay.from_predictions(
         data.labels[data.holdout],
         model.predict(data.features.iloc[data.holdout]),
-        labels=range(len(data.contract.species)),
-        display_labels=data.contract.species,
+        labels=range(len(data.contract.classes)),
+        display_labels=data.contract.classes,
         cmap="Blues",
         colorbar=False,
         ax=axes,

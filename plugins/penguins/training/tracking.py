@@ -168,7 +168,7 @@ def dataset_input(data: Dataset) -> DatasetInput:
             schema=json.dumps({"mlflow_colspec": [*columns, {"name": "label", "type": "long", "required": True}]}),
             profile=json.dumps(
                 {"num_rows": len(data.labels), "num_train": len(data.train), "num_holdout": len(data.holdout)}
-                | {species: int((data.labels == label).sum()) for label, species in enumerate(data.contract.species)}
+                | {species: int((data.labels == label).sum()) for label, species in enumerate(data.contract.classes)}
             ),
         )
     )

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from psycopg import Connection
 
-from penguins.data.contract import FEATURE_NAMES, FEATURES, SPECIES, DataContract
+from penguins.data.contract import FEATURE_NAMES, SPECIES
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.errors import UserError
+from tests.penguins.data.contracts import narrowed
 
 
 def test_reads_what_the_table_holds(connection: Connection[Any], data: Dataset) -> None:
@@ -78,7 +79,7 @@ def test_a_holdout_without_room_for_every_species_is_refused(data: Dataset, shar
 
 @pytest.mark.usefixtures("data")
 def test_the_given_contract_decides_features_and_species(connection: Connection[Any]) -> None:
-    contract = DataContract(FEATURES[:2], SPECIES[:2])
+    contract = narrowed(2, SPECIES[:2])
     rows = read_processed(connection, contract)
     found = split(rows[rows["label"] < 2], 0.2, 42, contract)
     assert tuple(found.features.columns) == FEATURE_NAMES[:2]

@@ -3,10 +3,11 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from penguins.data.contract import FEATURES, SPECIES, DataContract
+from penguins.data.contract import SPECIES
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
 from penguins.errors import UserError
+from tests.penguins.data.contracts import narrowed
 
 GOOD = ("Gentoo", "Biscoe", 46.1, 13.2, 211.0, 4500.0, "female", 2007)
 
@@ -98,6 +99,6 @@ def test_an_empty_raw_table_is_refused(connection: Connection[Any]) -> None:
 
 def test_the_given_contract_decides_which_species_are_known(connection: Connection[Any]) -> None:
     insert(connection, GOOD, change(species="Adelie"))
-    report = preprocess(connection, 0.5, DataContract(FEATURES, ("Gentoo",)))
+    report = preprocess(connection, 0.5, narrowed(4, ["Gentoo"]))
     assert (report.rows, report.rejected) == (1, 1)
     assert connection.execute("SELECT species, label FROM penguins_processed").fetchall() == [("Gentoo", 0)]
