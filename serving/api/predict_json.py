@@ -27,13 +27,14 @@ async def predict_json(request: Request, model: LoadedModel, settings: Settings)
     size = body.tell()
     body.seek(0)
     if size > IN_THREAD_BYTES:
-        content = await asyncio.to_thread(_answer, body, model, settings.max_rows)
+        content = await asyncio.to_thread(answer_json, body, model, settings.max_rows)
     else:
-        content = _answer(body, model, settings.max_rows)
+        content = answer_json(body, model, settings.max_rows)
     return Response(content, headers=headers, media_type=JSON)
 
 
-def _answer(body: BytesIO, model: LoadedModel, max_rows: int) -> bytes:
+def answer_json(body: BytesIO, model: LoadedModel, max_rows: int) -> bytes:
+    """Return the answer in JSON; raise the errors of `predict_json`."""
     (rows,) = model.json.decode(body)
     if not isinstance(rows, tuple) and len(rows) > max_rows:
         text = f"the list has {len(rows)} penguins, and at most {max_rows} are answered at once"
