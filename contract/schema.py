@@ -14,6 +14,8 @@ Role = Literal["feature", "target", "id", "time", "ignored"]
 Category = str | int
 """A value of a column with an enum."""
 
+_LIST: Final = Field(strict=False)  # of a tuple, which a file can only give as a list
+
 MAX_NAME_BYTES: Final = 63
 """PostgreSQL cuts longer identifiers off (NAMEDATALEN - 1)."""
 
@@ -64,14 +66,14 @@ class Column(_Part):
     type: LogicalType
     role: Role = "feature"
     required: bool = True
-    categories: tuple[Category, ...] | None = None
+    categories: Annotated[tuple[Category, ...], _LIST] | None = None
     bounds: Bounds = Bounds()
     plausible: Bounds = Bounds()
     unit: str = ""
     title: str = ""
     description: str = ""
     decimals: Annotated[int, Field(ge=0, le=15)] | None = None
-    examples: tuple[Any, ...] = ()
+    examples: Annotated[tuple[Any, ...], _LIST] = ()
 
     @property
     def is_numeric(self) -> bool:
@@ -176,11 +178,16 @@ class DataContract(_Part):
     @property
     def answer_key(self) -> str:
         """Return the key of an answer of the service that names the classes: the target's name, if it is free."""
-        return self.target.name if self.target.name not in _ANSWER else "class"
+        return name_of_answers(self.target)
 
     def table(self, kind: Literal["raw", "processed", "rejected"]) -> str:
         """Return the name of a table."""
         return f"{self.name}_{kind}"
+
+
+def name_of_answers(target: Column) -> str:
+    """Return the key of an answer of the service that names the classes: the target's name, if it is free."""
+    return target.name if target.name not in _ANSWER else "class"
 
 
 def class_names(target: Column) -> tuple[str, ...]:

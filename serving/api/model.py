@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.digests import DIGESTS
-from contract.manifest import Feature
+from contract.manifest import Value
 from contract.signatures import SIGNATURE
 from serving.api.responses import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.inference.model import LoadedModel, Origin
@@ -21,6 +21,17 @@ from serving.reload.watcher import MAX_HISTORY, Watcher
 METRIC_PREFIXES = ("holdout_", "cv_")
 
 router = APIRouter(tags=["status"])
+
+
+class Feature(BaseModel):
+    """A column of the model's input, and its range in the training data."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    unit: str
+    min: float | None
+    max: float | None
 
 
 class Served(BaseModel):
@@ -88,7 +99,7 @@ class DrawnPoints(BaseModel):
     model_version: str = Field(examples=["3"])
     features: list[str] = Field(description="Columns of `inputs`.")
     species: list[str] = Field(description="Name of each label.")
-    inputs: list[list[float]] = Field(description="Measurements, a row for each penguin.")
+    inputs: list[list[Value]] = Field(description="Measurements, a row for each penguin.")
     labels: list[int] = Field(description="Index into `species`, one for each penguin.")
 
 
@@ -169,7 +180,7 @@ def _served(model: LoadedModel) -> Served:
         loaded_at=model.loaded_at,
         signed_by=model.release.signed_by,
         run_id=version.run_id,
-        features=model.contract.features,
+        features=[Feature.model_validate(feature) for feature in model.contract.features],
         species=model.contract.species,
         metrics=metrics,
         lineage={name: value for name, value in tags.items() if name not in metrics},

@@ -97,7 +97,9 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
         except DigestError as error:
             raise RefusedError(Code.DIGEST_MISMATCH, str(error)) from error
     contract, engine, points = _load_onnx(files) if ONNX_FILE in release.files else _load_sklearn(files)
-    ranges = tuple((float(np.float32(f.min)), float(np.float32(f.max))) for f in contract.features)
+    ranges = tuple(
+        (float(np.float32(low)), float(np.float32(high))) for low, high in (f.seen for f in contract.features)
+    )
     codec = JsonCodec(contract, release.version.version)
     return LoadedModel(release, files, contract, engine, codec, ranges, points, origin, datetime.now(UTC))
 
@@ -107,8 +109,7 @@ def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:
     engine = OnnxEngine(files[ONNX_FILE], manifest)
     _check_example(engine, manifest)
     example = Points(inputs=manifest.example.inputs, labels=manifest.example.labels)
-    contract = Contract(features=manifest.features, species=manifest.species)
-    return contract, engine, manifest.scatter or example
+    return manifest.contract, engine, manifest.scatter or example
 
 
 def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
@@ -122,7 +123,7 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
             f"it has no inference/model.onnx, and scikit-learn isn't installed to serve it without ({error})",
         ) from error
     engine = SklearnEngine(files[MODEL_FILE], mlmodel.flavors.sklearn, contract)
-    middle = [[(feature.min + feature.max) / 2 for feature in contract.features]]
+    middle = [[((feature.min or 0) + (feature.max or 0)) / 2 for feature in contract.features]]
     _predict(engine, contract, np.array(middle, dtype=np.float32))
     return contract, engine, None
 

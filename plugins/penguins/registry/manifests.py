@@ -2,9 +2,10 @@
 
 from typing import Final
 
+import pandas as pd
 from sklearn.base import ClassifierMixin
 
-from contract.manifest import Example, Manifest, Points
+from contract.manifest import Example, Manifest, Points, Value
 from penguins.data.dataset import Dataset
 from penguins.training.candidate_runs import describe_contract
 
@@ -23,13 +24,20 @@ def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
     drawn = data.train[:: -(-len(data.train) // SCATTER_ROWS)]
     contract = describe_contract(data)
     return Manifest(
-        contract_version=1,
+        contract_version=2,
+        name=contract.name,
+        title=contract.title,
+        target=contract.target,
         features=contract.features,
-        species=contract.species,
         example=Example(
-            inputs=rows.to_numpy().tolist(),
+            inputs=_values(rows),
             labels=probabilities.argmax(axis=1).tolist(),
             probabilities=probabilities.tolist(),
         ),
-        scatter=Points(inputs=data.features.iloc[drawn].to_numpy().tolist(), labels=data.labels[drawn].tolist()),
+        scatter=Points(inputs=_values(data.features.iloc[drawn]), labels=data.labels[drawn].tolist()),
     )
+
+
+def _values(rows: pd.DataFrame) -> list[list[Value]]:
+    """Return rows as numbers, None for NaN."""
+    return [[None if value != value else value for value in row] for row in rows.to_numpy().tolist()]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import mlflow.sklearn
+import pandas as pd
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
@@ -18,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from contract import manifest
 from contract.digests import DIGESTS, digest_files
+from contract.schema import Column
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
@@ -71,7 +73,7 @@ def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) 
                 run_id=run_id,
                 model_uuid=model.model_id,
                 model_id=model.model_id,
-                metadata={"contract": describe_contract(data).model_dump()},
+                metadata={"contract": describe_contract(data).model_dump(mode="json")},
             ),
             signature=_signature(data),
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
@@ -171,17 +173,21 @@ def discard(runs: Sequence[Run]) -> None:
 
 def describe_contract(data: Dataset) -> manifest.Contract:
     """Describe the model's input and output; see docs/reference/contract.md."""
-    seen = data.features.iloc[data.train]
-    features = [
-        manifest.Feature(
-            name=feature.name,
-            unit=feature.unit,
-            min=float(seen[feature.name].min()),
-            max=float(seen[feature.name].max()),
-        )
-        for feature in data.contract.features
-    ]
-    return manifest.Contract(contract_version=1, features=features, species=list(data.contract.classes))
+    contract, seen = data.contract, data.features.iloc[data.train]
+    return manifest.Contract(
+        name=contract.name,
+        title=contract.title,
+        target=contract.target,
+        features=[_describe_feature(column, seen[column.name]) for column in contract.features],
+    )
+
+
+def _describe_feature(column: Column, values: pd.Series) -> manifest.Feature:
+    low, high = values.min(), values.max()  # NaN if all are missing
+    has_range = column.is_numeric and pd.notna(low)
+    return manifest.Feature(
+        **dict(column), min=float(low) if has_range else None, max=float(high) if has_range else None
+    )
 
 
 def _signature(data: Dataset) -> ModelSignature:

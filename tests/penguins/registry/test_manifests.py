@@ -19,7 +19,7 @@ def test_the_examples_are_the_models_answers_to_the_hold_out(data: Dataset) -> N
     model = fitted(data)
     manifest = build_manifest(model, data)
     assert [feature.name for feature in manifest.features] == list(FEATURE_NAMES)
-    assert manifest.species == list(SPECIES)
+    assert manifest.classes == SPECIES
     expected = model.predict_proba(pd.DataFrame(manifest.example.inputs, columns=FEATURE_NAMES))
     assert np.array(manifest.example.probabilities) == pytest.approx(expected)
     assert manifest.example.labels == expected.argmax(axis=1).tolist()

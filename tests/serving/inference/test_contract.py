@@ -24,14 +24,16 @@ MLMODEL = {
 
 def test_sound_contract_is_parsed() -> None:
     parsed = parse_manifest(json.dumps(SOUND).encode())
-    assert parsed.model_dump(exclude_unset=True) == SOUND
+    assert [feature["name"] for feature in FEATURES] == [feature.name for feature in parsed.features]
+    assert parsed.species == SPECIES
+    assert parsed.example.model_dump() == EXAMPLE
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"contract_version": 2}, "contract_version: Input should be 1"),
-        ({"contract_version": None}, "contract_version: Input should be 1"),
+        ({"contract_version": 3}, "contract_version is 3: formats 1 and 2 can be read"),
+        ({"contract_version": None}, "contract_version is None: formats 1 and 2 can be read"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"features": FEATURES[:3]}, "example.inputs.0 has 4 values instead of 3"),
         ({"features": FEATURES[::-1]}, "features are [('body_mass_g', 'g')"),
@@ -40,12 +42,14 @@ def test_sound_contract_is_parsed() -> None:
         ({"features": [{**FEATURES[0], "min": "32"}, *FEATURES[1:]]}, "features.0.min: Input should be a valid number"),
         ({"features": [{**FEATURES[0], "max": float("nan")}, *FEATURES[1:]]}, "features.0.max: Input should be a fin"),
         ({"species": SPECIES[::-1]}, "species are ['Gentoo'"),
-        ({"species": ["Adelie"]}, "example.labels.7 is 1, and there are 1 species"),
+        ({"species": ["Adelie"]}, "1 classes: 2 to 1000 different ones are needed"),
+        ({"species": ["Adelie", "Adelie"]}, "2 classes: 2 to 1000 different ones are needed"),
+        ({"species": SPECIES[:2]}, "example.labels.14 is 2, and there are 2 classes"),
         ({"example": {"inputs": [], "labels": [], "probabilities": []}}, "example.inputs: List should have at least 1"),
         ({"example": EXAMPLE | {"labels": [0]}}, "there is not one label"),
         (
             {"example": EXAMPLE | {"labels": [3] * len(EXAMPLE["labels"])}},
-            "example.labels.0 is 3, and there are 3 species",
+            "example.labels.0 is 3, and there are 3 classes",
         ),
         (
             {"example": EXAMPLE | {"inputs": [[1.0]] * len(EXAMPLE["labels"])}},
