@@ -53,7 +53,7 @@ def test_the_log_of_a_failed_task_holds_the_error(whole, airflow):
     api.headers["Authorization"] = f"Bearer {api.post('/auth/token', json=login).json()['access_token']}"
     body = {"logical_date": None, "conf": {"source": "/nowhere/penguins.csv"}}
     run = api.post(f"/api/v2/dags/{DAG}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
-    until(lambda: airflow.run_state(DAG, run) == "failed", "the run to fail")
+    until(lambda: airflow.run_state(DAG, run) == "failed", "the run to fail", poll=0.5)
     first = airflow.tasks(DAG, run)[0]
     assert (first.name, first.state) == ("load_raw", "failed")
     assert "/nowhere/penguins.csv" in "\n".join(airflow.task_log(DAG, run, first))
