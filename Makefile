@@ -30,6 +30,10 @@ IN_API_SERVER = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-api-server p
 # Texts from the user are passed in the environment: make must not expand their $, nor a shell read their quotes.
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
+override export CONTRACT := $(value CONTRACT)
+override export MODEL := $(value MODEL)
+# The model that a command is about; by default that of the penguins.
+OF = --contract="$$CONTRACT" --model="$$MODEL"
 
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -62,17 +66,17 @@ status: linux $(INSTALLED)run ## Show the programs, their addresses and their me
 logs: linux $(INSTALLED)run ## Show the end of the logs; PROGRAM=mlflow for one, FOLLOW=1 to go on
 	@$(RUN) local logs $(PROGRAM) $(if $(FOLLOW),--follow)
 
-models: linux $(INSTALLED)run ## Show the versions of the model, and the last decisions about Production
-	@$(RUN) local penguins models
+models: linux $(INSTALLED)run ## Show the versions of the model, and the last decisions; CONTRACT=wine or MODEL=name for another
+	@$(RUN) local penguins models $(OF)
 
 promote: linux $(INSTALLED)run ## Put a version in Production: VERSION=2 REASON='why'
-	@$(RUN) local penguins promote --reason="$$REASON" -- "$$VERSION"
+	@$(RUN) local penguins promote $(OF) --reason="$$REASON" -- "$$VERSION"
 
 rollback: linux $(INSTALLED)run ## Put the version before in Production again: REASON='why'
-	@$(RUN) local penguins rollback --reason="$$REASON"
+	@$(RUN) local penguins rollback $(OF) --reason="$$REASON"
 
 sign: linux $(INSTALLED)run ## Sign a version that isn't, after a look at it: VERSION=2; YES=1 not to ask
-	@$(RUN) local penguins sign $(if $(YES),--yes) -- "$$VERSION"
+	@$(RUN) local penguins sign $(OF) $(if $(YES),--yes) -- "$$VERSION"
 
 clean: linux $(INSTALLED)run ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)
@@ -140,16 +144,16 @@ compose-logs: ## Show the containers' logs; SERVICE=mlflow for one, FOLLOW=1 to 
 	@$(COMPOSE) --profile '*' logs --tail 100 $(if $(FOLLOW),--follow) $(SERVICE)
 
 compose-models: ## As models, in the containers
-	@$(IN_API_SERVER) models
+	@$(IN_API_SERVER) models $(OF)
 
 compose-promote: ## As promote, in the containers
-	@$(IN_AIRFLOW) promote --reason="$$REASON" --by="$$(id -un)" -- "$$VERSION"
+	@$(IN_AIRFLOW) promote $(OF) --reason="$$REASON" --by="$$(id -un)" -- "$$VERSION"
 
 compose-rollback: ## As rollback, in the containers
-	@$(IN_AIRFLOW) rollback --reason="$$REASON" --by="$$(id -un)"
+	@$(IN_AIRFLOW) rollback $(OF) --reason="$$REASON" --by="$$(id -un)"
 
 compose-sign: ## As sign, in the containers
-	@$(IN_AIRFLOW) sign $(if $(YES),--yes) -- "$$VERSION"
+	@$(IN_AIRFLOW) sign $(OF) $(if $(YES),--yes) -- "$$VERSION"
 
 test-browser: linux $(INSTALLED)test ## Run the tests that look at pages with chromium and chromedriver
 	@$(PYTEST) -m browser $(ARGS)

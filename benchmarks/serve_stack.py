@@ -65,4 +65,4 @@ def _register(data: Dataset, number: int) -> ModelVersion:
     grid_train(data, grid, 2, open_run(data, grid, 2, name, connect=_connect), connect=_connect)
     with _connect() as connection:
         version = register_best(connection, data, name).version
-    return next(made for made in model_versions.versions() if made.version == version)
+    return model_versions.version(data.contract.training.registered_model, version)

@@ -28,15 +28,18 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 
+from penguins import contracts
 from penguins.airflow.links import training_task
 from penguins.airflow.operators import FORM, RegisterBest
 from penguins.airflow.task_errors import RETRIES, report_user_errors
 from penguins.parameters import check_names
-from penguins.settings import settings
+
+CONTRACT = contracts.find(contracts.DEFAULT)
+TRAINING = CONTRACT.training
 
 PARAMS = {
     "source": Param(
-        settings().data_source,
+        TRAINING.source,
         type="string",
         minLength=1,
         title="Data source",
@@ -108,7 +111,7 @@ PARAMS = {
 
 @dag(
     dag_display_name="Penguins: train and promote",
-    schedule=settings().schedule or None,
+    schedule=TRAINING.schedule or None,
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
@@ -129,8 +132,7 @@ def penguins_training() -> None:
 
         check_names(params, PARAMS)  # Airflow accepts unknown ones
         with database.connect() as connection:
-            share = settings().max_rejected_share
-            report = ingest.load_raw(connection, params["source"], share, runs.current_run())
+            report = ingest.load_raw(connection, params["source"], TRAINING.max_rejected_share, runs.current_run())
             drop_old(connection, runs.is_active)
         return asdict(report)
 
@@ -142,7 +144,7 @@ def penguins_training() -> None:
         from penguins.data import preprocessing
 
         with database.connect() as connection:
-            report = preprocessing.preprocess(connection, settings().max_rejected_share, run=runs.current_run())
+            report = preprocessing.preprocess(connection, TRAINING.max_rejected_share, CONTRACT, runs.current_run())
         get_current_context()["ti"].xcom_push("report", asdict(report))
         return list(range(params["shards"]))  # Airflow can map a task over a return value only
 
@@ -155,7 +157,7 @@ def penguins_training() -> None:
         from penguins.training import training
 
         run = runs.current_run()
-        data, folds = database.read_dataset(params, run), params["cv_folds"]
+        data, folds = database.read_dataset(CONTRACT, params, run), params["cv_folds"]
         grid, estimator = params["grid"], params["estimator"]
         seconds = math.inf if params["time_budget"] is None else 60 * params["time_budget"]
         with database.connect() as connection, locks.exclusive_lock(connection, run.id):
@@ -167,7 +169,7 @@ def penguins_training() -> None:
 
     shards = preprocess()
     load_raw() >> shards
-    grid_train.expand(shard=shards) >> RegisterBest(task_id="register_best", params=FORM)
+    grid_train.expand(shard=shards) >> RegisterBest(task_id="register_best", contract=CONTRACT, params=FORM)
 
 
 penguins_training()

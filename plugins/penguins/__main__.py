@@ -17,7 +17,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
-from penguins import service_status
+from penguins import contracts, service_status
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions, vouching
@@ -37,6 +37,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     logging.disable(logging.WARNING)  # the command prints its result itself
     try:
+        arguments.model = arguments.model or _model_of(arguments.contract or contracts.DEFAULT)
         with _connect() as connection:
             arguments.command(connection, arguments)
     except UserError as error:
@@ -51,12 +52,17 @@ def main() -> int:
     return 1
 
 
-def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
+def _model_of(contract: str) -> str:
+    return contracts.find(contract).training.registered_model
+
+
+def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Show the versions and the last decisions."""
-    champion = model_versions.production()
-    others = {version: alias for alias, version in model_versions.registered_model().aliases.items()}
-    versions = Table("version", "", "accuracy", "macro F1", "CV", "model", "why", title=settings().model_name, box=None)
-    found, entries = model_versions.versions(), audit.trail(connection)
+    model = arguments.model
+    champion = model_versions.production(model)
+    others = {version: alias for alias, version in model_versions.registered_model(model).aliases.items()}
+    versions = Table("version", "", "accuracy", "macro F1", "CV", "model", "why", title=model, box=None)
+    found, entries = model_versions.versions(model), audit.trail(connection, model)
     origins = recorded_runs(connection, found)
     for version in found:
         here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
@@ -73,7 +79,7 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
         trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
     now = f"Version {champion.version} is in Production." if champion else "Nothing is in Production."
     out.print(*map(to_plain_text, [now, *service_status.read().describe()]), "", sep="\n")
-    none = f"{settings().model_name} has no version yet: a run of the DAG registers one."
+    none = f"{model} has no version yet: a run of the DAG registers one."
     out.print(versions if versions.row_count else none)
     if trail.row_count:
         out.print("", trail, sep="\n")
@@ -81,14 +87,14 @@ def models(connection: Connection[Any], _arguments: argparse.Namespace) -> None:
 
 def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put a version in Production."""
-    version = model_versions.version(arguments.version)
+    version = model_versions.version(arguments.model, arguments.version)
     decisions.promote_by_hand(connection, version, arguments.reason, arguments.by or _caller())
     out.print(f"Version {version.version} is in Production.")
 
 
 def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put the version before in Production again."""
-    report = decisions.rollback(connection, arguments.reason, arguments.by or _caller())
+    report = decisions.rollback(connection, arguments.model, arguments.reason, arguments.by or _caller())
     for number, reason in report.passed_over.items():
         out.print(f"Passed over version {number}: {to_plain_text(reason)}", soft_wrap=True)
     out.print(f"Version {report.version} is in Production again.")
@@ -96,7 +102,7 @@ def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None
 
 def sign(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Sign a version that isn't, after a look at its files and its origin."""
-    inspected = vouching.inspect(connection, model_versions.version(arguments.version))
+    inspected = vouching.inspect(connection, model_versions.version(arguments.model, arguments.version))
     for line in inspected.lines():
         out.print(line, soft_wrap=True)
     if not (arguments.yes or _agrees("Tasks, and perhaps the service, then run model.pkl as code. Sign these files?")):
@@ -118,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (models, promote, rollback, sign):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
+        sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
+        sub.add_argument("--model", metavar="NAME", help="registered model; by default the contract's")
         if command in (promote, sign):
             sub.add_argument("version", type=_non_empty, help="number of the version")
         if command is sign:

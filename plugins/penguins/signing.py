@@ -24,10 +24,11 @@ class UntrustedError(UserError):
     """A model isn't opened, because nobody trusted vouches for its files."""
 
 
-def verify(kind: Kind, logged_model: str, tags: Mapping[str, str]) -> dict[str, str]:
+def verify(kind: Kind, model: str, logged_model: str, tags: Mapping[str, str]) -> dict[str, str]:
     """Return sha256 by path, as the tag `signature` vouches for them.
 
     Args:
+        model: name of the registered model that it is meant for.
         tags: of a version or of a logged model; anybody may have written them.
 
     Raises:
@@ -38,7 +39,7 @@ def verify(kind: Kind, logged_model: str, tags: Mapping[str, str]) -> dict[str, 
         raise UntrustedError(f"this {kind} has no tag `{SIGNATURE}`")
     try:
         statement = verify_signature(tags[SIGNATURE], _trusted_keys())
-        statement.check(kind, settings().model_name, logged_model)
+        statement.check(kind, model, logged_model)
     except SignatureError as error:
         raise UntrustedError(str(error)) from error
     return dict(statement.digests)
@@ -53,15 +54,13 @@ def signer() -> str:
     return _signing_key().public
 
 
-def sign(kind: Kind, logged_model: str, digests: Mapping[str, str]) -> str:
-    """Return the tag `signature` for the files of a logged model, meant for our registered model.
+def sign(kind: Kind, model: str, logged_model: str, digests: Mapping[str, str]) -> str:
+    """Return the tag `signature` for the files of a logged model, meant for the registered model `model`.
 
     Raises:
         UserError: there is no private key, or its signatures wouldn't be trusted.
     """
-    statement = Statement(
-        kind=kind, registered_model=settings().model_name, logged_model=logged_model, digests=dict(digests)
-    )
+    statement = Statement(kind=kind, registered_model=model, logged_model=logged_model, digests=dict(digests))
     return _signing_key().sign(statement)
 
 

@@ -27,6 +27,7 @@ from penguins.training.candidate_records import Connect
 from penguins.training.grid import Candidate
 from penguins.training.search import Fitted
 from penguins.training.tracking import client, experiment_id
+from tests.penguins import ours
 
 # Five of the twenty need more memory than any machine has. For gradient boosting, which allocates at once.
 TOO_MANY_TREES = {"n_estimators": [2, 5, 10, 2**60], "max_depth": [1, 2, 3, 4, None]}
@@ -89,7 +90,8 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
     """Load, process and split the real penguins."""
     ingest.load_raw(connection, "palmerpenguins", 0)
     preprocessing.preprocess(connection, 0)
-    return split(read_processed(connection), 0.2, 42)
+    contract = ours.contract()
+    return split(read_processed(connection, contract), 0.2, 42, contract)
 
 
 def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
@@ -98,7 +100,7 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     for name in (MANIFEST_FILE, ONNX_FILE):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"an export")
-    run = client().create_run(experiment_id())
+    run = client().create_run(experiment_id(ours.contract()))
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))
     client().finalize_logged_model(model.model_id, "READY")
@@ -109,8 +111,8 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
         "dag_run_id": "manual__1",
         "git_commit": "abc",
     }
-    tags |= {"signature": signing.sign("version", model.model_id, digests)}
-    return model_versions.create_version(model.model_id, run.info.run_id, tags, description="")
+    tags |= {"signature": signing.sign("version", ours.model(), model.model_id, digests)}
+    return model_versions.create_version(ours.contract(), model.model_id, run.info.run_id, tags, description="")
 
 
 def logged_candidate(data: Dataset, dag_run_id: str, model: ClassifierMixin | None = None) -> Run:
@@ -120,5 +122,5 @@ def logged_candidate(data: Dataset, dag_run_id: str, model: ClassifierMixin | No
     model = candidate.model(random_state=0) if model is None else model
     model.fit(data.features.iloc[data.train], data.labels[data.train])
     candidate_runs.log_candidate(Fitted(candidate, model, {"holdout_accuracy": 0.5}), parent, data, "a fingerprint")
-    (run,) = tracking.find_candidates(dag_run_id)
+    (run,) = ours.find_candidates(dag_run_id)
     return run

@@ -9,6 +9,7 @@ from penguins import signing
 from penguins.errors import UserError
 from penguins.settings import settings
 from tests.keys import OTHER_PUBLIC, PRIVATE, PUBLIC
+from tests.penguins import ours
 
 Set = Callable[[str, str], None]
 
@@ -29,7 +30,9 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Set]:
 
 def test_a_signature_is_about_our_registered_model(keys: Set) -> None:
     keys(PRIVATE, f"{OTHER_PUBLIC},{PUBLIC}")
-    signed = verify_signature(signing.sign("candidate", "m-1", {"a": "0" * 64}), parse_trusted_keys(PUBLIC))
+    signed = verify_signature(
+        signing.sign("candidate", ours.model(), "m-1", {"a": "0" * 64}), parse_trusted_keys(PUBLIC)
+    )
     signed.check("candidate", "ours", "m-1")
     assert signing.signer() == PUBLIC
     assert signed.digests == {"a": "0" * 64}
@@ -51,5 +54,5 @@ def test_keys_that_cannot_be_used_are_reported_without_the_private_one(
 ) -> None:
     keys(private, trusted)
     with pytest.raises(UserError, match=message) as refused:
-        signing.sign("candidate", "m-1", {})
+        signing.sign("candidate", ours.model(), "m-1", {})
     assert PRIVATE not in str(refused.value)

@@ -13,6 +13,7 @@ from psycopg import Connection
 from penguins.settings import settings
 
 if TYPE_CHECKING:
+    from contract.schema import DataContract
     from penguins.data.dataset import Dataset
     from penguins.data.runs import Run
 
@@ -26,11 +27,11 @@ def connect() -> Iterator[Connection[Any]]:
         yield connection
 
 
-def read_dataset(params: Mapping[str, Any], run: Run) -> Dataset:
-    """Read the processed rows of a DAG run, and split them by its parameters."""
+def read_dataset(contract: DataContract, params: Mapping[str, Any], run: Run) -> Dataset:
+    """Read the processed rows of a DAG run of a contract, and split them by its parameters."""
     from penguins.data.dataset import read_processed, split  # imports pandas, which other tasks don't need
     from penguins.data.lineage import read_source
 
     with connect() as connection:
-        data = split(read_processed(connection, run=run), params["holdout_share"], params["seed"])
+        data = split(read_processed(connection, contract, run), params["holdout_share"], params["seed"], contract)
         return replace(data, source=read_source(connection, run))

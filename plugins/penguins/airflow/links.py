@@ -6,6 +6,7 @@ from airflow.providers.standard.decorators.python import _PythonDecoratedOperato
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
 
+from penguins import contracts
 from penguins.settings import settings
 
 
@@ -19,7 +20,7 @@ class CandidatesLink(BaseOperatorLink):
         from penguins.training import tracking
 
         del operator
-        parent = tracking.find_parent(ti_key.run_id)
+        parent = tracking.find_parent(contracts.of_dag(ti_key.dag_id).training.experiment, ti_key.run_id)
         if parent is None:
             return ""
         return f"{settings().mlflow_ui}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
@@ -36,8 +37,9 @@ class VersionLink(BaseOperatorLink):
         from penguins.training import tracking
 
         del operator
-        made = model_versions.versions(f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")
-        return f"{settings().mlflow_ui}/#/models/{settings().model_name}/versions/{made[0].version}" if made else ""
+        model = contracts.of_dag(ti_key.dag_id).training.registered_model
+        made = model_versions.versions(model, f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")
+        return f"{settings().mlflow_ui}/#/models/{model}/versions/{made[0].version}" if made else ""
 
 
 class _Training(_PythonDecoratedOperator):

@@ -11,6 +11,7 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 
+from contract.schema import DataContract
 from penguins.airflow.links import CandidatesLink, VersionLink
 from penguins.airflow.task_errors import report_user_errors
 from penguins.promotion.reasons import MAX_REASON_LENGTH
@@ -48,7 +49,7 @@ class RegisterBest(HITLOperator):
 
     operator_extra_links = (CandidatesLink(), VersionLink())
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, contract: DataContract, **settings: Any) -> None:
         super().__init__(
             subject="Promote the challenger?",
             options=[PROMOTE, KEEP],
@@ -56,6 +57,7 @@ class RegisterBest(HITLOperator):
             response_timeout=timedelta(hours=1),  # replaced in execute() by the time of the run
             **settings,
         )
+        self._contract = contract
 
     @report_user_errors
     def execute(self, context: Context) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class RegisterBest(HITLOperator):
         from penguins.training import grid
 
         params, run = context["params"], runs.current_run()
-        data = database.read_dataset(params, run)
+        data = database.read_dataset(self._contract, params, run)
         with database.connect() as connection:
             report = registration.register_best(
                 connection,
@@ -75,13 +77,14 @@ class RegisterBest(HITLOperator):
                 expected=grid.count(params["grid"], params["estimator"]),
             )
         if report.promoted is None:
+            model = self._contract.training.registered_model
             base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
             with database.connect() as connection:
-                question = approval.question(connection, report.version, base_path)
+                question = approval.question(connection, model, report.version, base_path)
             self.subject, self.body = question.subject, question.body
             if not self._is_shown(context):
                 with database.connect() as connection:
-                    approval.ask_on_page(connection, question)
+                    approval.ask_on_page(connection, model, question)
                 log.warning("%s", ASK_ON_PAGE)
                 return asdict(replace(report, reason=f"{ASK_ON_PAGE} {report.reason}"))
             context["ti"].xcom_push(QUESTION_XCOM, question.number)
@@ -124,8 +127,9 @@ class RegisterBest(HITLOperator):
         comment = str(answer["params_input"].get("comment") or "") if person else "nobody answered in time"
         number, champion = (context["ti"].xcom_pull(key=key) for key in (QUESTION_XCOM, CHAMPION_XCOM))
         seen = champion if person else None
+        model = self._contract.training.registered_model
         with database.connect() as connection:
-            return asdict(approval.answer(connection, number, approved, by, comment, seen))
+            return asdict(approval.answer(connection, model, number, approved, by, comment, seen))
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Accept any comment, so that an answer is never refused because of its comment."""

@@ -23,6 +23,7 @@ def _measurement(name: str, unit: str, lowest: float, highest: float) -> Column:
 
 PENGUINS: Final = DataContract(
     name="penguins",
+    description="Tells a penguin's species from four measurements.",
     columns=(
         Column(name="species", type="string", role="target", categories=("Adelie", "Chinstrap", "Gentoo")),
         Column(name="island", type="string", role="ignored", required=False),
@@ -33,7 +34,13 @@ PENGUINS: Final = DataContract(
         Column(name="sex", type="string", role="ignored", required=False),
         Column(name="year", type="integer", role="ignored", required=False),
     ),
-    training=Training(registered_model="penguins_rf", experiment="penguins_experiment", min_accuracy=0.9),
+    training=Training(
+        registered_model="penguins_rf",
+        experiment="penguins_experiment",
+        schedule="@weekly",
+        source="palmerpenguins",
+        min_accuracy=0.9,
+    ),
 )
 
 FEATURE_NAMES: Final = PENGUINS.feature_names

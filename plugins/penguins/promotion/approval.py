@@ -30,13 +30,13 @@ class Question:
     body: str
 
 
-def question(connection: Connection[Any], number: str, base_path: str) -> Question:
-    """Compose the question about a version.
+def question(connection: Connection[Any], model: str, number: str, base_path: str) -> Question:
+    """Compose the question about a version of a registered model.
 
     Args:
         base_path: path of Airflow's UI, without a slash at its end, for the addresses of the pictures.
     """
-    version = model_versions.version(number)
+    version = model_versions.version(model, number)
     kept = verdicts.require(connection, version)
     champion = kept.champion or ""
     advice = "promote" if kept.promote else "keep the champion"
@@ -52,9 +52,9 @@ def question(connection: Connection[Any], number: str, base_path: str) -> Questi
     return Question(number, champion, subject, body)
 
 
-def ask_on_page(connection: Connection[Any], asked: Question) -> None:
+def ask_on_page(connection: Connection[Any], model: str, asked: Question) -> None:
     """Let the page ask a question, until the version is decided on, judged again, or Production changes."""
-    version = model_versions.version(asked.number)
+    version = model_versions.version(model, asked.number)
     kept = verdicts.require(connection, version)
     verdicts.append(connection, version, kept.champion, kept.promote, kept.reason, kept.numbers, asked=True)
 
@@ -84,7 +84,7 @@ def open_questions(
 
 
 def answer(
-    connection: Connection[Any], number: str, approved: bool, by: str, comment: str, seen: str | None
+    connection: Connection[Any], model: str, number: str, approved: bool, by: str, comment: str, seen: str | None
 ) -> RegisterReport:
     """Promote the version of a question or keep the champion, as the person decided.
 
@@ -96,8 +96,8 @@ def answer(
     Raises:
         UserError: the version was deleted or never judged, or Production or the verdict has changed since the question.
     """
-    with exclusive_lock(connection, production.lock_name()):
-        champion, version = production.reconcile(connection), model_versions.version(number)
+    with exclusive_lock(connection, production.lock_name(model)):
+        champion, version = production.reconcile(connection, model), model_versions.version(model, number)
         verdict = verdicts.require(connection, version)
         comment = comment[:MAX_REASON_LENGTH] or "no comment"
 

@@ -12,7 +12,6 @@ from psycopg.types.json import Jsonb
 
 from penguins.promotion.lineage import recorded_tags
 from penguins.promotion.reasons import to_plain_text
-from penguins.settings import settings
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, source_of
 
 Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
@@ -84,7 +83,7 @@ def append(
         cursor.execute(
             f"""INSERT INTO audit.promotions (model, {_GIVEN})
                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}""",  # noqa: S608 (constants)
-            [settings().model_name, *values],
+            [version.name, *values],
         )
         (entry,) = cursor.fetchall()
     return entry
@@ -105,12 +104,12 @@ def final_decision(entries: Iterable[Entry], version: ModelVersion) -> Entry | N
     return next(final, None)
 
 
-def trail(connection: Connection[Any], limit: int | None = None) -> list[Entry]:
-    """Return the decisions about our model, the latest first."""
+def trail(connection: Connection[Any], model: str, limit: int | None = None) -> list[Entry]:
+    """Return the decisions about a registered model, the latest first."""
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM audit.promotions WHERE model = %s ORDER BY id DESC LIMIT %s",  # noqa: S608
-            [settings().model_name, limit],
+            [model, limit],
         )
         return cursor.fetchall()
 

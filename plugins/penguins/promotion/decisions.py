@@ -57,8 +57,8 @@ def promote(
     Raises:
         UserError: a file that the gate or the service opens is missing or has another digest.
     """
-    with exclusive_lock(connection, production.lock_name()):
-        before = production.reconcile(connection)
+    with exclusive_lock(connection, production.lock_name(version.name)):
+        before = production.reconcile(connection, version.name)
         if before is not None and before.version == version.version:
             return
         model_versions.check_files(version)
@@ -88,8 +88,8 @@ def promote_by_hand(
             digests, another decision takes too long, or the reason is invalid.
     """
     reason = validate_reason(reason)
-    with exclusive_lock(connection, production.lock_name(), LOCK_TIMEOUT_SECONDS):
-        champion = production.reconcile(connection)
+    with exclusive_lock(connection, production.lock_name(version.name), LOCK_TIMEOUT_SECONDS):
+        champion = production.reconcile(connection, version.name)
         production.check_champion(champion, expected_champion)
         if champion is not None and champion.version == version.version:
             raise UserError(f"Version {version.version} is in Production already.")
@@ -101,8 +101,8 @@ def refuse(
     connection: Connection[Any], version: ModelVersion, reason: str, by: str, numbers: Mapping[str, Any]
 ) -> None:
     """Keep the version in Production, make this one the challenger, and store the reason in tags and audit trail."""
-    with exclusive_lock(connection, production.lock_name()):
-        champion = production.reconcile(connection)
+    with exclusive_lock(connection, production.lock_name(version.name)):
+        champion = production.reconcile(connection, version.name)
         entry = audit.append(connection, "refuse", champion.version if champion else None, version, by, reason, numbers)
         production.tag(version, reason=entry.reason)
         client().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
@@ -113,12 +113,13 @@ def refuse(
 
 def rollback(
     connection: Connection[Any],
+    model: str,
     reason: str,
     by: str,
     expected_champion: str | None = None,
     expected_target: str | None = None,
 ) -> RollbackReport:
-    """Put the previous version in Production again; a second call goes back one version further.
+    """Put the previous version of a registered model in Production again; a second call goes back one version further.
 
     Versions that were deleted, or whose files aren't the recorded ones, are passed over.
 
@@ -131,10 +132,11 @@ def rollback(
             or the reason is invalid.
     """
     reason = validate_reason(reason)
-    with exclusive_lock(connection, production.lock_name(), LOCK_TIMEOUT_SECONDS):
-        before = production.reconcile(connection)
+    with exclusive_lock(connection, production.lock_name(model), LOCK_TIMEOUT_SECONDS):
+        before = production.reconcile(connection, model)
         production.check_champion(before, expected_champion)
-        target, passed_over = find_sound(earlier_versions(audit.trail(connection), before, model_versions.versions()))
+        versions = model_versions.versions(model)
+        target, passed_over = find_sound(earlier_versions(audit.trail(connection, model), before, versions))
         now = f"version {before.version}" if before else "nothing"
         if target is None:
             raise UserError(_nothing_to_go_back_to(now, passed_over))

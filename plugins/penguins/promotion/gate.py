@@ -14,11 +14,10 @@ from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
-from penguins.data.contract import PENGUINS
+from contract.schema import Training
 from penguins.data.dataset import Dataset
 from penguins.promotion.opponents import Classifier, Opponent, find_opponent, predict_holdout
 from penguins.promotion.shared_rows import find_shared_rows
-from penguins.settings import settings
 
 # Many close results have a p-value of exactly 0.5; an error in the last digit must not exceed the limit.
 _ROUNDING: Final = 1e-9
@@ -35,7 +34,7 @@ class Comparison:
         p_value: of the one-sided exact McNemar test: the probability of at least `gained` of the `gained + lost` rows
             if both models were equally likely to be right on these rows (Q. McNemar, Psychometrika 12, 1947;
             T. G. Dietterich, Neural Computation 10(7), 1998).
-        recalls: recall of the champion and of the challenger, by species.
+        recalls: recall of the champion and of the challenger, by class.
     """
 
     champion: str
@@ -89,7 +88,7 @@ def judge(
         verdict = _without_opponent(before[0].version, origins.get(before[0].version), remark, numbers)
     else:
         verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
-    if accuracy < (floor := settings().min_accuracy):
+    if accuracy < (floor := data.contract.training.min_accuracy):
         reason = f"below the floor: the accuracy {accuracy:.4f} is less than the required {floor:g}"
         return Verdict(False, reason, verdict.numbers)
     return verdict
@@ -102,7 +101,7 @@ def _compare_with(
     rows, remark = find_shared_rows(number, origin.data.tags if origin else {}, data)
     truth = data.labels[data.holdout]
     comparison = compare(truth[rows], answers[rows], opponent.answers[rows], number, data.contract.classes)
-    promote, reason = decide(comparison)
+    promote, reason = decide(comparison, data.contract.training)
     if champion is None or champion.version != number:
         now = f"version {champion.version}" if champion else "nothing"
         advice = "" if promote else f". In Production is {now}: roll back to version {number}, or promote by hand"
@@ -115,7 +114,7 @@ def compare(
     challenger: np.ndarray,
     champion: np.ndarray,
     name: str,
-    species: Sequence[str] = PENGUINS.classes,
+    classes: Sequence[str],
 ) -> Comparison:
     """Compare the answers `[n]` of challenger and champion (version `name`) with the truth `[n]`."""
     gained = int(((challenger == truth) & (champion != truth)).sum())
@@ -133,26 +132,26 @@ def compare(
         lost=lost,
         p_value=float(binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0,
         recalls={
-            species[label]: (float(theirs), float(ours)) for label, (theirs, ours) in zip(labels, recalls, strict=True)
+            classes[label]: (float(theirs), float(ours)) for label, (theirs, ours) in zip(labels, recalls, strict=True)
         },
     )
 
 
-def decide(found: Comparison) -> tuple[bool, str]:
-    """Apply the rule: right on more rows, a small enough p-value, and no large drop of any species' recall."""
+def decide(found: Comparison, training: Training) -> tuple[bool, str]:
+    """Apply the rule: right on more rows, a small enough p-value, and no large drop of the recall of any class."""
     numbers = (
         f"accuracy on the same {found.rows} rows: {found.accuracy:.4f} against {found.champion_accuracy:.4f} "
         f"({found.gained} gained, {found.lost} lost, p = {found.p_value:.3g})"
     )
     if found.gained <= found.lost:
         return False, f"not better than version {found.champion}, {numbers}"
-    if found.p_value > settings().max_p_value + _ROUNDING:
-        return False, f"not surely better than version {found.champion}: p > {settings().max_p_value:g}, {numbers}"
-    for species, (theirs, ours) in found.recalls.items():
-        if theirs - ours > settings().max_recall_drop + _ROUNDING:
+    if found.p_value > training.max_p_value + _ROUNDING:
+        return False, f"not surely better than version {found.champion}: p > {training.max_p_value:g}, {numbers}"
+    for name, (theirs, ours) in found.recalls.items():
+        if theirs - ours > training.max_recall_drop + _ROUNDING:
             return False, (
-                f"worse than version {found.champion} at {species}: recall {ours:.4f} against {theirs:.4f}, "
-                f"and a drop of {settings().max_recall_drop:g} is allowed; {numbers}"
+                f"worse than version {found.champion} at {name}: recall {ours:.4f} against {theirs:.4f}, "
+                f"and a drop of {training.max_recall_drop:g} is allowed; {numbers}"
             )
     return True, f"better than version {found.champion}, {numbers}"
 
@@ -163,8 +162,8 @@ def table(found: Mapping[str, Any], challenger: str) -> str:
     lines = [("", champion, f"version {challenger}")]
     theirs = found.get("champion_accuracy")
     lines.append(("accuracy", "" if theirs is None else f"{theirs:.4f}", f"{found['accuracy']:.4f}"))
-    for species, (before, after) in found.get("recalls", {}).items():
-        lines.append((f"recall {species}", f"{before:.4f}", f"{after:.4f}"))
+    for name, (before, after) in found.get("recalls", {}).items():
+        lines.append((f"recall {name}", f"{before:.4f}", f"{after:.4f}"))
     if "lost" in found:
         lines.append(("right where the other is wrong", str(found["lost"]), str(found["gained"])))
         lines.append(("p, exact McNemar test, one-sided", "", f"{found['p_value']:.3g}"))

@@ -19,7 +19,7 @@ class Classifier(Protocol):
     """A model that predicts labels, such as a classifier of scikit-learn."""
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
-        """Predict labels `[n]` for rows `[n, 4]`."""
+        """Predict labels `[n]` for rows `[n, features]`."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from psycopg import Connection
 from penguins.errors import UserError
 from penguins.promotion import audit
 from penguins.registry import model_versions
-from penguins.settings import settings
 from penguins.training.tracking import client
 
 CHALLENGER: Final = "challenger"
@@ -17,9 +16,9 @@ CHALLENGER: Final = "challenger"
 VERDICT: Final = "verdict"
 
 
-def lock_name() -> str:
-    """Return the name of the lock that a decision about Production holds, from judging to the last write."""
-    return f"production of {settings().model_name}"
+def lock_name(model: str) -> str:
+    """Return the name of the lock that a decision about a registered model holds, from judging to the last write."""
+    return f"production of {model}"
 
 
 def check_champion(champion: ModelVersion | None, expected: str | None) -> None:
@@ -37,16 +36,16 @@ def check_champion(champion: ModelVersion | None, expected: str | None) -> None:
         raise UserError(f"Production has changed meanwhile: it is {is_now}, not {was}. Look again.")
 
 
-def reconcile(connection: Connection[Any]) -> ModelVersion | None:
-    """Bring stage, tags and audit trail in line with the version in Production, and return that version.
+def reconcile(connection: Connection[Any], model: str) -> ModelVersion | None:
+    """Bring stage, tags and audit trail in line with the version of a model in Production, and return that version.
 
     They differ after an interrupted promotion, and after a change in MLflow's UI. Every decision calls this first,
     under the lock. Callers that only read use `model_versions.production`.
     """
-    found = model_versions.production()
+    found = model_versions.production(model)
     if found is None:
         return None
-    last = audit.last_move(audit.trail(connection))
+    last = audit.last_move(audit.trail(connection, model))
     if last is None or not last.is_about(found):
         reason = "found in Production: it was put there otherwise, as in MLflow's UI, or a promotion was interrupted"
         before = last.to_version if last else None

@@ -55,14 +55,17 @@ def register_best(
     Raises:
         UserError: the DAG run has no candidates, or they are of other data.
     """
-    with exclusive_lock(connection, production.lock_name()):
-        records = candidate_records.read(connection, tracking.find_experiment() or "", dag_run_id)
+    training = data.contract.training
+    model = training.registered_model
+    with exclusive_lock(connection, production.lock_name(model)):
+        experiment = tracking.find_experiment(training.experiment) or ""
+        records = candidate_records.read(connection, experiment, dag_run_id)
         missing = candidate_records.describe_missing(records, expected)
         finished = _check_data(dag_run_id, [each.to_run() for each in records if each.outcome == "finished"], data)
-        candidate = _load_best(finished, missing)
+        candidate = _load_best(finished, model, missing)
         plots.log_plots(dag_run_id, finished, candidate.model, data)
-        champion = production.reconcile(connection)
-        version = candidate_versions.find_version(candidate) or candidate_versions.register(candidate, data)
+        champion = production.reconcile(connection, model)
+        version = candidate_versions.find_version(candidate, model) or candidate_versions.register(candidate, data)
         if (decided := report(connection, version)) is not None:
             return decided
         verdict = _judge(connection, version, champion, candidate, data)
@@ -77,7 +80,7 @@ def register_best(
 
 def report(connection: Connection[Any], version: ModelVersion) -> RegisterReport | None:
     """Return the final decision about a version, if there is one."""
-    final = audit.final_decision(audit.trail(connection), version)
+    final = audit.final_decision(audit.trail(connection, version.name), version)
     return RegisterReport(version.version, final.action != "refuse", final.reason) if final else None
 
 
@@ -85,16 +88,18 @@ def _check_data(dag_run_id: str, finished: list[Run], data: Dataset) -> list[Run
     if not finished:
         raise UserError(f"{dag_run_id} has no finished candidate on record. Run grid_train first.")
     if {run.data.tags[DATA_DIGEST] for run in finished} != {data.digest}:
-        raise UserError("penguins_processed has changed since grid_train. Clear grid_train to train on it.")
+        raise UserError(
+            f"{data.contract.table('processed')} has changed since grid_train. Clear grid_train to train on it."
+        )
     return finished
 
 
-def _load_best(finished: Sequence[Run], missing: str) -> LoadedCandidate:
+def _load_best(finished: Sequence[Run], model: str, missing: str) -> LoadedCandidate:
     """Load the best candidate. Without its signature no other is chosen: anybody may remove a signature."""
     best = candidate_runs.choose_best(finished)
     log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, missing)
     try:
-        return LoadedCandidate.load(best)
+        return LoadedCandidate.load(best, model)
     except UntrustedError as error:
         remedy = f"Delete the run {best.info.run_name} in MLflow, and clear grid_train to train it again."
         raise UserError(f"The best candidate can't be trusted: {error}. {remedy}") from error
@@ -107,7 +112,8 @@ def _judge(
     candidate: LoadedCandidate,
     data: Dataset,
 ) -> gate.Verdict:
-    before = earlier_versions(audit.trail(connection), champion, model_versions.versions())
+    trail = audit.trail(connection, version.name)
+    before = earlier_versions(trail, champion, model_versions.versions(version.name))
     earlier = [each for each in before if each.version != version.version]
     origins = recorded_runs(connection, [champion, *earlier] if champion else earlier)
     return gate.judge(candidate.model, champion, data, earlier, origins)

@@ -12,7 +12,6 @@ from psycopg.types.json import Jsonb
 
 from penguins.errors import UserError
 from penguins.promotion.audit import created_at
-from penguins.settings import settings
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def append(
     connection.execute(
         f"INSERT INTO audit.verdicts (model, {_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 (constants)
         [
-            settings().model_name,
+            version.name,
             version.version,
             created_at(version),
             champion,
@@ -61,20 +60,20 @@ def append(
     )
 
 
-def read(connection: Connection[Any]) -> dict[tuple[str, datetime], Verdict]:
-    """Return the latest verdict on each version of our model, by its number and the time it was registered."""
+def read(connection: Connection[Any], model: str) -> dict[tuple[str, datetime], Verdict]:
+    """Return the latest verdict on each version of a registered model, by its number and the time it was registered."""
     with connection.cursor(row_factory=class_row(Verdict)) as cursor:
         cursor.execute(
             f"""SELECT DISTINCT ON (version, version_created_at) {_COLUMNS} FROM audit.verdicts
                 WHERE model = %s ORDER BY version, version_created_at, id DESC""",  # noqa: S608 (constants)
-            [settings().model_name],
+            [model],
         )
         return {(verdict.version, verdict.version_created_at): verdict for verdict in cursor}
 
 
 def find(connection: Connection[Any], version: ModelVersion) -> Verdict | None:
     """Return the latest verdict on a version, if it was judged."""
-    return read(connection).get((version.version, created_at(version)))
+    return read(connection, version.name).get((version.version, created_at(version)))
 
 
 def require(connection: Connection[Any], version: ModelVersion) -> Verdict:

@@ -81,7 +81,7 @@ def inspect(connection: Connection[Any], version: ModelVersion) -> Inspected:
         _recorded(version.tags.get(DIGESTS) or logged_model.tags.get(DIGESTS)),
         _trust(version),
         _origin(version, logged_model.source_run_id),
-        [entry for entry in audit.trail(connection) if entry.is_about(version)],
+        [entry for entry in audit.trail(connection, version.name) if entry.is_about(version)],
     )
 
 
@@ -97,7 +97,7 @@ def sign(inspected: Inspected) -> None:
         UserError: there is no usable private key.
     """
     version = inspected.version
-    tag = signing.sign("version", inspected.logged_model, inspected.digests)
+    tag = signing.sign("version", version.name, inspected.logged_model, inspected.digests)
     client().set_model_version_tag(version.name, version.version, SIGNATURE, tag)
 
 

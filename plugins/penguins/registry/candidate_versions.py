@@ -40,26 +40,27 @@ class LoadedCandidate:
     model: ClassifierMixin
 
     @classmethod
-    def load(cls, run: Run) -> Self:
-        """Load the model that a finished run has logged.
+    def load(cls, run: Run, model: str) -> Self:
+        """Load the model that a finished run has logged for the registered model `model`.
 
         Raises:
             UntrustedError: no trusted key has signed it.
             UserError: as `model_versions.load`.
         """
         model_id = candidate_runs.model_id(run)
-        digests = model_versions.candidate_digests(model_id)
+        digests = model_versions.candidate_digests(model, model_id)
         return cls(run, model_id, digests, model_versions.load(model_id, digests))
 
 
-def find_version(candidate: LoadedCandidate) -> ModelVersion | None:
-    """Return the first version that the DAG run of a candidate has registered from its model, if any.
+def find_version(candidate: LoadedCandidate, model: str) -> ModelVersion | None:
+    """Return the first version of `model` that the DAG run of a candidate has registered from it, if any.
 
     Versions that somebody else has registered under its name are passed over.
     """
     run = candidate.run
     query = f"run_id = '{run.info.run_id}' AND tags.{DAG_RUN} = '{run.data.tags[DAG_RUN]}'"
-    return next((version for version in reversed(model_versions.versions(query)) if _is_of(candidate, version)), None)
+    found = reversed(model_versions.versions(model, query))
+    return next((version for version in found if _is_of(candidate, version)), None)
 
 
 def _is_of(candidate: LoadedCandidate, version: ModelVersion) -> bool:
@@ -91,9 +92,10 @@ def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
             manifest.write_text(build_manifest(candidate.model, data).model_dump_json())
             client().log_model_artifacts(candidate.model_id, folder)
         digests = {**candidate.digests, **digest_files(Path(folder))}
-        tags |= {DIGESTS: json.dumps(digests), SIGNATURE: signing.sign("version", candidate.model_id, digests)}
+        signature = signing.sign("version", data.contract.training.registered_model, candidate.model_id, digests)
+        tags |= {DIGESTS: json.dumps(digests), SIGNATURE: signature}
     run = candidate.run.info
-    return model_versions.create_version(candidate.model_id, run.run_id, tags, description=run.run_name)
+    return model_versions.create_version(data.contract, candidate.model_id, run.run_id, tags, description=run.run_name)
 
 
 def _describe(run: Run, data: Dataset) -> dict[str, str]:

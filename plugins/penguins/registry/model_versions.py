@@ -1,4 +1,4 @@
-"""Versions of the registered model: find, create, verify and load them."""
+"""Versions of a registered model: find, create, verify and load them."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from contract.digests import MODEL_FILE, DigestError, serving_files, verify
+from contract.schema import DataContract
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.errors import UserError
 from penguins.registry import logged_models
-from penguins.settings import settings
 from penguins.training.tracking import client
 
 ALIAS: Final = "production"
@@ -21,9 +21,8 @@ STAGE: Final = "Production"
 _LOGGED_MODEL: Final = re.compile(r"models:/(m-[0-9a-f]+)")  # a source by name and number has no digests
 
 
-def registered_model() -> RegisteredModel:
-    """Return our registered model, an empty one while there is none."""
-    name = settings().model_name
+def registered_model(name: str) -> RegisteredModel:
+    """Return a registered model, an empty one while there is none."""
     try:
         return client().get_registered_model(name)
     except MlflowException as error:
@@ -32,41 +31,40 @@ def registered_model() -> RegisteredModel:
         return RegisteredModel(name)
 
 
-def production() -> ModelVersion | None:
-    """Return the version in Production: the one with the alias or, without an alias, the one in the stage."""
-    number = registered_model().aliases.get(ALIAS)
+def production(model: str) -> ModelVersion | None:
+    """Return the version of a model in Production: the one with the alias or, without one, that in the stage."""
+    number = registered_model(model).aliases.get(ALIAS)
     if number is not None:
-        return client().get_model_version(settings().model_name, number)
-    return next((version for version in versions() if version.current_stage == STAGE), None)
+        return client().get_model_version(model, number)
+    return next((version for version in versions(model) if version.current_stage == STAGE), None)
 
 
-def versions(query: str = "") -> list[ModelVersion]:
-    """Return the versions of our model that match an MLflow filter, the newest first."""
-    name = f"name = '{settings().model_name}'"
+def versions(model: str, query: str = "") -> list[ModelVersion]:
+    """Return the versions of a registered model that match an MLflow filter, the newest first."""
+    name = f"name = '{model}'"
     found = client().search_model_versions(f"{name} AND {query}" if query else name, max_results=10_000)
     return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
-def version(number: str) -> ModelVersion:
-    """Return one version of our model.
+def version(model: str, number: str) -> ModelVersion:
+    """Return one version of a registered model.
 
     Raises:
         UserError: there is no such version.
     """
-    found = next((each for each in versions() if each.version == number), None)
+    found = next((each for each in versions(model) if each.version == number), None)
     if found is None:
-        raise UserError(f"{settings().model_name} has no version {number}.")
+        raise UserError(f"{model} has no version {number}.")
     return found
 
 
-def create_version(logged_model_id: str, run_id: str, tags: Mapping[str, str], description: str) -> ModelVersion:
-    """Register a logged model as the next version, together with its tags."""
-    name = settings().model_name
+def create_version(
+    contract: DataContract, logged_model_id: str, run_id: str, tags: Mapping[str, str], description: str
+) -> ModelVersion:
+    """Register a logged model as the next version of a contract's registered model, together with its tags."""
+    name, purpose = contract.training.registered_model, contract.description or f"Predicts {contract.target.name}."
     try:
-        client().create_registered_model(
-            name,
-            description="Tells a penguin's species from four measurements. Written by the DAG penguins_training.",
-        )
+        client().create_registered_model(name, description=f"{purpose} Written by the DAG {contract.name}_training.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -156,8 +154,8 @@ def recorded_digests(version: ModelVersion) -> dict[str, str]:
     logged_model_id = model_id(version)
     try:
         if SIGNATURE in version.tags:
-            return signing.verify("version", logged_model_id, version.tags)
-        return candidate_digests(logged_model_id)
+            return signing.verify("version", version.name, logged_model_id, version.tags)
+        return candidate_digests(version.name, logged_model_id)
     except signing.UntrustedError as error:
         number = version.version
         raise signing.UntrustedError(
@@ -166,11 +164,11 @@ def recorded_digests(version: ModelVersion) -> dict[str, str]:
         ) from error
 
 
-def candidate_digests(logged_model_id: str) -> dict[str, str]:
-    """Return sha256 by path, as signed when the candidate was logged.
+def candidate_digests(model: str, logged_model_id: str) -> dict[str, str]:
+    """Return sha256 by path, as signed when the candidate was logged for a registered model.
 
     Raises:
         UntrustedError: no trusted key has signed them.
         UserError: the model was deleted.
     """
-    return signing.verify("candidate", logged_model_id, logged_models.find(logged_model_id).tags)
+    return signing.verify("candidate", model, logged_model_id, logged_models.find(logged_model_id).tags)

@@ -81,7 +81,8 @@ def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) 
         )
         client().log_model_artifacts(model.model_id, str(path))
         digests = digest_files(path)
-        tags = {DIGESTS: json.dumps(digests), SIGNATURE: signing.sign("candidate", model.model_id, digests)}
+        signature = signing.sign("candidate", data.contract.training.registered_model, model.model_id, digests)
+        tags = {DIGESTS: json.dumps(digests), SIGNATURE: signature}
         client().set_logged_model_tags(model.model_id, tags)
     client().finalize_logged_model(model.model_id, "READY")
     client().set_terminated(run_id)

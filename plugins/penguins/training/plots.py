@@ -21,7 +21,7 @@ IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
 
 def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data: Dataset) -> None:
     """Log the plots, and the leaderboard as a table, to the parent run of a DAG run."""
-    parent = tracking.find_parent(dag_run_id)
+    parent = tracking.find_parent(data.contract.training.experiment, dag_run_id)
     if parent is None:
         return
     figures = {

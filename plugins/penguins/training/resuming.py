@@ -23,10 +23,10 @@ def fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:
 
 def discard_others(parent: Run, expected: Collection[str], connect: Connect | None) -> None:
     """Discard the candidates of a DAG run that have other fingerprints: of other data, parameters or code."""
-    dag_run_id = parent.data.tags[tracking.DAG_RUN]
-    candidate_runs.discard([run for run in tracking.find_candidates(dag_run_id) if _of(run) not in expected])
+    candidate_runs.discard([run for run in tracking.find_candidates(parent) if _of(run) not in expected])
     if connect is not None:
         with connect() as connection:
+            dag_run_id = parent.data.tags[tracking.DAG_RUN]
             candidate_records.discard_others(connection, parent.info.experiment_id, dag_run_id, expected)
 
 
@@ -38,7 +38,7 @@ def find_kept(parent: Run, expected: Collection[str], connect: Connect | None) -
     kept: set[str] = set()
     half_done = []
     recorded = None if connect is None else _recorded(parent, connect)
-    for run in tracking.find_candidates(parent.data.tags[tracking.DAG_RUN]):
+    for run in tracking.find_candidates(parent):
         if (found := _of(run)) not in expected:
             continue
         complete = run.info.status == "FINISHED" and (recorded is None or (found, run.info.run_id) in recorded)

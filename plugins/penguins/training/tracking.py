@@ -12,6 +12,7 @@ from mlflow.entities import Dataset as RunDataset
 from mlflow.entities import DatasetInput, LifecycleStage, Param, Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
+from contract.schema import DataContract
 from penguins.data.dataset import Dataset
 from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
@@ -26,11 +27,6 @@ GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
 LEFT_OUT: Final = "left_out"  # followed by the number of the shard
 PARENT, CANDIDATE, SUPERSEDED = "grid", "candidate", "superseded"
-
-_EXPERIMENT_TAGS: Final = {
-    MLFLOW_RUN_NOTE: "Candidates of the DAG penguins_training: one parent run a DAG run, one child run a candidate.",
-    "mlflow.experimentKind": "custom_model_development",  # the UI then shows runs and models, not traces
-}
 
 
 @cache
@@ -49,22 +45,26 @@ def client() -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
-def experiment_id() -> str:
-    """Return the id of our experiment, and create the experiment if there is none.
+def experiment_id(contract: DataContract) -> str:
+    """Return the id of a contract's experiment, and create the experiment if there is none.
 
     Raises:
         UserError: it was deleted, or keeps its files elsewhere than behind MLflow's proxy.
     """
-    return find_experiment() or client().create_experiment(settings().experiment, tags=_EXPERIMENT_TAGS)
+    name, dag = contract.training.experiment, f"{contract.name}_training"
+    tags = {
+        MLFLOW_RUN_NOTE: f"Candidates of the DAG {dag}: one parent run a DAG run, one child run a candidate.",
+        "mlflow.experimentKind": "custom_model_development",  # the UI then shows runs and models, not traces
+    }
+    return find_experiment(name) or client().create_experiment(name, tags=tags)
 
 
-def find_experiment() -> str | None:
-    """Return the id of our experiment, if there is one.
+def find_experiment(name: str) -> str | None:
+    """Return the id of an experiment by its name, if there is one.
 
     Raises:
         UserError: it was deleted.
     """
-    name = settings().experiment
     found = client().get_experiment_by_name(name)
     if found is None:
         return None
@@ -89,23 +89,26 @@ def is_proxied(location: str) -> bool:
 
 def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Run:
     """Create the parent run of a DAG run, or open it again at later calls."""
-    found = find_parent(dag_run_id)
+    found = find_parent(data.contract.training.experiment, dag_run_id)
     if found is not None:
         client().update_run(found.info.run_id, status="RUNNING")
         # The data may have changed. It is logged here, because MLflow fails if two candidates log it at once.
         client().log_inputs(found.info.run_id, [dataset_input(data)])
         return found
     run = client().create_run(
-        experiment_id(), run_name=dag_run_id, tags={**source_tags(dag_run_id, data), ROLE: PARENT}
+        experiment_id(data.contract), run_name=dag_run_id, tags={**source_tags(dag_run_id, data), ROLE: PARENT}
     )
     client().log_batch(run.info.run_id, params=[Param(name, json.dumps(value)) for name, value in params.items()])
     client().log_inputs(run.info.run_id, [dataset_input(data)])
     return run
 
 
-def find_parent(dag_run_id: str) -> Run | None:
-    """Return the parent run of a DAG run, if there is one."""
-    return next(iter(_search(dag_run_id, PARENT)), None)
+def find_parent(experiment: str, dag_run_id: str) -> Run | None:
+    """Return the parent run of a DAG run in the experiment of that name, if there is one."""
+    if {"'", "\\"} & set(dag_run_id):  # an edited tag: Airflow allows neither ([core] allowed_run_id_pattern)
+        return None
+    found = find_experiment(experiment)
+    return next(iter(_search(found, dag_run_id, PARENT)), None) if found else None
 
 
 def set_left_out(parent: Run, shard: int, candidates: int) -> None:
@@ -113,19 +116,14 @@ def set_left_out(parent: Run, shard: int, candidates: int) -> None:
     client().set_tag(parent.info.run_id, f"{LEFT_OUT}.{shard}", str(candidates))
 
 
-def find_candidates(dag_run_id: str) -> list[Run]:
-    """Return the candidates' runs of a DAG run, of any status."""
-    return _search(dag_run_id, CANDIDATE)
+def find_candidates(parent: Run) -> list[Run]:
+    """Return the candidates' runs under a parent run, of any status."""
+    return _search(parent.info.experiment_id, parent.data.tags[DAG_RUN], CANDIDATE)
 
 
-def _search(dag_run_id: str, role: str) -> list[Run]:
-    if {"'", "\\"} & set(dag_run_id):  # an edited tag: Airflow allows neither ([core] allowed_run_id_pattern)
-        return []
-    experiment = find_experiment()
-    if experiment is None:
-        return []
+def _search(experiment_id: str, dag_run_id: str, role: str) -> list[Run]:
     query = f"tags.{DAG_RUN} = '{dag_run_id}' AND tags.{ROLE} = '{role}'"
-    return list(client().search_runs([experiment], query, max_results=50_000))
+    return list(client().search_runs([experiment_id], query, max_results=50_000))
 
 
 def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
@@ -161,10 +159,10 @@ def dataset_input(data: Dataset) -> DatasetInput:
     columns = [{"name": name, "type": "double", "required": True} for name in data.features.columns]
     return DatasetInput(
         RunDataset(
-            name="penguins_processed",
+            name=data.contract.table("processed"),
             digest=data.digest[:32],  # MLflow keeps 36 characters
             source_type="postgresql",
-            source=json.dumps({"table": "penguins_processed", "connection": settings().connection_id}),
+            source=json.dumps({"table": data.contract.table("processed"), "connection": settings().connection_id}),
             schema=json.dumps({"mlflow_colspec": [*columns, {"name": "label", "type": "long", "required": True}]}),
             profile=json.dumps(
                 {"num_rows": len(data.labels), "num_train": len(data.train), "num_holdout": len(data.holdout)}

@@ -16,7 +16,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from penguins import outages, service_status
+from contract.schema import Training
+from penguins import contracts, outages, service_status
 from penguins.airflow import database
 from penguins.airflow.access import READER, WRITER, MayChange, UserName
 from penguins.errors import UserError
@@ -69,6 +70,11 @@ class RollbackRequest(DecisionRequest):
     expected_target: str
 
 
+def _training() -> Training:
+    """Return the part of the contract that names the registered model and the experiment."""
+    return contracts.find(contracts.DEFAULT).training
+
+
 @app.get("/")
 def index() -> FileResponse:
     """Return the page, which then requests its data."""
@@ -79,7 +85,7 @@ def index() -> FileResponse:
 def show(may_change: MayChange) -> overview.Overview:
     """Return everything that the page shows."""
     with database.connect() as connection:
-        return overview.overview(connection, may_change)
+        return overview.overview(connection, _training().registered_model, may_change)
 
 
 @app.get("/api/service", dependencies=[READER])
@@ -94,7 +100,7 @@ async def offer_rollback() -> overview.RollbackOffer:
 
     def find() -> overview.RollbackOffer:
         with database.connect() as connection:
-            return overview.rollback_offer(connection)
+            return overview.rollback_offer(connection, _training().registered_model)
 
     return await _check(find, "MLflow, or S3 behind it,")
 
@@ -112,7 +118,7 @@ async def _check(function: Callable[[], Result], service: str) -> Result:
 def promote(request: PromotionRequest, user: UserName) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
-        version = model_versions.version(request.version)
+        version = model_versions.version(_training().registered_model, request.version)
         decisions.promote_by_hand(connection, version, request.reason, user, request.expected_champion or "")
     return {"production": version.version}
 
@@ -122,7 +128,8 @@ def answer(request: AnswerRequest, user: UserName) -> dict[str, str]:
     """Carry out a person's answer to the question about a version."""
     with database.connect() as connection:
         seen = request.expected_champion or ""
-        report = approval.answer(connection, request.version, request.approved, user, request.reason, seen)
+        model = _training().registered_model
+        report = approval.answer(connection, model, request.version, request.approved, user, request.reason, seen)
     return {"production": report.version if report.promoted else seen}
 
 
@@ -131,7 +138,12 @@ def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
     """Put the previous version in Production again."""
     with database.connect() as connection:
         report = decisions.rollback(
-            connection, request.reason, user, request.expected_champion or "", request.expected_target
+            connection,
+            _training().registered_model,
+            request.reason,
+            user,
+            request.expected_champion or "",
+            request.expected_target,
         )
     return {"production": report.version}
 
@@ -141,7 +153,7 @@ def confusion(number: str) -> Response:
     """Return the confusion matrix of a version as PNG."""
     try:
         with database.connect() as connection:
-            return Response(overview.confusion_matrix(connection, number), media_type="image/png")
+            return Response(overview.confusion_matrix(connection, _training(), number), media_type="image/png")
     except UserError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from None
 

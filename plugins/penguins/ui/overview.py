@@ -11,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat
 
+from contract.schema import Training
 from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.promotion import audit, production, verdicts
@@ -91,17 +92,17 @@ class Overview(BaseModel):
     trail: list[audit.Entry]
 
 
-def overview(connection: Connection[Any], may_change: bool) -> Overview:
-    """Read everything that the page shows."""
-    versions, champion = model_versions.versions(), model_versions.production()
-    challenger = model_versions.registered_model().aliases.get(production.CHALLENGER)
-    trail = audit.trail(connection)
+def overview(connection: Connection[Any], model: str, may_change: bool) -> Overview:
+    """Read everything that the page shows about a registered model."""
+    versions, champion = model_versions.versions(model), model_versions.production(model)
+    challenger = model_versions.registered_model(model).aliases.get(production.CHALLENGER)
+    trail = audit.trail(connection, model)
     now = champion.version if champion else None
     last = audit.last_move(trail)
-    judged = verdicts.read(connection)
+    judged = verdicts.read(connection, model)
     shown = [version for index, version in enumerate(versions) if index < LATEST or version.version == now]
     return Overview(
-        model=settings().model_name,
+        model=model,
         production=now,
         decision=last if last and champion and last.is_about(champion) else None,
         may_change=may_change,
@@ -112,21 +113,21 @@ def overview(connection: Connection[Any], may_change: bool) -> Overview:
     )
 
 
-def rollback_offer(connection: Connection[Any]) -> RollbackOffer:
+def rollback_offer(connection: Connection[Any], model: str) -> RollbackOffer:
     """Find the version that a rollback would put in Production. Downloads the files of versions to check them."""
-    versions, champion = model_versions.versions(), model_versions.production()
-    target, passed_over = find_sound(earlier_versions(audit.trail(connection), champion, versions))
+    versions, champion = model_versions.versions(model), model_versions.production(model)
+    target, passed_over = find_sound(earlier_versions(audit.trail(connection, model), champion, versions))
     return RollbackOffer(target=target.version if target else None, passed_over=passed_over)
 
 
-def confusion_matrix(connection: Connection[Any], number: str) -> bytes:
+def confusion_matrix(connection: Connection[Any], training: Training, number: str) -> bytes:
     """Return the confusion matrix of a version as PNG, from its DAG run.
 
     Raises:
         UserError: there is none, for example for a version that was registered by hand.
     """
-    version = model_versions.version(number)
-    parent = tracking.find_parent(recorded_tags(connection, version).get(tracking.DAG_RUN, ""))
+    version = model_versions.version(training.registered_model, number)
+    parent = tracking.find_parent(training.experiment, recorded_tags(connection, version).get(tracking.DAG_RUN, ""))
     if parent is None:
         raise UserError(f"There is no picture of version {number}: no DAG run made it.")
     if PICTURE not in {item.path for item in tracking.client().list_artifacts(parent.info.run_id, "plots")}:

@@ -7,11 +7,12 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from penguins.airflow.operators import FORM, RegisterBest
 from penguins.promotion.reasons import MAX_REASON_LENGTH
+from tests.penguins import ours
 
 
 @pytest.mark.parametrize("given", [{"comment": "x" * (MAX_REASON_LENGTH + 1)}, {"comment": 7}, {"remark": "x"}])
 def test_a_comment_of_any_shape_does_not_stop_the_answer(given: dict[str, object]) -> None:
-    RegisterBest(task_id="register_best", params=FORM).validate_params_input(given)
+    RegisterBest(task_id="register_best", contract=ours.contract(), params=FORM).validate_params_input(given)
 
 
 def test_the_form_takes_no_longer_comment_than_is_kept() -> None:

@@ -22,6 +22,7 @@ from penguins.training.grid import Candidate
 from penguins.training.search import Fitted
 from penguins.training.tracking import client
 from penguins.ui.overview import overview, rollback_offer
+from tests.penguins import ours
 from tests.penguins.conftest import made_up_version, pointed_at
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
@@ -32,7 +33,7 @@ def test_each_model_has_its_own_trail(
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     with pointed_at(stack, monkeypatch, "another", "another_model"):
-        assert audit.trail(connection) == []
+        assert audit.trail(connection, ours.model()) == []
 
 
 def test_a_recreated_model_has_its_own_rollback_targets(connection: Connection[Any], tmp_path: Path) -> None:
@@ -40,13 +41,13 @@ def test_a_recreated_model_has_its_own_rollback_targets(connection: Connection[A
         decisions.promote(connection, made_up_version(tmp_path), f"number {number}", by="ada")
     client().delete_registered_model(settings().model_name)
     again = [made_up_version(tmp_path) for _ in range(2)]
-    assert rollback_offer(connection).target is None
+    assert rollback_offer(connection, ours.model()).target is None
     client().set_registered_model_alias(settings().model_name, "production", "2")
-    assert rollback_offer(connection).target is None
+    assert rollback_offer(connection, ours.model()).target is None
     decisions.promote(connection, again[0], "made again", by="ada")
-    assert audit.trail(connection)[1].action == "found"
-    assert decisions.rollback(connection, "back", by="ada").version == "2"
-    assert rollback_offer(connection).target is None
+    assert audit.trail(connection, ours.model())[1].action == "found"
+    assert decisions.rollback(connection, ours.model(), "back", by="ada").version == "2"
+    assert rollback_offer(connection, ours.model()).target is None
 
 
 def test_the_source_of_the_rows_is_on_run_version_entry_and_page(connection: Connection[Any], data: Dataset) -> None:
@@ -56,16 +57,16 @@ def test_the_source_of_the_rows_is_on_run_version_entry_and_page(connection: Con
     model = candidate.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
     record = candidate_runs.log_candidate(Fitted(candidate, model, {}), parent, data, "a fingerprint")
     candidate_records.append(connection, [record])
-    (run,) = tracking.find_candidates("manual__1")
-    version = candidate_versions.register(LoadedCandidate.load(run), data)
+    (run,) = ours.find_candidates("manual__1")
+    version = candidate_versions.register(LoadedCandidate.load(run, ours.model()), data)
     forged = source.model_copy(update={"rows": 1}).model_dump_json()
     client().set_model_version_tag(version.name, version.version, "data_source", forged)
     decisions.promote(connection, version, "the first", by="ada")
     for tags in (run.data.tags, version.tags):
         assert SourceFacts.model_validate_json(tags["data_source"]) == source
-    (entry,) = audit.trail(connection)
+    (entry,) = audit.trail(connection, ours.model())
     assert entry.source == source.model_dump()
-    (shown,) = overview(connection, may_change=True).versions
+    (shown,) = overview(connection, ours.model(), may_change=True).versions
     assert shown.source == source
 
 

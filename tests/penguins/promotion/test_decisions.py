@@ -28,6 +28,7 @@ from penguins.training import candidate_records
 from penguins.training.candidate_records import Record
 from penguins.training.tracking import client
 from penguins.ui.overview import rollback_offer
+from tests.penguins import ours
 from tests.penguins.conftest import pointed_at
 from tests.penguins.cutting import Cutting
 
@@ -39,16 +40,16 @@ def connect(stack: Stack) -> Connection[Any]:
 
 
 def production() -> str | None:
-    found = model_versions.production()
+    found = model_versions.production(ours.model())
     return found.version if found else None
 
 
 def stages() -> list[str]:
-    return [found.current_stage for found in reversed(model_versions.versions())]
+    return [found.current_stage for found in reversed(model_versions.versions(ours.model()))]
 
 
 def offered(connection: Connection[Any]) -> str | None:
-    return rollback_offer(connection).target
+    return rollback_offer(connection, ours.model()).target
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def cut_at(where: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def recorded_decisions(connection: Connection[Any]) -> list[tuple[str, str | None, str]]:
-    entries = reversed(audit.trail(connection))
+    entries = reversed(audit.trail(connection, ours.model()))
     return [(entry.action, entry.from_version, entry.to_version) for entry in entries]
 
 
@@ -72,7 +73,7 @@ def test_a_promotion_is_recorded_with_person_numbers_and_reason(
     record(connection, versions[1])
     decisions.promote(connection, versions[0], "the first", by="ada")
     decisions.promote(connection, versions[1], "it is better", by="grace", numbers={"accuracy": 0.99})
-    entry, _ = audit.trail(connection)
+    entry, _ = audit.trail(connection, ours.model())
     assert (entry.who, entry.action, entry.from_version, entry.to_version) == ("grace", "promote", "1", "2")
     assert (entry.reason, entry.numbers) == ("it is better", {"accuracy": 0.99})
     assert (entry.dag_run_id, entry.data_digest, entry.git_commit) == ("manual__2", "of other rows", "def")
@@ -86,20 +87,20 @@ def test_rollbacks_go_back_one_version_each_until_none_is_left(
 ) -> None:
     for each in versions:
         decisions.promote(connection, each, "next", by="ada")
-    assert decisions.rollback(connection, "it misses Chinstraps", by="grace").version == "2"
+    assert decisions.rollback(connection, ours.model(), "it misses Chinstraps", by="grace").version == "2"
     assert (production(), stages()) == ("2", ["Archived", "Production", "Archived"])
-    assert audit.trail(connection)[0].reason == "rolled back from version 3: it misses Chinstraps"
-    assert decisions.rollback(connection, "so does this", by="grace").version == "1"
+    assert audit.trail(connection, ours.model())[0].reason == "rolled back from version 3: it misses Chinstraps"
+    assert decisions.rollback(connection, ours.model(), "so does this", by="grace").version == "1"
     with pytest.raises(UserError, match="Nothing to go back to: version 1 is in Production, .* Promote another one."):
-        decisions.rollback(connection, "and this", by="grace")
+        decisions.rollback(connection, ours.model(), "and this", by="grace")
     assert production() == "1"
     decisions.promote(connection, versions[2], "mended", by="ada")
-    assert decisions.rollback(connection, "not quite", by="ada").version == "1"
+    assert decisions.rollback(connection, ours.model(), "not quite", by="ada").version == "1"
 
 
 def test_with_nothing_in_production_there_is_nothing_to_roll_back(connection: Connection[Any]) -> None:
     with pytest.raises(UserError, match="Nothing to go back to: nothing is in Production"):
-        decisions.rollback(connection, "why not", by="ada")
+        decisions.rollback(connection, ours.model(), "why not", by="ada")
 
 
 def test_a_champion_that_was_deleted_can_be_rolled_back_from(
@@ -110,7 +111,10 @@ def test_a_champion_that_was_deleted_can_be_rolled_back_from(
     client().delete_model_version(settings().model_name, "2")
     assert production() is None
     assert (
-        decisions.rollback(connection, "it is gone", by="ada", expected_champion="", expected_target="1").version == "1"
+        decisions.rollback(
+            connection, ours.model(), "it is gone", by="ada", expected_champion="", expected_target="1"
+        ).version
+        == "1"
     )
     assert (production(), recorded_decisions(connection)[-1]) == ("1", ("rollback", None, "1"))
 
@@ -126,10 +130,10 @@ def test_rollback_skips_deleted_versions(
     assert offered(connection) == target
     if target is None:
         with pytest.raises(UserError, match="Nothing to go back to"):
-            decisions.rollback(connection, "again", by="ada")
+            decisions.rollback(connection, ours.model(), "again", by="ada")
         assert recorded_decisions(connection) == before
     else:
-        assert decisions.rollback(connection, "again", by="ada").version == target
+        assert decisions.rollback(connection, ours.model(), "again", by="ada").version == target
         assert (production(), recorded_decisions(connection)[-1]) == (target, ("rollback", promoted[-1], target))
 
 
@@ -154,7 +158,7 @@ def change_file(version: ModelVersion) -> None:
 
 def sign(digests: dict[str, str]) -> Callable[[ModelVersion], None]:
     def edit(version: ModelVersion) -> None:
-        tag = signing.sign("version", model_versions.model_id(version), digests)
+        tag = signing.sign("version", ours.model(), model_versions.model_id(version), digests)
         client().set_model_version_tag(version.name, version.version, "signature", tag)
 
     return edit
@@ -180,12 +184,12 @@ def test_rollback_passes_over_versions_that_cannot_be_trusted(
     for each in versions:
         decisions.promote(connection, each, "next", by="ada")
     damage(versions[1])
-    offer = rollback_offer(connection)
-    report = decisions.rollback(connection, "worse", by="ada", expected_champion="3", expected_target="1")
+    offer = rollback_offer(connection, ours.model())
+    report = decisions.rollback(connection, ours.model(), "worse", by="ada", expected_champion="3", expected_target="1")
     assert (offer.target, report.version, production()) == ("1", "1", "1")
     assert offer.passed_over == report.passed_over
     assert why in report.passed_over["2"]
-    entry = audit.trail(connection)[0]
+    entry = audit.trail(connection, ours.model())[0]
     assert (entry.action, entry.from_version, entry.to_version) == ("rollback", "3", "1")
     assert entry.reason == "rolled back from version 3, past 2 (not trusted): worse"
 
@@ -194,9 +198,9 @@ def test_without_a_sound_version_a_rollback_says_why(connection: Connection[Any]
     for each in versions[:2] * 2:  # so that the version in Production was there before, too
         decisions.promote(connection, each, "next", by="ada")
     delete_model(versions[0])
-    assert rollback_offer(connection).target is None
+    assert rollback_offer(connection, ours.model()).target is None
     with pytest.raises(UserError, match=r"version 2 is in Production, and no .* trusted\. Version 1: .* was deleted"):
-        decisions.rollback(connection, "worse", by="ada")
+        decisions.rollback(connection, ours.model(), "worse", by="ada")
     assert production() == "2"
 
 
@@ -207,7 +211,7 @@ def test_a_rollback_to_another_version_than_the_one_offered_is_refused(
         decisions.promote(connection, each, "next", by="ada")
     client().delete_model_version(settings().model_name, "2")
     with pytest.raises(UserError, match="This would go back to version 1, not to version 2"):
-        decisions.rollback(connection, "again", by="ada", expected_champion="3", expected_target="2")
+        decisions.rollback(connection, ours.model(), "again", by="ada", expected_champion="3", expected_target="2")
     assert production() == "3"
 
 
@@ -218,7 +222,7 @@ def test_after_a_move_in_mlflows_ui_the_offered_target_is_the_one_of_the_rollbac
         decisions.promote(connection, each, "next", by="ada")
     client().set_registered_model_alias(settings().model_name, "production", "2")
     assert offered(connection) == "1"
-    assert decisions.rollback(connection, "further", by="ada", expected_target="1").version == "1"
+    assert decisions.rollback(connection, ours.model(), "further", by="ada", expected_target="1").version == "1"
 
 
 def test_a_rollback_from_another_champion_than_the_one_seen_is_refused(
@@ -226,9 +230,9 @@ def test_a_rollback_from_another_champion_than_the_one_seen_is_refused(
 ) -> None:
     for each in versions[:2]:
         decisions.promote(connection, each, "next", by="ada")
-    decisions.rollback(connection, "once", by="ada", expected_champion="2")
+    decisions.rollback(connection, ours.model(), "once", by="ada", expected_champion="2")
     with pytest.raises(UserError, match="Production has changed meanwhile: it is version 1, not version 2"):
-        decisions.rollback(connection, "a second click", by="ada", expected_champion="2")
+        decisions.rollback(connection, ours.model(), "a second click", by="ada", expected_champion="2")
 
 
 def test_a_move_in_mlflows_ui_is_recorded_and_can_be_rolled_back(
@@ -238,15 +242,15 @@ def test_a_move_in_mlflows_ui_is_recorded_and_can_be_rolled_back(
     client().set_registered_model_alias(settings().model_name, "production", "3")
     decisions.promote(connection, versions[1], "next", by="ada")
     assert recorded_decisions(connection) == [("promote", None, "1"), ("found", "1", "3"), ("promote", "3", "2")]
-    assert decisions.rollback(connection, "again", by="ada").version == "3"
-    assert decisions.rollback(connection, "again", by="ada").version == "1"
+    assert decisions.rollback(connection, ours.model(), "again", by="ada").version == "3"
+    assert decisions.rollback(connection, ours.model(), "again", by="ada").version == "1"
 
 
 def test_a_version_registered_in_mlflows_ui_can_be_promoted(
     connection: Connection[Any], versions: list[ModelVersion]
 ) -> None:
     source = client().get_logged_model(model_versions.model_id(versions[0]))
-    tag = signing.sign("candidate", source.model_id, json.loads(versions[0].tags["digests"]))
+    tag = signing.sign("candidate", ours.model(), source.model_id, json.loads(versions[0].tags["digests"]))
     client().set_logged_model_tags(source.model_id, {"signature": tag})
     by_hand = client().create_model_version(
         settings().model_name,
@@ -263,12 +267,12 @@ def test_a_version_that_cannot_be_loaded_is_not_promoted(
 ) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     digests = json.loads(versions[1].tags["digests"]) | {"model.pkl": "0" * 64}
-    tag = signing.sign("version", model_versions.model_id(versions[1]), digests)
+    tag = signing.sign("version", ours.model(), model_versions.model_id(versions[1]), digests)
     client().set_model_version_tag(versions[1].name, "2", "signature", tag)
     changed = client().get_model_version(versions[1].name, "2")
     with pytest.raises(UserError, match="isn't the file that was recorded"):
         decisions.promote(connection, changed, "next", by="ada")
-    assert (production(), len(audit.trail(connection))) == ("1", 1)
+    assert (production(), len(audit.trail(connection, ours.model()))) == ("1", 1)
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "inference/model.onnx", "inference/contract.json"])
@@ -280,16 +284,16 @@ def test_a_version_with_a_changed_file_is_not_promoted(
     client().log_model_artifacts(model_versions.model_id(versions[1]), str(tmp_path))
     with pytest.raises(UserError, match=f"{name} isn't the file that was recorded"):
         decisions.promote(connection, versions[1], "next", by="ada")
-    assert (production(), len(audit.trail(connection))) == ("1", 1)
+    assert (production(), len(audit.trail(connection, ours.model()))) == ("1", 1)
 
 
 def test_a_promotion_removes_the_challenger(connection: Connection[Any], versions: list[ModelVersion]) -> None:
     decisions.promote(connection, versions[0], "the first", by="ada")
     decisions.refuse(connection, versions[1], "worse", by="a run", numbers={"accuracy": 0.5})
-    assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
-    assert audit.trail(connection)[0].numbers == {"accuracy": 0.5}
+    assert model_versions.registered_model(ours.model()).aliases == {"production": "1", "challenger": "2"}
+    assert audit.trail(connection, ours.model())[0].numbers == {"accuracy": 0.5}
     decisions.promote(connection, versions[2], "better", by="a run")
-    assert model_versions.registered_model().aliases == {"production": "3"}
+    assert model_versions.registered_model(ours.model()).aliases == {"production": "3"}
     assert recorded_decisions(connection)[1] == ("refuse", "1", "2")
 
 
@@ -315,9 +319,9 @@ def test_the_next_promotion_completes_one_that_an_outage_interrupted(
     assert stages()[:2] == ["Production", "None"]
     decisions.promote(connection, versions[1], "once more", by="ada")
     assert (production(), stages()[:2]) == ("2", ["Archived", "Production"])
-    assert decisions.rollback(connection, "back", by="ada").version == "1"
+    assert decisions.rollback(connection, ours.model(), "back", by="ada").version == "1"
     with pytest.raises(UserError, match="Nothing to go back to"):
-        decisions.rollback(connection, "back", by="ada")
+        decisions.rollback(connection, ours.model(), "back", by="ada")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +329,7 @@ def test_the_next_promotion_completes_one_that_an_outage_interrupted(
     [
         (lambda connection, third: decisions.refuse(connection, third, "worse", "ada", {}), "Archived Production None"),
         (lambda connection, third: decisions.promote(connection, third, "next", "ada"), "Archived Archived Production"),
-        (lambda connection, _: decisions.rollback(connection, "back", "ada"), "Production Archived None"),
+        (lambda connection, _: decisions.rollback(connection, ours.model(), "back", "ada"), "Production Archived None"),
     ],
     ids=["refuse", "promote", "rollback"],
 )
@@ -342,7 +346,7 @@ def test_the_next_decision_brings_the_stage_in_line(
         decisions.promote(connection, versions[1], "next", by="ada")
     decide(connection, versions[2])
     assert stages() == stages_after.split()
-    assert model_versions.version("2").tags["verdict"] == "promoted"
+    assert model_versions.version(ours.model(), "2").tags["verdict"] == "promoted"
 
 
 def test_promoting_the_champion_again_keeps_its_challenger(
@@ -353,14 +357,14 @@ def test_promoting_the_champion_again_keeps_its_challenger(
     decisions.promote(connection, versions[0], "again", by="ada")
     with pytest.raises(UserError, match="Version 1 is in Production already"):
         decisions.promote_by_hand(connection, versions[0], "again", by="ada")
-    assert model_versions.registered_model().aliases == {"production": "1", "challenger": "2"}
+    assert model_versions.registered_model(ours.model()).aliases == {"production": "1", "challenger": "2"}
 
 
 @pytest.mark.parametrize(
     "decide",
     [
         lambda connection, version: decisions.promote_by_hand(connection, version, "next", "ada"),
-        lambda connection, _: decisions.rollback(connection, "back", "ada"),
+        lambda connection, _: decisions.rollback(connection, ours.model(), "back", "ada"),
     ],
     ids=["promote", "rollback"],
 )
@@ -402,16 +406,16 @@ def test_an_invalid_reason_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match=message):
         decisions.promote_by_hand(connection, versions[2], reason, by="ada")
     with pytest.raises(UserError, match=message):
-        decisions.rollback(connection, reason, by="ada")
-    assert (production(), len(audit.trail(connection))) == ("2", 2)
+        decisions.rollback(connection, ours.model(), reason, by="ada")
+    assert (production(), len(audit.trail(connection, ours.model()))) == ("2", 2)
 
 
 def test_a_programs_reason_is_stored_as_plain_text(connection: Connection[Any], versions: list[ModelVersion]) -> None:
     decisions.promote(connection, versions[0], "it\ncan't be loaded: a\0b\ud800\x1b[2J", by="a run")
-    assert audit.trail(connection)[0].reason == "it can't be loaded: a�b��[2J"
-    assert model_versions.version("1").tags["reason"] == audit.trail(connection)[0].reason
+    assert audit.trail(connection, ours.model())[0].reason == "it can't be loaded: a�b��[2J"
+    assert model_versions.version(ours.model(), "1").tags["reason"] == audit.trail(connection, ours.model())[0].reason
     decisions.promote_by_hand(connection, versions[1], "two\nlines, and ünï\u200dcode 🐧", by="ada")
-    assert audit.trail(connection)[0].reason == "two lines, and ünï\u200dcode 🐧"
+    assert audit.trail(connection, ours.model())[0].reason == "two lines, and ünï\u200dcode 🐧"
 
 
 def test_the_numbers_of_a_promotion_by_hand_are_those_of_the_verdict(
@@ -421,8 +425,10 @@ def test_the_numbers_of_a_promotion_by_hand_are_those_of_the_verdict(
     for each in versions[:2]:
         forged = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0}}
         client().set_model_version_tag(each.name, each.version, decisions.GATE, json.dumps(forged))
-        decisions.promote_by_hand(connection, model_versions.version(each.version), "it's right", by="ada")
-    assert [entry.numbers for entry in audit.trail(connection)] == [{}, {"accuracy": 0.5}]
+        decisions.promote_by_hand(
+            connection, model_versions.version(ours.model(), each.version), "it's right", by="ada"
+        )
+    assert [entry.numbers for entry in audit.trail(connection, ours.model())] == [{}, {"accuracy": 0.5}]
 
 
 def test_twenty_decisions_at_once_end_in_one_state(stack: Stack, versions: list[ModelVersion]) -> None:
@@ -435,7 +441,7 @@ def test_twenty_decisions_at_once_end_in_one_state(stack: Stack, versions: list[
             try:
                 match number % 4:
                     case 0:
-                        decisions.rollback(connection, "back", who)
+                        decisions.rollback(connection, ours.model(), "back", who)
                     case 1:
                         decisions.promote_by_hand(connection, version, "by hand", who)
                     case _:
@@ -448,7 +454,7 @@ def test_twenty_decisions_at_once_end_in_one_state(stack: Stack, versions: list[
     with ThreadPoolExecutor(20) as pool:
         done = list(pool.map(one, range(20)))
     with connect(stack) as connection:
-        entries = audit.trail(connection)
+        entries = audit.trail(connection, ours.model())
     assert production() == entries[0].to_version
     assert [number for number, stage in enumerate(stages(), 1) if stage == "Production"] == [int(production() or 0)]
     assert {entry.action for entry in entries} <= {"promote", "rollback"}

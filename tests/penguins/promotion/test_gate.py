@@ -7,6 +7,7 @@ import pytest
 
 from penguins.promotion import gate
 from penguins.settings import settings
+from tests.penguins import ours
 
 TRUTH = np.repeat([0, 1, 2], [30, 14, 25])  # as many as are held out of the 342 penguins
 
@@ -26,7 +27,8 @@ def wrong_at(*rows: int) -> np.ndarray:
 
 
 def decide(challenger: np.ndarray, champion: np.ndarray) -> tuple[bool, str]:
-    return gate.decide(gate.compare(TRUTH, challenger, champion, "7"))
+    contract = ours.contract()
+    return gate.decide(gate.compare(TRUTH, challenger, champion, "7", contract.classes), contract.training)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def decide(challenger: np.ndarray, champion: np.ndarray) -> tuple[bool, str]:
 )
 def test_the_p_value_is_that_of_the_exact_mcnemar_test(gained: int, lost: int, p_value: float) -> None:
     champion, challenger = wrong_at(*range(gained)), wrong_at(*range(10, 10 + lost))
-    found = gate.compare(TRUTH, challenger, champion, "7")
+    found = gate.compare(TRUTH, challenger, champion, "7", ours.contract().classes)
     assert (found.gained, found.lost, found.rows) == (gained, lost, 69)
     assert found.p_value == pytest.approx(p_value)
     assert found.accuracy - found.champion_accuracy == pytest.approx((gained - lost) / 69)
@@ -78,7 +80,7 @@ def test_the_allowed_drop_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_has_both_sides() -> None:
-    found = gate.compare(TRUTH, wrong_at(20), wrong_at(0, 31), "7")
+    found = gate.compare(TRUTH, wrong_at(20), wrong_at(0, 31), "7", ours.contract().classes)
     text = gate.table(gate.asdict(found), "8")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     assert lines[0] == ["", "version 7", "version 8"]

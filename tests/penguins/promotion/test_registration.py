@@ -36,8 +36,9 @@ from penguins.training import candidate_records, candidate_runs, tracking
 from penguins.training.candidate_records import Connect
 from penguins.training.estimators import Grid
 from penguins.training.grid import count
-from penguins.training.tracking import client, find_candidates, find_parent
+from penguins.training.tracking import client
 from penguins.training.training import TrainReport, grid_train, open_run
+from tests.penguins import ours
 from tests.penguins.conftest import GRID, connect_to, made_up_version, pointed_at, real_penguins
 from tests.penguins.cutting import Cutting
 
@@ -53,11 +54,11 @@ def aliases() -> dict[str, str]:
 
 
 def stages() -> dict[str, str]:
-    return {version.version: version.current_stage for version in model_versions.versions()}
+    return {version.version: version.current_stage for version in model_versions.versions(ours.model())}
 
 
 def current() -> ModelVersion:
-    version = model_versions.production()
+    version = model_versions.production(ours.model())
     assert version is not None
     return version
 
@@ -106,13 +107,13 @@ def bests(stack: Stack, trained: Dataset) -> list[Run]:
     """The best candidate of each run."""
     del trained
     with pytest.MonkeyPatch.context() as monkeypatch, pointed_at(stack, monkeypatch, EXPERIMENT, "unused"):
-        return [candidate_runs.choose_best(find_candidates(run)) for run in (WEAK_RUN, RUN, NEXT_RUN)]
+        return [candidate_runs.choose_best(ours.find_candidates(run)) for run in (WEAK_RUN, RUN, NEXT_RUN)]
 
 
 def sign(run: Run) -> None:
     """Sign a candidate for the registered model of this test."""
     model = client().get_logged_model(candidate_runs.model_id(run))
-    tag = signing.sign("candidate", model.model_id, json.loads(model.tags["digests"]))
+    tag = signing.sign("candidate", ours.model(), model.model_id, json.loads(model.tags["digests"]))
     client().set_logged_model_tags(model.model_id, {"signature": tag})
 
 
@@ -124,7 +125,7 @@ def first(connection: Connection[Any], data: Dataset) -> ModelVersion:
 
 
 def test_the_first_version_is_the_best_candidate_and_in_production(first: ModelVersion, data: Dataset) -> None:
-    best = max(find_candidates(RUN), key=lambda run: run.data.metrics["cv_accuracy_mean"])
+    best = max(ours.find_candidates(RUN), key=lambda run: run.data.metrics["cv_accuracy_mean"])
     chosen = client().get_run(first.run_id)
     assert chosen.data.metrics["cv_accuracy_mean"] == best.data.metrics["cv_accuracy_mean"]
     assert aliases() == {"production": "1"}
@@ -157,7 +158,7 @@ def test_the_version_has_the_files_of_the_service(first: ModelVersion, data: Dat
 
 def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> None:
     del first
-    parent = find_parent(RUN)
+    parent = ours.find_parent(RUN)
     assert parent is not None
     assert parent.info.status == "FINISHED"
     listed = {item.path for item in client().list_artifacts(parent.info.run_id, "plots")}
@@ -169,7 +170,7 @@ def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> N
 def test_a_rerun_makes_no_second_version(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
     report = register_best(connection, data, RUN)
     assert (report.version, report.promoted) == ("1", True)
-    assert len(model_versions.versions()) == 1
+    assert len(model_versions.versions(ours.model())) == 1
     assert current().tags == first.tags
 
 
@@ -180,18 +181,18 @@ def test_a_rerun_finishes_a_promotion_that_was_interrupted(
     report = register_best(connection, data, RUN, ask=True)
     assert (report.promoted, report.reason) == (True, first.tags["reason"])
     assert stages() == {"1": "Production"}
-    assert len(audit.trail(connection)) == 1
+    assert len(audit.trail(connection, ours.model())) == 1
 
 
 def test_a_rerun_of_an_older_run_keeps_its_verdict(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, NEXT_RUN)
-    promote(connection, model_versions.versions()[0], "a person said so", by="ada")
-    before = {version.version: version.tags for version in model_versions.versions()}
+    promote(connection, model_versions.versions(ours.model())[0], "a person said so", by="ada")
+    before = {version.version: version.tags for version in model_versions.versions(ours.model())}
     report = register_best(connection, data, RUN)
     assert (report.version, report.promoted, report.reason) == ("1", True, first.tags["reason"])
-    assert {version.version: version.tags for version in model_versions.versions()} == before
+    assert {version.version: version.tags for version in model_versions.versions(ours.model())} == before
     assert aliases() == {"production": "2"}
 
 
@@ -204,7 +205,7 @@ def test_a_tie_keeps_the_champion_and_names_a_challenger(
     assert "not better than version 1, accuracy on the same 69 rows" in report.reason
     assert aliases() == {"production": "1", "challenger": "2"}
     assert stages() == {"1": "Production", "2": "None"}
-    assert model_versions.versions()[0].tags["reason"] == report.reason
+    assert model_versions.versions(ours.model())[0].tags["reason"] == report.reason
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ def test_the_first_version_below_the_minimal_accuracy_is_refused(connection: Con
     assert (report.version, report.promoted) == ("1", False)
     assert re.match(r"below the floor: the accuracy 0\.\d{4} is less than the required 0\.9", report.reason)
     assert aliases() == {"challenger": "1"}
-    assert model_versions.production() is None
+    assert model_versions.production(ours.model()) is None
 
 
 def test_a_person_is_asked_and_decides(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
@@ -226,10 +227,10 @@ def test_a_person_is_asked_and_decides(connection: Connection[Any], first: Model
     assert (report.version, report.promoted) == ("2", None)
     assert aliases() == {"production": first.version}
     assert register_best(connection, data, NEXT_RUN, ask=True).promoted is None  # a cleared task asks again
-    report = answer(connection, "2", approved=True, seen="1", by="ada", comment="newer is better")
+    report = answer(connection, ours.model(), "2", approved=True, seen="1", by="ada", comment="newer is better")
     assert report.promoted
     assert aliases() == {"production": "2"}
-    entry = audit.trail(connection)[0]
+    entry = audit.trail(connection, ours.model())[0]
     assert (entry.who, entry.action, entry.from_version) == ("ada", "promote", "1")
     assert entry.reason.startswith("newer is better (the gate: not better than version 1")
     assert entry.numbers["champion"] == "1"
@@ -271,11 +272,11 @@ def test_a_retry_does_not_undo_a_persons_rollback(
             register_best(connection, data, NEXT_RUN)
     with pointed_at(stack, monkeypatch, **names):
         assert aliases() == {"production": "2"}
-        rollback(connection, "it misses Chinstraps", by="ada")
+        rollback(connection, ours.model(), "it misses Chinstraps", by="ada")
         report = register_best(connection, data, NEXT_RUN)
         assert (report.version, report.promoted) == ("2", True)
         assert aliases() == {"production": "1"}
-        assert [entry.action for entry in audit.trail(connection)] == ["rollback", "promote", "promote"]
+        assert [entry.action for entry in audit.trail(connection, ours.model())] == ["rollback", "promote", "promote"]
 
 
 @pytest.mark.usefixtures("low_floor")
@@ -284,7 +285,7 @@ def test_a_worse_candidate_is_refused(connection: Connection[Any], first: ModelV
     assert (report.version, report.promoted) == ("2", False)
     assert report.reason.startswith(f"not better than version {first.version}, accuracy on the same 69 rows")
     assert aliases() == {"production": "1", "challenger": "2"}
-    numbers = audit.trail(connection)[0].numbers
+    numbers = audit.trail(connection, ours.model())[0].numbers
     assert numbers["accuracy"] < numbers["champion_accuracy"]
 
 
@@ -306,7 +307,7 @@ def test_a_candidate_with_a_large_drop_of_one_recall_is_refused(
 
 
 def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
-    best = candidate_runs.choose_best([run for run in find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
+    best = candidate_runs.choose_best([run for run in ours.find_candidates(WEAK_RUN) if run.info.status == "FINISHED"])
     model_id = candidate_runs.model_id(best)
     model = model_versions.load(model_id, json.loads(client().get_logged_model(model_id).tags["digests"]))
     truth = data.labels[data.holdout]
@@ -318,7 +319,7 @@ def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
-    asked = question(connection, "2", base_path="")
+    asked = question(connection, ours.model(), "2", base_path="")
     body = asked.body
     assert asked.subject.endswith("in place of version 1?")
     assert "below the floor" in body
@@ -337,7 +338,7 @@ def own_run(connect: Connect, data: Dataset) -> str:
 def test_the_verdict_says_how_many_candidates_are_missing(
     connection: Connection[Any], own_run: str, data: Dataset
 ) -> None:
-    done = candidate_records.read(connection, tracking.experiment_id(), own_run)
+    done = candidate_records.read(connection, tracking.experiment_id(ours.contract()), own_run)
     nothing = replace(done[0], outcome="left out", run_id=None, model_id=None)
     candidate_records.append(connection, [replace(nothing, fingerprint=str(number)) for number in range(4)])
     reason = register_best(connection, data, own_run, ask=True, expected=count(GRID)).reason
@@ -345,21 +346,21 @@ def test_the_verdict_says_how_many_candidates_are_missing(
         f"{16 - len(done)} of 20 candidates are missing: grid_train didn't end by itself"
     )
     assert f"({notes})" in reason
-    assert notes in question(connection, "1", base_path="").body
+    assert notes in question(connection, ours.model(), "1", base_path="").body
     assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=count(GRID)).reason
 
 
 def test_what_is_set_in_mlflow_changes_neither_choice_nor_verdict(
     connection: Connection[Any], first: ModelVersion, own_run: str, data: Dataset
 ) -> None:
-    done = candidate_records.read(connection, tracking.experiment_id(), own_run)
+    done = candidate_records.read(connection, tracking.experiment_id(ours.contract()), own_run)
     best = candidate_runs.choose_best([record.to_run() for record in done]).info.run_id
     for record in done:
         client().log_metric(record.run_id, "cv_accuracy_mean", 0.0 if record.run_id == best else 2.0)
     for name in ("role", "data_digest", "fingerprint", "estimator"):
         client().set_tag(best, name, "forged")
     asked = register_best(connection, data, own_run, ask=True)
-    assert model_versions.version(asked.version).run_id == best
+    assert model_versions.version(ours.model(), asked.version).run_id == best
     gate = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0}, "champion": first.version}
     for version in (first.version, asked.version):
         for name, value in {"verdict": "promoted", "gate": json.dumps(gate), "holdout_accuracy": "0.1"}.items():
@@ -368,7 +369,7 @@ def test_what_is_set_in_mlflow_changes_neither_choice_nor_verdict(
             client().set_model_version_tag(first.name, version, name, "forged")
     decided = register_best(connection, data, own_run)
     assert (decided.version, decided.promoted, decided.reason) == (asked.version, False, asked.reason)
-    entry = audit.trail(connection)[0]
+    entry = audit.trail(connection, ours.model())[0]
     assert (entry.action, entry.data_digest, entry.dag_run_id) == ("refuse", data.digest, own_run)
     assert aliases() == {"production": first.version, "challenger": asked.version}
 
@@ -424,9 +425,11 @@ def test_enough_rows_that_neither_learned_from_are_the_only_ones_judged(
 def test_a_champion_registered_by_hand_is_judged_by_the_tags_of_its_run(
     connection: Connection[Any], data: Dataset
 ) -> None:
-    run = next(run for run in find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
+    run = next(run for run in ours.find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
     sign(run)
-    model_versions.create_version(candidate_runs.model_id(run), run.info.run_id, {}, description="by hand")
+    model_versions.create_version(
+        ours.contract(), candidate_runs.model_id(run), run.info.run_id, {}, description="by hand"
+    )
     client().set_registered_model_alias(settings().model_name, "production", "1")
     reason = register_best(connection, data, NEXT_RUN).reason
     assert "version 1, accuracy on the same 69 rows" in reason
@@ -438,7 +441,7 @@ def test_a_champion_with_a_changed_file_is_replaced(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     digests = {**json.loads(first.tags["digests"]), "model.pkl": "0" * 64}
-    tag = signing.sign("version", model_versions.model_id(first), digests)
+    tag = signing.sign("version", ours.model(), model_versions.model_id(first), digests)
     client().set_model_version_tag(first.name, first.version, "signature", tag)
     report = register_best(connection, data, NEXT_RUN)
     assert report.promoted
@@ -448,7 +451,7 @@ def test_a_champion_with_a_changed_file_is_replaced(
 
 def signed_as(model_id: str, version: ModelVersion) -> dict[str, str]:
     """Return a signature of a version's files as those of another logged model."""
-    return {"signature": signing.sign("version", model_id, json.loads(version.tags["digests"]))}
+    return {"signature": signing.sign("version", ours.model(), model_id, json.loads(version.tags["digests"]))}
 
 
 def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it_was_better(
@@ -458,7 +461,7 @@ def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it
     copy = client().create_logged_model(model.experiment_id, name="without_a_file")
     client().finalize_logged_model(copy.model_id, "READY")
     tags = first.tags | signed_as(copy.model_id, first)
-    lost = model_versions.create_version(copy.model_id, first.run_id, tags, description="")
+    lost = model_versions.create_version(ours.contract(), copy.model_id, first.run_id, tags, description="")
     client().set_registered_model_alias(lost.name, "production", lost.version)
     run = recorded_runs(connection, [first])[first.version]
     run.data.metrics["holdout_accuracy"] = 1.1
@@ -482,7 +485,7 @@ def test_a_champion_with_a_damaged_export_is_passed_over(
     client().log_model_artifacts(copy.model_id, str(onnx.parent.parent))
     client().finalize_logged_model(copy.model_id, "READY")
     tags = first.tags | signed_as(copy.model_id, first)
-    damaged = model_versions.create_version(copy.model_id, first.run_id, tags, description="")
+    damaged = model_versions.create_version(ours.contract(), copy.model_id, first.run_id, tags, description="")
     client().set_registered_model_alias(damaged.name, "production", damaged.version)
     report = register_best(connection, data, NEXT_RUN)
     assert "inference/model.onnx isn't the file that was recorded" in report.reason
@@ -507,10 +510,10 @@ def test_a_broken_champion_does_not_let_a_worse_model_in(connection: Connection[
         r"version 1, or promote by hand",
         report.reason,
     )
-    numbers = audit.trail(connection)[0].numbers
+    numbers = audit.trail(connection, ours.model())[0].numbers
     assert (numbers["champion"], numbers["lost"] > 0) == ("1", True)
     assert aliases() == {"production": "2", "challenger": "3"}
-    assert rollback(connection, "it is broken", by="ada").version == "1"
+    assert rollback(connection, ours.model(), "it is broken", by="ada").version == "1"
 
 
 @pytest.mark.usefixtures("low_floor")
@@ -521,7 +524,7 @@ def test_a_deleted_champion_does_not_let_a_worse_model_in(
     report = register_best(connection, data, WEAK_RUN, ask=True)
     assert report.reason.startswith("version 1 stands in: not better than version 1, ")
     assert report.reason.endswith("In Production is nothing: roll back to version 1, or promote by hand")
-    assert "version 1" in question(connection, report.version, base_path="").body
+    assert "version 1" in question(connection, ours.model(), report.version, base_path="").body
 
 
 @pytest.mark.usefixtures("low_floor")
@@ -553,7 +556,7 @@ def test_promote_by_hand_and_back_never_leaves_production_empty(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, NEXT_RUN)
-    second = model_versions.versions()[0]
+    second = model_versions.versions(ours.model())[0]
     promote(connection, second, "a person said so", by="ada")
     assert aliases() == {"production": "2"}  # and no challenger any more
     assert stages() == {"1": "Archived", "2": "Production"}

@@ -26,6 +26,7 @@ from penguins.training.grid import Candidate
 from penguins.training.search import Fitted
 from penguins.training.tracking import client, experiment_id
 from tests.attacker import Attacker, code
+from tests.penguins import ours
 from tests.penguins.conftest import made_up_version, pointed_at
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
@@ -53,12 +54,12 @@ def candidate(connection: Connection[Any], data: Dataset) -> Run:
     model = made.model(random_state=0).fit(data.features.iloc[data.train], data.labels[data.train])
     record = candidate_runs.log_candidate(Fitted(made, model, METRICS), parent, data, "a fingerprint")
     candidate_records.append(connection, [record])
-    (run,) = tracking.find_candidates(RUN)
+    (run,) = ours.find_candidates(RUN)
     return run
 
 
 def evil_model(attacker: Attacker, marker: Path) -> str:
-    return attacker.logged_model(experiment_id(), {"model.pkl": code(marker), "MLmodel": b""}, {})
+    return attacker.logged_model(experiment_id(ours.contract()), {"model.pkl": code(marker), "MLmodel": b""}, {})
 
 
 def evil_version(attacker: Attacker, marker: Path, **tags: str) -> str:
@@ -79,24 +80,24 @@ def test_no_code_of_an_attacker_runs_in_register_best(
     )
     tags = {name: value for name, value in candidate.data.tags.items() if not name.startswith("mlflow.")}
     best = METRICS | {"cv_accuracy_mean": 1.0}
-    attacker.run(experiment_id(), tags | {"fingerprint": "x"}, best, evil_model(attacker, marker))
+    attacker.run(experiment_id(ours.contract()), tags | {"fingerprint": "x"}, best, evil_model(attacker, marker))
     report = register_best(connection, data, RUN)
     assert int(report.version) > int(planted)
     assert report.promoted
     assert f"version {champion} can't be judged" in report.reason
     assert "no tag `signature`" in report.reason
-    assert model_versions.version(report.version).run_id == candidate.info.run_id
+    assert model_versions.version(ours.model(), report.version).run_id == candidate.info.run_id
     assert not marker.exists()
 
 
 def test_the_same_pickle_with_a_signature_is_opened(attacker: Attacker, marker: Path) -> None:
-    version = model_versions.version(made_up(attacker, marker))
+    version = model_versions.version(ours.model(), made_up(attacker, marker))
     with pytest.raises(UserError, match="isn't opened: this candidate has no tag `signature`. Look at it and sign it"):
         model_versions.load(model_versions.model_id(version), model_versions.recorded_digests(version))
     assert not marker.exists()
     model_id = model_versions.model_id(version)
     digests = {"model.pkl": sha256(code(marker)), "MLmodel": sha256(b"")}
-    client().set_logged_model_tags(model_id, {"signature": signing.sign("candidate", model_id, digests)})
+    client().set_logged_model_tags(model_id, {"signature": signing.sign("candidate", ours.model(), model_id, digests)})
     model_versions.load(model_id, model_versions.recorded_digests(version))
     assert marker.exists()
 
@@ -120,7 +121,7 @@ def test_a_version_of_another_model_is_not_taken_for_that_of_a_candidate(
     other = made_up_version(tmp_path)
     tags = {"dag_run_id": RUN, "signature": other.tags["signature"]}
     attacker.version(other.name, model_versions.model_id(other), tags, run_id=candidate.info.run_id)
-    assert candidate_versions.find_version(LoadedCandidate.load(candidate)) is None
+    assert candidate_versions.find_version(LoadedCandidate.load(candidate, ours.model()), ours.model()) is None
 
 
 @pytest.mark.parametrize("change", ["removed", "of another version", "of another key", "garbage"])
@@ -139,8 +140,8 @@ def test_a_version_without_its_own_signature_is_not_promoted(
         }[change]
         client().set_model_version_tag(second.name, second.version, "signature", value)
     with pytest.raises(UserError, match=r"version 2 isn't opened: .* Look at it and sign it: make sign VERSION=2"):
-        decisions.promote_by_hand(connection, model_versions.version("2"), "why not", by="ada")
-    champion = model_versions.production()
+        decisions.promote_by_hand(connection, model_versions.version(ours.model(), "2"), "why not", by="ada")
+    champion = model_versions.production(ours.model())
     assert champion is not None
     assert champion.version == "1"
 
@@ -151,7 +152,7 @@ def by_another_key(version: ModelVersion, digests: dict[str, str]) -> str:
         patch.setenv("PENGUINS_SIGNING_KEY", private)
         patch.setenv("PENGUINS_TRUSTED_KEYS", SigningKey(private).public)
         settings.cache_clear()
-        tag = signing.sign("version", model_versions.model_id(version), digests)
+        tag = signing.sign("version", ours.model(), model_versions.model_id(version), digests)
     settings.cache_clear()
     return tag
 
@@ -167,7 +168,7 @@ def test_a_changed_file_of_a_signed_version_is_not_promoted(
         value=json.dumps(json.loads(version.tags["digests"]) | {"model.pkl": sha256(b"another model")}),
     )  # fmt: skip
     with pytest.raises(UserError, match="model.pkl isn't the file that was recorded"):
-        decisions.promote(connection, model_versions.version("1"), "why not", by="ada")
+        decisions.promote(connection, model_versions.version(ours.model(), "1"), "why not", by="ada")
 
 
 def test_a_model_signed_for_another_registered_model_is_not_opened(
@@ -180,7 +181,7 @@ def test_a_model_signed_for_another_registered_model_is_not_opened(
         client().create_registered_model(ours)
         number = attacker.version(ours, model_versions.model_id(other), dict(other.tags))
         with pytest.raises(UserError, match=f"was made for a version of {ours}_other "):
-            model_versions.recorded_digests(model_versions.version(number))
+            model_versions.recorded_digests(model_versions.version(ours.model(), number))
 
 
 def test_a_version_is_signed_by_hand_after_a_look(connection: Connection[Any], tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_a_version_is_signed_by_hand_after_a_look(connection: Connection[Any], t
     (tmp_path / "more.txt").write_bytes(b"")
     client().log_model_artifacts(model_versions.model_id(version), str(tmp_path))
     client().set_model_version_tag(version.name, "1", "dag_run_id", "manual\x1b[2J")
-    inspected = vouching.inspect(connection, model_versions.version("1"))
+    inspected = vouching.inspect(connection, model_versions.version(ours.model(), "1"))
     text = "\n".join(inspected.lines())
     assert "\x1b" not in text
     assert f"{version.name} version 1, registered" in text
@@ -203,7 +204,7 @@ def test_a_version_is_signed_by_hand_after_a_look(connection: Connection[Any], t
     assert f"  {sha256(b'another export')}  CHANGED       inference/model.onnx" in text
     assert f"  {sha256(b'')}  not recorded  more.txt" in text
     vouching.sign(inspected)
-    signed = model_versions.version("1")
+    signed = model_versions.version(ours.model(), "1")
     assert model_versions.recorded_digests(signed) == inspected.digests
     assert "signature now: of a trusted key" in list(vouching.inspect(connection, signed).lines())
 
@@ -216,4 +217,4 @@ def test_files_elsewhere_are_not_signed(connection: Connection[Any], attacker: A
     client().create_registered_model(settings().model_name)
     number = attacker.version(settings().model_name, made, {})
     with pytest.raises(UserError, match="are at file:///.*, not behind MLflow's proxy"):
-        vouching.inspect(connection, model_versions.version(number))
+        vouching.inspect(connection, model_versions.version(ours.model(), number))

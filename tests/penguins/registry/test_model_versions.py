@@ -11,39 +11,44 @@ from penguins.errors import UserError
 from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client, experiment_id
+from tests.penguins import ours
 from tests.penguins.conftest import made_up_version
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
 
 
 def test_reading_production_creates_no_model() -> None:
-    assert model_versions.production() is None
-    assert model_versions.registered_model().aliases == {}
+    assert model_versions.production(ours.model()) is None
+    assert model_versions.registered_model(ours.model()).aliases == {}
     assert client().search_registered_models(f"name = '{settings().model_name}'") == []
 
 
 def test_the_alias_decides_and_without_it_the_stage(tmp_path: Path) -> None:
     first, second = (made_up_version(tmp_path) for _ in range(2))
     client().transition_model_version_stage(first.name, first.version, model_versions.STAGE)
-    found = model_versions.production()
+    found = model_versions.production(ours.model())
     assert found is not None
     assert found.version == first.version
     client().set_registered_model_alias(second.name, model_versions.ALIAS, second.version)
-    found = model_versions.production()
+    found = model_versions.production(ours.model())
     assert found is not None
     assert found.version == second.version
 
 
 def test_versions_are_listed_by_number_the_newest_first(tmp_path: Path) -> None:
     made_up_version(tmp_path)
-    first = model_versions.versions()[0]
+    first = model_versions.versions(ours.model())[0]
     for _ in range(9):
-        model_versions.create_version(model_versions.model_id(first), first.run_id or "", {"kind": "copy"}, "")
-    assert [found.version for found in model_versions.versions()] == [str(number) for number in range(10, 0, -1)]
-    assert len(model_versions.versions("tags.kind = 'copy'")) == 9
-    assert model_versions.version("10").version == "10"
+        model_versions.create_version(
+            ours.contract(), model_versions.model_id(first), first.run_id or "", {"kind": "copy"}, ""
+        )
+    assert [found.version for found in model_versions.versions(ours.model())] == [
+        str(number) for number in range(10, 0, -1)
+    ]
+    assert len(model_versions.versions(ours.model(), "tags.kind = 'copy'")) == 9
+    assert model_versions.version(ours.model(), "10").version == "10"
     with pytest.raises(UserError, match="has no version 11"):
-        model_versions.version("11")
+        model_versions.version(ours.model(), "11")
 
 
 def test_a_model_is_loaded_only_if_its_digest_is_the_recorded_one(tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_a_file_that_is_no_pickle_is_named(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.pkl" / "inside").mkdir(parents=True)
     (tmp_path / "model.pkl" / "inside" / "file").write_bytes(b"a file")
-    run = client().create_run(experiment_id())
+    run = client().create_run(experiment_id(ours.contract()))
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(tmp_path))
     with pytest.raises(UserError, match=r"model.pkl is a folder instead of a file"):
@@ -79,14 +84,14 @@ def test_an_edited_signature_is_reported(tmp_path: Path, signature: str) -> None
     version = made_up_version(tmp_path)
     client().set_model_version_tag(version.name, version.version, "signature", signature)
     with pytest.raises(UserError, match=r"version 1 isn't opened: the tag `signature` .* or promote another one\."):
-        model_versions.check_files(model_versions.version("1"))
+        model_versions.check_files(model_versions.version(ours.model(), "1"))
 
 
 def test_a_version_of_another_version_has_no_logged_model(tmp_path: Path) -> None:
     version = made_up_version(tmp_path)
     copy = client().create_model_version(version.name, f"models:/{version.name}/{version.version}")
     with pytest.raises(UserError, match="version 2 has no logged model: register one from a run"):
-        model_versions.check_files(model_versions.version(copy.version))
+        model_versions.check_files(model_versions.version(ours.model(), copy.version))
 
 
 def test_a_deleted_model_is_named_with_the_remedy() -> None:

@@ -13,7 +13,8 @@ from penguins.settings import settings
 from penguins.training import candidate_runs, tracking
 from penguins.training.grid import Candidate
 from penguins.training.search import Failed
-from penguins.training.tracking import client, find_candidates
+from penguins.training.tracking import client
+from tests.penguins import ours
 from tests.penguins.conftest import logged_candidate
 from tests.penguins.training.made_up import made_up_run
 
@@ -50,20 +51,22 @@ def test_a_candidate_becomes_a_finished_run_with_its_model(logged: Run, parent: 
 def test_a_failed_candidate_becomes_a_failed_run_with_the_reason(parent: Run, data: Dataset) -> None:
     failed = Failed(Candidate({"n_estimators": 2}), "MemoryError: too many trees")
     candidate_runs.log_failed_candidate(failed, parent, data, "a fingerprint")
-    (run,) = find_candidates(RUN)
+    (run,) = ours.find_candidates(RUN)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "MemoryError: too many trees")
 
 
 def test_a_discarded_run_is_deleted_with_its_model(logged: Run) -> None:
     candidate_runs.discard([logged])
-    assert find_candidates(RUN) == []
+    assert ours.find_candidates(RUN) == []
     assert client().search_logged_models([logged.info.experiment_id]) == []
 
 
 def test_discarding_a_run_keeps_the_model_of_its_version(logged: Run) -> None:
-    version = model_versions.create_version(candidate_runs.model_id(logged), logged.info.run_id, {}, description="")
+    version = model_versions.create_version(
+        ours.contract(), candidate_runs.model_id(logged), logged.info.run_id, {}, description=""
+    )
     candidate_runs.discard([logged])
-    assert logged.info.run_id not in {run.info.run_id for run in find_candidates(RUN)}
+    assert logged.info.run_id not in {run.info.run_id for run in ours.find_candidates(RUN)}
     model_versions.load(model_versions.model_id(version), model_versions.recorded_digests(version))
 
 

@@ -16,6 +16,7 @@ from penguins.training.estimators import ESTIMATORS
 from penguins.training.grid import candidates
 from penguins.training.search import Fitted, search
 from penguins.training.training import grid_train, open_run
+from tests.penguins import ours
 
 RUN = "manual__2026-01-01T00:00:00+00:00"
 OTHERS = [name for name in ESTIMATORS if name != "random_forest"]
@@ -30,11 +31,11 @@ def test_each_estimator_is_searched_logged_and_registered(
     report = grid_train(data, None, 2, parent, estimator=name, connect=connect)
     assert (report.fitted, report.failed, report.left_out) == (24, 0, 0)
     assert register_best(connection, data, RUN).promoted
-    version = model_versions.production()
+    version = model_versions.production(ours.model())
     assert version is not None
     assert version.tags["estimator"] == name
     assert {"inference/model.onnx", "inference/contract.json"} <= set(json.loads(version.tags[DIGESTS]))
-    found = tracking.find_parent(RUN)
+    found = ours.find_parent(RUN)
     assert found is not None
     assert json.loads(found.data.params["estimator"]) == name
     plots = {file.path for file in tracking.client().list_artifacts(parent.info.run_id, "plots")}

@@ -9,24 +9,25 @@ from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.training import tracking
 from penguins.training.training import open_run
+from tests.penguins import ours
 from tests.penguins.conftest import GRID
 
 pytestmark = pytest.mark.usefixtures("mlflow")
 
 
 def test_looking_for_runs_creates_no_experiment() -> None:
-    assert tracking.find_candidates("manual__1") == []
-    assert tracking.find_parent("manual__1") is None
+    assert ours.find_candidates("manual__1") == []
+    assert ours.find_parent("manual__1") is None
     assert tracking.client().get_experiment_by_name(settings().experiment) is None
 
 
 def test_the_experiment_is_created_once() -> None:
-    assert tracking.experiment_id() == tracking.experiment_id()
+    assert tracking.experiment_id(ours.contract()) == tracking.experiment_id(ours.contract())
     assert tracking.client().get_experiment_by_name(settings().experiment) is not None
 
 
 def test_a_deleted_experiment_is_named_with_the_remedy(data: Dataset) -> None:
-    tracking.client().delete_experiment(tracking.experiment_id())
+    tracking.client().delete_experiment(tracking.experiment_id(ours.contract()))
     with pytest.raises(UserError, match="was deleted. Restore it with `mlflow experiments restore --experiment-id"):
         open_run(data, GRID, 3, "manual__1")
 
@@ -60,6 +61,6 @@ def test_the_parent_run_is_opened_again(data: Dataset) -> None:
     parent = tracking.open_parent("manual__1", {"cv_folds": 3}, data)
     tracking.client().set_terminated(parent.info.run_id)
     assert tracking.open_parent("manual__1", {"cv_folds": 3}, data).info.run_id == parent.info.run_id
-    found = tracking.find_parent("manual__1")
+    found = ours.find_parent("manual__1")
     assert found is not None
     assert (found.info.status, found.data.params) == ("RUNNING", {"cv_folds": "3"})

@@ -23,9 +23,10 @@ from penguins.settings import settings
 from penguins.training import candidate_records, candidate_runs, tracking
 from penguins.training.candidate_records import Connect
 from penguins.training.estimators import Grid
-from penguins.training.tracking import client, find_candidates, find_parent
+from penguins.training.tracking import client
 from penguins.training.training import LOGGING_THREADS, TrainReport, grid_train, open_run
 from tests.keys import OTHER_PRIVATE, OTHER_PUBLIC
+from tests.penguins import ours
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_penguins
 
 pytestmark = pytest.mark.usefixtures("mlflow")
@@ -88,7 +89,7 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
 ) -> None:
     report, data = looked_at
     assert (report.fitted, report.kept) == (20, 0)
-    runs = find_candidates(RUN)
+    runs = ours.find_candidates(RUN)
     assert len(runs) == 20
     for run in runs:
         assert run.info.status == "FINISHED"
@@ -108,7 +109,7 @@ def test_every_candidate_is_a_finished_run_with_params_metrics_dataset_and_model
 
 def test_the_parent_run_has_grid_and_folds(looked_at: tuple[TrainReport, Dataset]) -> None:
     report, _ = looked_at
-    parent = find_parent(RUN)
+    parent = ours.find_parent(RUN)
     assert parent is not None
     assert (parent.info.run_id, parent.info.run_name, parent.info.status) == (report.parent_run_id, RUN, "FINISHED")
     assert json.loads(parent.data.params["grid"]) == GRID
@@ -120,13 +121,13 @@ def statuses(runs: list[Run]) -> set[str]:
 
 
 def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainReport, data: Dataset) -> None:
-    runs = find_candidates(RUN)
+    runs = ours.find_candidates(RUN)
     kept, half_done = {run.info.run_id for run in runs[2:]}, {run.info.run_id for run in runs[:2]}
     for run_id in half_done:  # as after a kill of the task
         client().update_run(run_id, status="RUNNING")
     again = train(data)
     assert again == TrainReport(report.parent_run_id, fitted=2, kept=18)
-    runs = find_candidates(RUN)
+    runs = ours.find_candidates(RUN)
     assert len(runs) == 20
     assert statuses(runs) == {"FINISHED"}
     assert kept < {run.info.run_id for run in runs}
@@ -135,10 +136,10 @@ def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainRepo
 
 def test_a_rerun_with_other_data_keeps_nothing(report: TrainReport, connection: Connection[Any]) -> None:
     rows = read_processed(connection)
-    other = split(rows[rows.index != 7], 0.2, 42)
+    other = split(rows[rows.index != 7], 0.2, 42, ours.contract())
     again = train(other)
     assert again == TrainReport(report.parent_run_id, fitted=20, kept=0)
-    assert {run.data.tags["data_digest"] for run in find_candidates(RUN)} == {other.digest}
+    assert {run.data.tags["data_digest"] for run in ours.find_candidates(RUN)} == {other.digest}
 
 
 def test_a_rerun_with_other_code_or_another_key_keeps_nothing(
@@ -150,19 +151,19 @@ def test_a_rerun_with_other_code_or_another_key_keeps_nothing(
             monkeypatch.setenv(name, value)
         settings.cache_clear()
         assert train(data) == TrainReport(report.parent_run_id, fitted=20, kept=0)
-        assert len(find_candidates(RUN)) == 20
+        assert len(ours.find_candidates(RUN)) == 20
 
 
 def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
     results = {}
     for shards in (1, 7):  # 7 is more than the number of shared fits
-        candidate_runs.discard(find_candidates(RUN))
+        candidate_runs.discard(ours.find_candidates(RUN))
         reports = [train(data, GRID, shard, shards) for shard in range(shards)]
         assert sum(report.fitted for report in reports) == 20
         assert len({report.parent_run_id for report in reports}) == 1
         results[shards] = {
             run.info.run_name: {name: value for name, value in run.data.metrics.items() if name != "fit_seconds"}
-            for run in find_candidates(RUN)
+            for run in ours.find_candidates(RUN)
         }
     assert len(results[1]) == 20
     assert results[1] == results[7]
@@ -170,10 +171,10 @@ def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
 
 def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
     train(data, GRID, 0, 2)
-    others = find_candidates(RUN)
+    others = ours.find_candidates(RUN)
     client().update_run(others[0].info.run_id, status="RUNNING")  # as if the other shard were fitting it
     train(data, GRID, 1, 2)
-    assert {run.info.run_id for run in others} < {run.info.run_id for run in find_candidates(RUN)}
+    assert {run.info.run_id for run in others} < {run.info.run_id for run in ours.find_candidates(RUN)}
 
 
 TRY = """
@@ -181,7 +182,7 @@ import psycopg
 from penguins.data.dataset import read_processed, split
 from penguins.training.training import grid_train, open_run
 with psycopg.connect({database!r}) as connection:
-    data = split(read_processed(connection), 0.2, 42)
+    data = split(read_processed(connection), 0.2, 42, ours.contract())
 grid_train(data, {grid!r}, 3, open_run(data, {grid!r}, 3, {run!r}))
 """
 
@@ -210,7 +211,9 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
             return condition
 
         until(
-            lambda: goes_on(any(run.info.status == "FINISHED" for run in find_candidates(RUN))), "a candidate", poll=0.2
+            lambda: goes_on(any(run.info.status == "FINISHED" for run in ours.find_candidates(RUN))),
+            "a candidate",
+            poll=0.2,
         )
         # the fitting processes end with the last fit
         fitting = [
@@ -218,7 +221,7 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
             for child in psutil.Process(first_try.pid).children()
             if any("popen_loky" in part for part in child.cmdline())
         ]
-        experiment = tracking.experiment_id()
+        experiment = tracking.experiment_id(ours.contract())
         until(lambda: goes_on(len(client().search_logged_models([experiment])) >= 18), "18 models")
         family = psutil.Process(first_try.pid).children(recursive=True)
         for process in [psutil.Process(first_try.pid), *family]:  # as the kernel does when memory runs out
@@ -244,12 +247,12 @@ def test_a_rerun_after_a_kill_at_90_percent_fits_the_rest_and_leaves_no_model_be
 
 
 def is_completed(data: Dataset) -> None:
-    experiment = tracking.experiment_id()
-    finished = {run.info.run_id for run in find_candidates(RUN) if run.info.status == "FINISHED"}
+    experiment = tracking.experiment_id(ours.contract())
+    finished = {run.info.run_id for run in ours.find_candidates(RUN) if run.info.status == "FINISHED"}
     again = train(data, SLOW)
     assert 18 - LOGGING_THREADS <= again.kept == len(finished) < 20
     assert again.fitted == 20 - again.kept
-    runs = find_candidates(RUN)
+    runs = ours.find_candidates(RUN)
     assert finished < {run.info.run_id for run in runs}
     models = client().search_logged_models([experiment])
     assert {model.model_id for model in models} == {candidate_runs.model_id(run) for run in runs}
@@ -264,11 +267,11 @@ def boost(data: Dataset, grid: Grid) -> TrainReport:
 def test_a_candidate_that_fails_is_a_failed_run_with_the_reason(data: Dataset) -> None:
     report = boost(data, TOO_MANY_TREES)
     assert (report.fitted, report.failed) == (15, 5)
-    failed = [run for run in find_candidates(RUN) if run.info.status == "FAILED"]
+    failed = [run for run in ours.find_candidates(RUN) if run.info.status == "FAILED"]
     assert {run.data.params["n_estimators"] for run in failed} == {str(2**60)}
     assert len(failed) == 5
     assert all("Error" in run.data.tags["reason"] for run in failed)
-    parent = find_parent(RUN)
+    parent = ours.find_parent(RUN)
     assert parent is not None
     assert parent.info.status == "FINISHED"
 
@@ -288,7 +291,7 @@ def test_a_time_budget_leaves_candidates_out_and_a_rerun_fits_them(
     with pytest.raises(UserError, match="time_budget: not one of 20 candidates was done within 0 s"):
         grid_train(data, GRID, 3, parent, time_budget=0, connect=connect)
     train(data, connect=connect)
-    candidate_runs.discard(find_candidates(RUN)[:5])
+    candidate_runs.discard(ours.find_candidates(RUN)[:5])
     report = grid_train(data, GRID, 3, parent, time_budget=0, connect=connect)
     assert (report.fitted, report.kept, report.left_out) == (0, 15, 5)
     assert recorded() == ["finished"] * 15 + ["left out"] * 5
@@ -300,19 +303,19 @@ def test_a_time_budget_leaves_candidates_out_and_a_rerun_fits_them(
 
 def test_a_candidate_that_somebody_logged_under_its_fingerprint_is_not_kept(connect: Connect, data: Dataset) -> None:
     report = train(data, connect=connect)
-    forged, *_ = find_candidates(RUN)
+    forged, *_ = ours.find_candidates(RUN)
     client().delete_run(forged.info.run_id)
     tags = {name: value for name, value in forged.data.tags.items() if name != "mlflow.runName"}
     run_id = client().create_run(forged.info.experiment_id, tags=tags).info.run_id
     client().log_metric(run_id, "cv_accuracy_mean", 2.0)
     client().set_terminated(run_id)
     assert train(data, connect=connect) == TrainReport(report.parent_run_id, fitted=1, kept=19)
-    assert run_id not in {run.info.run_id for run in find_candidates(RUN)}
+    assert run_id not in {run.info.run_id for run in ours.find_candidates(RUN)}
 
 
 def test_records_of_other_data_are_discarded(connection: Connection[Any], connect: Connect, data: Dataset) -> None:
     train(data, connect=connect)
-    other = split(read_processed(connection), 0.2, 43)
+    other = split(read_processed(connection), 0.2, 43, ours.contract())
     parent = open_run(other, GRID, 3, RUN, connect=connect)
     assert candidate_records.read(connection, parent.info.experiment_id, RUN) == []
 
@@ -327,7 +330,7 @@ def test_a_failed_try_fails_the_parent_run(data: Dataset) -> None:
 def test_an_unusable_grid_leaves_no_run(data: Dataset) -> None:
     with pytest.raises(UserError, match="at least 20"):
         train(data, {"max_depth": [1, 2]})
-    assert find_parent(RUN) is None
+    assert ours.find_parent(RUN) is None
 
 
 def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
@@ -336,11 +339,11 @@ def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
     request.addfinalizer(lambda: stack.start("mlflow"))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     train(data)
-    half_done = find_candidates(RUN)[:10]
+    half_done = ours.find_candidates(RUN)[:10]
     candidate_runs.discard(half_done)
     stack.stop("mlflow")
     with pytest.raises(Exception, match=f"API request to {settings().mlflow_tracking_uri}.*Connection refused"):
         train(data)
     stack.start("mlflow")
     assert train(data).fitted == 10
-    assert len(find_candidates(RUN)) == 20
+    assert len(ours.find_candidates(RUN)) == 20
