@@ -171,6 +171,11 @@ class DataContract(_Part):
         return class_names(self.target)
 
     @property
+    def dag_id(self) -> str:
+        """Return the name of the DAG that trains on the table."""
+        return f"{self.name}_training"
+
+    @property
     def label_column(self) -> str:
         """Return the name of the column with the label in the processed table."""
         return free_name("label", {column.name for column in self.columns})

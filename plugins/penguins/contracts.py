@@ -35,12 +35,3 @@ def find(name: str) -> DataContract:
         field: getattr(settings(), key) for key, field in _OVERRIDES.items() if key in settings().model_fields_set
     }
     return PENGUINS.model_copy(update={"training": PENGUINS.training.model_copy(update=values)})
-
-
-def of_dag(dag_id: str) -> DataContract:
-    """Return the contract that a DAG trains on.
-
-    Raises:
-        UserError: there is no such contract.
-    """
-    return find(dag_id.removesuffix("_training"))

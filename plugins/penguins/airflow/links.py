@@ -6,8 +6,14 @@ from airflow.providers.standard.decorators.python import _PythonDecoratedOperato
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
 
+from contract.schema import DataContract
 from penguins import contracts
 from penguins.settings import settings
+
+
+def _contract_of(key: Any) -> DataContract:
+    """Return the contract that the DAG of a task trains on."""
+    return contracts.find(key.dag_id.removesuffix("_training"))
 
 
 class CandidatesLink(BaseOperatorLink):
@@ -20,7 +26,7 @@ class CandidatesLink(BaseOperatorLink):
         from penguins.training import tracking
 
         del operator
-        parent = tracking.find_parent(contracts.of_dag(ti_key.dag_id).training.experiment, ti_key.run_id)
+        parent = tracking.find_parent(_contract_of(ti_key).training.experiment, ti_key.run_id)
         if parent is None:
             return ""
         return f"{settings().mlflow_ui}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
@@ -37,7 +43,7 @@ class VersionLink(BaseOperatorLink):
         from penguins.training import tracking
 
         del operator
-        model = contracts.of_dag(ti_key.dag_id).training.registered_model
+        model = _contract_of(ti_key).training.registered_model
         made = model_versions.versions(model, f"tags.{tracking.DAG_RUN} = '{ti_key.run_id}'")
         return f"{settings().mlflow_ui}/#/models/{model}/versions/{made[0].version}" if made else ""
 

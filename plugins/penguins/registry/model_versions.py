@@ -64,7 +64,7 @@ def create_version(
     """Register a logged model as the next version of a contract's registered model, together with its tags."""
     name, purpose = contract.training.registered_model, contract.description or f"Predicts {contract.target.name}."
     try:
-        client().create_registered_model(name, description=f"{purpose} Written by the DAG {contract.name}_training.")
+        client().create_registered_model(name, description=f"{purpose} Written by the DAG {contract.dag_id}.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

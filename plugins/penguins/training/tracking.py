@@ -51,7 +51,7 @@ def experiment_id(contract: DataContract) -> str:
     Raises:
         UserError: it was deleted, or keeps its files elsewhere than behind MLflow's proxy.
     """
-    name, dag = contract.training.experiment, f"{contract.name}_training"
+    name, dag = contract.training.experiment, contract.dag_id
     tags = {
         MLFLOW_RUN_NOTE: f"Candidates of the DAG {dag}: one parent run a DAG run, one child run a candidate.",
         "mlflow.experimentKind": "custom_model_development",  # the UI then shows runs and models, not traces
