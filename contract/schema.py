@@ -173,7 +173,7 @@ class DataContract(_Part):
     @property
     def dag_id(self) -> str:
         """Return the name of the DAG that trains on the table."""
-        return f"{self.name}_training"
+        return dag_id_of(self.name)
 
     @property
     def label_column(self) -> str:
@@ -193,6 +193,11 @@ class DataContract(_Part):
 def name_of_answers(target: Column) -> str:
     """Return the key of an answer of the service that names the classes: the target's name, if it is free."""
     return target.name if target.name not in _ANSWER else "class"
+
+
+def dag_id_of(contract: str) -> str:
+    """Return the name of the DAG of a contract, by the contract's name."""
+    return f"{contract}_training"
 
 
 def class_names(target: Column) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The data contracts that the pipeline works by."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from contract.schema import DataContract
@@ -23,7 +25,20 @@ _OVERRIDES: Final = {
 """Fields of the settings, and those of the penguins' training that they replace."""
 
 
-def find(name: str) -> DataContract:
+@dataclass(frozen=True)
+class Contracts:
+    """All contracts.
+
+    Attributes:
+        good: contract by name.
+        broken: message by name.
+    """
+
+    good: Mapping[str, DataContract]
+    broken: Mapping[str, str]
+
+
+def find(name: str = DEFAULT) -> DataContract:
     """Return a contract by its name.
 
     Raises:
@@ -31,7 +46,11 @@ def find(name: str) -> DataContract:
     """
     if name != PENGUINS.name:
         raise UserError(f"there is no contract {name!r}; there are: {PENGUINS.name}")
-    values = {
-        field: getattr(settings(), key) for key, field in _OVERRIDES.items() if key in settings().model_fields_set
-    }
+    given = settings().model_fields_set
+    values = {field: getattr(settings(), key) for key, field in _OVERRIDES.items() if key in given}
     return PENGUINS.model_copy(update={"training": PENGUINS.training.model_copy(update=values)})
+
+
+def read_all() -> Contracts:
+    """Return all contracts."""
+    return Contracts({DEFAULT: find(DEFAULT)}, {})

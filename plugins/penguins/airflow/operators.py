@@ -80,7 +80,7 @@ class RegisterBest(HITLOperator):
             model = self._contract.training.registered_model
             base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
             with database.connect() as connection:
-                question = approval.question(connection, model, report.version, base_path)
+                question = approval.question(connection, self._contract, report.version, base_path)
             self.subject, self.body = question.subject, question.body
             if not self._is_shown(context):
                 with database.connect() as connection:

@@ -39,6 +39,7 @@ PENGUINS: Final = DataContract(
         experiment="penguins_experiment",
         schedule="@weekly",
         source="palmerpenguins",
+        estimator="random_forest",
         min_accuracy=0.9,
     ),
 )

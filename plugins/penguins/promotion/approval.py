@@ -7,6 +7,8 @@ from typing import Any
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
+from contract.schema import DataContract
+from penguins import contracts
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
 from penguins.promotion import audit, decisions, gate, production, registration, verdicts
@@ -30,18 +32,20 @@ class Question:
     body: str
 
 
-def question(connection: Connection[Any], model: str, number: str, base_path: str) -> Question:
-    """Compose the question about a version of a registered model.
+def question(connection: Connection[Any], contract: DataContract, number: str, base_path: str) -> Question:
+    """Compose the question about a version of a contract's registered model.
 
     Args:
         base_path: path of Airflow's UI, without a slash at its end, for the addresses of the pictures.
     """
-    version = model_versions.version(model, number)
+    version = model_versions.version(contract.training.registered_model, number)
     kept = verdicts.require(connection, version)
     champion = kept.champion or ""
+    chosen = "" if contract.name == contracts.DEFAULT else f"?contract={contract.name}"
     advice = "promote" if kept.promote else "keep the champion"
     pictures = [
-        f"Version {each}:\n\n![true against predicted species]({base_path}/penguins/confusion/{each})"
+        f"Version {each}:\n\n![true against predicted {contract.target.name}]"
+        f"({base_path}/penguins/confusion/{each}{chosen})"
         for each in (champion, number)
         if each
     ]

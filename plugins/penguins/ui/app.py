@@ -16,10 +16,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
-from contract.schema import Training
-from penguins import contracts, outages, service_status
+from penguins import outages, service_status
 from penguins.airflow import database
-from penguins.airflow.access import READER, WRITER, MayChange, UserName
+from penguins.airflow.access import READER, WRITER, Chosen, MayChange, Readable, UserName
 from penguins.errors import UserError
 from penguins.promotion import approval, decisions
 from penguins.registry import model_versions
@@ -70,11 +69,6 @@ class RollbackRequest(DecisionRequest):
     expected_target: str
 
 
-def _training() -> Training:
-    """Return the part of the contract that names the registered model and the experiment."""
-    return contracts.find(contracts.DEFAULT).training
-
-
 @app.get("/")
 def index() -> FileResponse:
     """Return the page, which then requests its data."""
@@ -82,10 +76,16 @@ def index() -> FileResponse:
 
 
 @app.get("/api/overview", dependencies=[READER])
-def show(may_change: MayChange) -> overview.Overview:
+def show(contract: Chosen, may_change: MayChange) -> overview.Overview:
     """Return everything that the page shows."""
     with database.connect() as connection:
-        return overview.overview(connection, _training().registered_model, may_change)
+        return overview.overview(connection, contract, may_change)
+
+
+@app.get("/api/contracts")
+def show_contracts(names: Readable) -> list[str]:
+    """Return the names of the contracts that the user may look at."""
+    return names
 
 
 @app.get("/api/service", dependencies=[READER])
@@ -95,12 +95,12 @@ async def show_service() -> list[str]:
 
 
 @app.get("/api/rollback", dependencies=[WRITER])
-async def offer_rollback() -> overview.RollbackOffer:
+async def offer_rollback(contract: Chosen) -> overview.RollbackOffer:
     """Return the version that a rollback would put in Production."""
 
     def find() -> overview.RollbackOffer:
         with database.connect() as connection:
-            return overview.rollback_offer(connection, _training().registered_model)
+            return overview.rollback_offer(connection, contract.training.registered_model)
 
     return await _check(find, "MLflow, or S3 behind it,")
 
@@ -115,31 +115,31 @@ async def _check(function: Callable[[], Result], service: str) -> Result:
 
 
 @app.post("/api/promote", dependencies=[WRITER])
-def promote(request: PromotionRequest, user: UserName) -> dict[str, str]:
+def promote(request: PromotionRequest, contract: Chosen, user: UserName) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
-        version = model_versions.version(_training().registered_model, request.version)
+        version = model_versions.version(contract.training.registered_model, request.version)
         decisions.promote_by_hand(connection, version, request.reason, user, request.expected_champion or "")
     return {"production": version.version}
 
 
 @app.post("/api/answer", dependencies=[WRITER])
-def answer(request: AnswerRequest, user: UserName) -> dict[str, str]:
+def answer(request: AnswerRequest, contract: Chosen, user: UserName) -> dict[str, str]:
     """Carry out a person's answer to the question about a version."""
     with database.connect() as connection:
         seen = request.expected_champion or ""
-        model = _training().registered_model
+        model = contract.training.registered_model
         report = approval.answer(connection, model, request.version, request.approved, user, request.reason, seen)
     return {"production": report.version if report.promoted else seen}
 
 
 @app.post("/api/rollback", dependencies=[WRITER])
-def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
+def rollback(request: RollbackRequest, contract: Chosen, user: UserName) -> dict[str, str]:
     """Put the previous version in Production again."""
     with database.connect() as connection:
         report = decisions.rollback(
             connection,
-            _training().registered_model,
+            contract.training.registered_model,
             request.reason,
             user,
             request.expected_champion or "",
@@ -149,11 +149,11 @@ def rollback(request: RollbackRequest, user: UserName) -> dict[str, str]:
 
 
 @app.get("/confusion/{number}", dependencies=[READER])
-def confusion(number: str) -> Response:
+def confusion(number: str, contract: Chosen) -> Response:
     """Return the confusion matrix of a version as PNG."""
     try:
         with database.connect() as connection:
-            return Response(overview.confusion_matrix(connection, _training(), number), media_type="image/png")
+            return Response(overview.confusion_matrix(connection, contract.training, number), media_type="image/png")
     except UserError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from None
 

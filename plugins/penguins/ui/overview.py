@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat
 
-from contract.schema import Training
+from contract.schema import DataContract, Training
 from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.promotion import audit, production, verdicts
@@ -78,11 +78,13 @@ class Overview(BaseModel):
     """The page's data.
 
     Attributes:
+        target: name of the column that the model predicts.
         decision: the decision that put `production` there; None if it was moved outside of the pipeline.
         questions: numbers of the versions that wait for a person's decision.
     """
 
     model: str
+    target: str
     production: str | None
     decision: audit.Entry | None
     may_change: bool
@@ -92,8 +94,9 @@ class Overview(BaseModel):
     trail: list[audit.Entry]
 
 
-def overview(connection: Connection[Any], model: str, may_change: bool) -> Overview:
-    """Read everything that the page shows about a registered model."""
+def overview(connection: Connection[Any], contract: DataContract, may_change: bool) -> Overview:
+    """Read everything that the page shows about the model of a contract."""
+    model = contract.training.registered_model
     versions, champion = model_versions.versions(model), model_versions.production(model)
     challenger = model_versions.registered_model(model).aliases.get(production.CHALLENGER)
     trail = audit.trail(connection, model)
@@ -103,6 +106,7 @@ def overview(connection: Connection[Any], model: str, may_change: bool) -> Overv
     shown = [version for index, version in enumerate(versions) if index < LATEST or version.version == now]
     return Overview(
         model=model,
+        target=contract.target.name,
         production=now,
         decision=last if last and champion and last.is_about(champion) else None,
         may_change=may_change,

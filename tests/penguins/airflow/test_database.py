@@ -34,7 +34,7 @@ def test_the_rows_of_a_run_are_split_by_its_parameters(connection: Connection[An
     preprocess(connection, 0, run=run)
     preprocess(connection, 0)
     connection.execute("TRUNCATE penguins_processed")
-    read = database.read_dataset({"holdout_share": 0.4, "seed": 7}, run)
+    read = database.read_dataset(ours.contract(), {"holdout_share": 0.4, "seed": 7}, run)
     assert (read.digest, read.holdout_share, read.seed) == (data.digest, 0.4, 7)
     assert read.source is not None
     assert (read.source.address, read.source.rows) == ("palmerpenguins", 344)

@@ -1,10 +1,9 @@
 """The form beside the question. promotion/test_approval.py tests the answers, tests/e2e the UI."""
 
-from pathlib import Path
-
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
+from penguins.airflow.form import build_form
 from penguins.airflow.operators import FORM, RegisterBest
 from penguins.promotion.reasons import MAX_REASON_LENGTH
 from tests.penguins import ours
@@ -21,10 +20,8 @@ def test_the_form_takes_no_longer_comment_than_is_kept() -> None:
         FORM["comment"].resolve("x" * (MAX_REASON_LENGTH + 1))
 
 
-def test_a_question_cannot_wait_longer_than_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "dags"))
-    from penguins_training import PARAMS
-
-    PARAMS["approval_hours"].resolve(8760)
+def test_a_question_cannot_wait_longer_than_a_year() -> None:
+    hours = build_form(ours.contract().training)["approval_hours"]
+    hours.resolve(8760)
     with pytest.raises(ParamValidationError):
-        PARAMS["approval_hours"].resolve(1e9)
+        hours.resolve(1e9)

@@ -36,7 +36,7 @@ def aliases() -> dict[str, str]:
 
 @pytest.mark.usefixtures("asked")
 def test_the_question_has_both_numbers_and_both_pictures(connection: Connection[Any]) -> None:
-    asked = question(connection, ours.model(), "2", "/team/airflow")
+    asked = question(connection, ours.contract(), "2", "/team/airflow")
     body = asked.body
     assert (asked.number, asked.champion) == ("2", "1")
     assert asked.subject == f"Put {settings().model_name} version 2 in Production, in place of version 1?"
@@ -48,7 +48,7 @@ def test_the_question_has_both_numbers_and_both_pictures(connection: Connection[
 
 def test_without_a_champion_the_question_names_none(connection: Connection[Any], versions: list[ModelVersion]) -> None:
     verdicts.append(connection, versions[0], None, True, "the first", {"accuracy": 0.9, "rows": 69})
-    asked = question(connection, ours.model(), "1", "")
+    asked = question(connection, ours.contract(), "1", "")
     assert (asked.champion, asked.subject[-20:]) == ("", "in place of nothing?")
     assert asked.body.count("](/penguins/confusion/") == 1
 
@@ -113,9 +113,9 @@ def test_without_an_answer_the_champion_stays_whichever_it_is(
 @pytest.mark.usefixtures("asked")
 def test_the_page_asks_only_what_it_was_told_to_ask(connection: Connection[Any], versions: list[ModelVersion]) -> None:
     verdicts.append(connection, versions[1], "1", True, "better", NUMBERS)
-    assert overview(connection, ours.model(), may_change=True).questions == []
-    ask_on_page(connection, ours.model(), question(connection, ours.model(), "2", ""))
-    shown = overview(connection, ours.model(), may_change=True)
+    assert overview(connection, ours.contract(), may_change=True).questions == []
+    ask_on_page(connection, ours.model(), question(connection, ours.contract(), "2", ""))
+    shown = overview(connection, ours.contract(), may_change=True)
     assert shown.questions == ["2"]
     (gate,) = (version.gate for version in shown.versions if version.version == "2")
     assert gate is not None
@@ -126,7 +126,7 @@ def test_a_question_is_open_until_a_person_decides_or_production_changes(
     connection: Connection[Any], asked: list[ModelVersion]
 ) -> None:
     def waiting() -> list[str]:
-        return overview(connection, ours.model(), may_change=True).questions
+        return overview(connection, ours.contract(), may_change=True).questions
 
     verdicts.append(connection, asked[2], "1", False, "not asked", NUMBERS)
     assert waiting() == ["2"]
@@ -170,10 +170,10 @@ def test_an_answer_with_an_odd_or_long_comment_counts(connection: Connection[Any
 
 def test_edited_tags_change_neither_question_nor_answer(connection: Connection[Any], asked: list[ModelVersion]) -> None:
     forged = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0, "rows": 69}, "champion": None}
-    before = question(connection, ours.model(), "2", "")
+    before = question(connection, ours.contract(), "2", "")
     for name, value in {"gate": json.dumps(forged), "verdict": "promoted", "reason": "x"}.items():
         client().set_model_version_tag(asked[1].name, "2", name, value)
-    assert question(connection, ours.model(), "2", "") == before
+    assert question(connection, ours.contract(), "2", "") == before
     assert not answer(connection, ours.model(), "2", approved=False, seen="1", by="ada", comment="").promoted
     assert (aliases()["production"], audit.trail(connection, ours.model())[0].numbers) == ("1", NUMBERS)
 

@@ -66,7 +66,7 @@ def test_the_source_of_the_rows_is_on_run_version_entry_and_page(connection: Con
         assert SourceFacts.model_validate_json(tags["data_source"]) == source
     (entry,) = audit.trail(connection, ours.model())
     assert entry.source == source.model_dump()
-    (shown,) = overview(connection, ours.model(), may_change=True).versions
+    (shown,) = overview(connection, ours.contract(), may_change=True).versions
     assert shown.source == source
 
 

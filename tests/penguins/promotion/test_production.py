@@ -32,7 +32,7 @@ def moved(connection: Connection[Any], versions: list[ModelVersion]) -> ModelVer
 def test_reading_production_writes_nothing(connection: Connection[Any], moved: ModelVersion) -> None:
     found = model_versions.production(ours.model())
     assert found is not None
-    assert found.version == overview(connection, ours.model(), may_change=True).production == moved.version
+    assert found.version == overview(connection, ours.contract(), may_change=True).production == moved.version
     assert stages() == ["Production", "None", "None"]
     assert [entry.action for entry in audit.trail(connection, ours.model())] == ["promote"]
     assert production.VERDICT not in model_versions.version(ours.model(), moved.version).tags

@@ -319,7 +319,7 @@ def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
-    asked = question(connection, ours.model(), "2", base_path="")
+    asked = question(connection, ours.contract(), "2", base_path="")
     body = asked.body
     assert asked.subject.endswith("in place of version 1?")
     assert "below the floor" in body
@@ -346,7 +346,7 @@ def test_the_verdict_says_how_many_candidates_are_missing(
         f"{16 - len(done)} of 20 candidates are missing: grid_train didn't end by itself"
     )
     assert f"({notes})" in reason
-    assert notes in question(connection, ours.model(), "1", base_path="").body
+    assert notes in question(connection, ours.contract(), "1", base_path="").body
     assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=count(GRID)).reason
 
 
@@ -524,7 +524,7 @@ def test_a_deleted_champion_does_not_let_a_worse_model_in(
     report = register_best(connection, data, WEAK_RUN, ask=True)
     assert report.reason.startswith("version 1 stands in: not better than version 1, ")
     assert report.reason.endswith("In Production is nothing: roll back to version 1, or promote by hand")
-    assert "version 1" in question(connection, ours.model(), report.version, base_path="").body
+    assert "version 1" in question(connection, ours.contract(), report.version, base_path="").body
 
 
 @pytest.mark.usefixtures("low_floor")

@@ -34,11 +34,11 @@ def test_a_move_in_mlflow_is_not_attributed_to_an_earlier_promoter(connection: C
     decisions.promote(connection, first, "the first", by="ada")
     decisions.promote(connection, second, "better", by="ada")
     decisions.refuse(connection, first, "worse", "ada", {})
-    decision = overview(connection, ours.model(), may_change=True).decision
+    decision = overview(connection, ours.contract(), may_change=True).decision
     assert decision is not None
     assert (decision.who, decision.reason) == ("ada", "better")
     client().set_registered_model_alias(settings().model_name, model_versions.ALIAS, first.version)
-    shown = overview(connection, ours.model(), may_change=True)
+    shown = overview(connection, ours.contract(), may_change=True)
     assert (shown.production, shown.decision) == (first.version, None)
 
 
@@ -54,7 +54,7 @@ def test_the_champion_and_its_decision_are_shown_after_many_others(connection: C
             description="",
         )
         audit.append(connection, "refuse", champion.version, challenger, "ada", "worse", {})
-    shown = overview(connection, ours.model(), may_change=True)
+    shown = overview(connection, ours.contract(), may_change=True)
     assert [version.version for version in shown.versions] == [str(n) for n in range(LATEST + 2, 2, -1)] + ["1"]
     assert len(shown.trail) == LATEST
     assert shown.decision is not None
@@ -66,7 +66,7 @@ def test_edited_tags_are_not_shown(connection: Connection[Any], tmp_path: Path) 
     forged = {"holdout_accuracy": "1e308", "gate": '{"reason": "x", "numbers": {"accuracy": 1}}', "reason": "x"}
     for name, value in forged.items():
         client().set_model_version_tag(version.name, version.version, name, value)
-    (shown,) = overview(connection, ours.model(), may_change=True).versions
+    (shown,) = overview(connection, ours.contract(), may_change=True).versions
     assert (shown.metrics, shown.gate, shown.reason, shown.tags) == ({}, None, "", {})
 
 
@@ -78,7 +78,7 @@ def test_records_and_verdicts_are_shown(connection: Connection[Any], tmp_path: P
     candidate_records.append(connection, [found])
     verdicts.append(connection, version, None, False, "below the floor", {"accuracy": 0.9, "rows": 69})
     decisions.refuse(connection, version, "below the floor", "ada", {})
-    (shown,) = overview(connection, ours.model(), may_change=True).versions
+    (shown,) = overview(connection, ours.contract(), may_change=True).versions
     assert (shown.metrics, shown.tags, shown.reason) == (metrics, tags, "below the floor")
     assert shown.gate is not None
     assert (shown.gate.reason, shown.gate.numbers.accuracy) == ("below the floor", 0.9)
@@ -88,6 +88,6 @@ def test_a_version_without_a_record_has_no_candidates_and_no_picture(
     connection: Connection[Any], tmp_path: Path
 ) -> None:
     made_up_version(tmp_path)
-    assert overview(connection, ours.model(), may_change=True).candidates == []
+    assert overview(connection, ours.contract(), may_change=True).candidates == []
     with pytest.raises(UserError, match="There is no picture of version 1: no DAG run made it."):
         confusion_matrix(connection, ours.contract().training, "1")

@@ -6,6 +6,9 @@ import { follow } from "./theme.js";
 const $ = (id) => document.getElementById(id);
 const OUTSIDE = "It was moved outside of the pipeline, as in MLflow's UI, or a promotion was interrupted: the audit trail "
   + "doesn't say why it is there.";
+// The contract whose model the page is about; Airflow's menu opens the page without one.
+const contract = new URLSearchParams(location.search).get("contract") ?? "penguins";
+const chosen = `?contract=${encodeURIComponent(contract)}`;
 let shown = null, target = null; // the page's data, and the version that a rollback goes back to
 
 function make(tag, content = "", attributes = {}) {
@@ -101,12 +104,13 @@ function gateTable(version) {
   const row = (name, before, after) => make("tr", [make("th", name, { scope: "row" }), digits(before), digits(after)]);
   const head = make("tr", ["When it was judged", `version ${numbers.champion}`, `version ${version.version}`]
     .map((each) => make("th", each, { scope: "col" })));
-  const recalls = Object.entries(numbers.recalls).map(([species, both]) => row(`recall ${species}`, ...both));
+  const recalls = Object.entries(numbers.recalls).map(([name, both]) => row(`recall ${name}`, ...both));
   return [make("table", [head, row("accuracy", numbers.champion_accuracy, numbers.accuracy), ...recalls])];
 }
 
 function picture(number) {
-  const image = make("img", "", { src: `confusion/${number}`, alt: `Version ${number}: true against predicted species` });
+  const image = make("img", "", { src: `confusion/${number}${chosen}`,
+    alt: `Version ${number}: true against predicted ${shown.target}` });
   image.addEventListener("error", () => image.replaceWith(`There is no picture of version ${number}.`));
   return make("figure", [make("figcaption", `Version ${number}`), image]);
 }
@@ -170,7 +174,7 @@ function show() {
 
 async function request(path, body) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(`api/${path}`, options);
+  const response = await fetch(`api/${path}${chosen}`, options);
   if (response.status === 401) throw new Error("You aren't logged in: log in to Airflow.");
   if (response.status === 403) throw new Error("Your role in Airflow doesn't allow this.");
   const answer = await response.json().catch(() => ({}));
@@ -205,6 +209,13 @@ async function load() {
   }));
 }
 
+async function offerContracts() {
+  const names = await request("contracts").catch(() => []);
+  $("contract").replaceChildren(...names.map((name) => make("option", name, { value: name })));
+  $("contract").value = contract;
+  $("contracts").hidden = names.length < 2;
+}
+
 function tell(id, message) {
   $(id).textContent = message;
   $(id).hidden = !message;
@@ -236,8 +247,10 @@ async function change(doing, path, details) {
 }
 
 $("refresh").addEventListener("click", load);
+$("contract").addEventListener("change", ({ target: { value } }) => { location.search = `?contract=${encodeURIComponent(value)}`; });
 $("reason").addEventListener("input", ({ target }) => target.setCustomValidity(target.value.trim() ? "" : "Give a reason."));
 $("rollback").addEventListener("click", () => ask(`Roll back to version ${target}?`, "Roll back",
   `Rolling back to version ${target} …`, "rollback", { expected_target: target }));
 follow();
+offerContracts();
 load();

@@ -1,0 +1,85 @@
+"""The parameters of a DAG run, with the defaults of a contract."""
+
+from typing import Any, Final
+
+from airflow.sdk import Param
+
+from contract.schema import Training
+
+ESTIMATORS: Final = ("random_forest", "gradient_boosting", "logistic_regression")
+
+
+def build_form(training: Training) -> dict[str, Param]:
+    """Return the parameters of a run, by name."""
+    grid = None if training.grid is None else {name: list(values) for name, values in training.grid.items()}
+    return {
+        "source": Param(
+            # Without a default Airflow demands a value of each run.
+            **({"default": training.source} if training.source else {}),
+            type="string",
+            minLength=1,
+            title="Data source",
+            description="palmerpenguins, or the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.",
+        ),
+        "estimator": Param(
+            training.estimator,
+            enum=list(ESTIMATORS),
+            title="Estimator",
+            description="The kind of model. Each has its own grid.",
+        ),
+        "grid": Param(
+            grid,
+            type=["null", "object"],
+            title="Grid",
+            description='Values to try for each hyperparameter of the estimator, such as {"n_estimators": [50, 100], …}'
+            "; every combination is a candidate, and at least 20 are needed. Empty for the estimator's own 24.",
+            additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True},
+        ),
+        "cv_folds": _number(
+            training.folds, "integer", "Folds", "Folds of the cross-validation.", minimum=2, maximum=50
+        ),
+        "holdout_share": _number(
+            training.holdout_share,
+            "number",
+            "Hold-out",
+            "Share of the rows that no candidate learns from, to judge versions on.",
+            exclusiveMinimum=0,
+            exclusiveMaximum=1,
+        ),
+        "shards": _number(
+            1,
+            "integer",
+            "Shards",
+            "Parts that the grid is cut into; workers train them at the same time. The result is the same.",
+            minimum=1,
+            maximum=64,
+        ),
+        "time_budget": _number(
+            None,
+            ["null", "number"],
+            "Time budget",
+            "Minutes after which grid_train starts no fit and goes on with what is done; empty for no limit.",
+            exclusiveMinimum=0,
+        ),
+        "seed": _number(42, "integer", "Seed", "Decides the hold-out, the folds and the forests.", minimum=0),
+        "promotion": Param(
+            "auto",
+            enum=["auto", "manual"],
+            title="Promotion",
+            description="auto: the gate decides. manual: it is asked here, under Required Actions, and a person "
+            "decides.",
+        ),
+        "approval_hours": _number(
+            72,
+            "number",
+            "Hours to answer",
+            "With manual promotion: after these hours without an answer the champion stays.",
+            exclusiveMinimum=0,
+            maximum=8760,
+        ),
+    }
+
+
+def _number(default: float | None, kind: str | list[str], title: str, description: str, **limits: float) -> Param:
+    schema: dict[str, Any] = {"type": kind, "title": title, "description": description, **limits}
+    return Param(default, **schema)
