@@ -13,6 +13,7 @@ from penguins.data.dataset import Dataset
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
 from penguins.data.runs import Run
+from tests.penguins import ours
 
 
 @pytest.fixture(autouse=True)
