@@ -11,11 +11,12 @@ ESTIMATORS: Final = ("random_forest", "gradient_boosting", "logistic_regression"
 
 def build_form(training: Training) -> dict[str, Param]:
     """Return the parameters of a run, by name."""
+    # Without a default Airflow demands a value of each run.
+    source: dict[str, Any] = {"default": training.source} if training.source else {}
     grid = None if training.grid is None else {name: list(values) for name, values in training.grid.items()}
     return {
         "source": Param(
-            # Without a default Airflow demands a value of each run.
-            **({"default": training.source} if training.source else {}),
+            **source,
             type="string",
             minLength=1,
             title="Data source",
