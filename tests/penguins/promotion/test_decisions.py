@@ -378,7 +378,7 @@ def test_a_person_waits_a_limited_time_for_another_decision(
         decisions.promote(connection, each, "next", by="ada")
     with connect(stack) as person:
         with (
-            locks.exclusive_lock(connection, lock_name()),
+            locks.exclusive_lock(connection, lock_name(ours.model())),
             pytest.raises(UserError, match=r"The production of .* is being decided on right now\. Try again"),
         ):
             decide(person, versions[2])
