@@ -174,13 +174,13 @@ def test_a_changed_file_of_a_signed_version_is_not_promoted(
 def test_a_model_signed_for_another_registered_model_is_not_opened(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, attacker: Attacker
 ) -> None:
-    ours, experiment = settings().model_name, settings().experiment
-    with pointed_at(stack, monkeypatch, experiment, f"{ours}_other"):
+    name, experiment = settings().model_name, settings().experiment
+    with pointed_at(stack, monkeypatch, experiment, f"{name}_other"):
         other = made_up_version(tmp_path)
-    with pointed_at(stack, monkeypatch, experiment, ours):
-        client().create_registered_model(ours)
-        number = attacker.version(ours, model_versions.model_id(other), dict(other.tags))
-        with pytest.raises(UserError, match=f"was made for a version of {ours}_other "):
+    with pointed_at(stack, monkeypatch, experiment, name):
+        client().create_registered_model(name)
+        number = attacker.version(name, model_versions.model_id(other), dict(other.tags))
+        with pytest.raises(UserError, match=f"was made for a version of {name}_other "):
             model_versions.recorded_digests(model_versions.version(ours.model(), number))
 
 

@@ -179,10 +179,11 @@ def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
 
 TRY = """
 import psycopg
+from penguins import contracts
 from penguins.data.dataset import read_processed, split
 from penguins.training.training import grid_train, open_run
 with psycopg.connect({database!r}) as connection:
-    data = split(read_processed(connection), 0.2, 42, ours.contract())
+    data = split(read_processed(connection), 0.2, 42, contracts.find("penguins"))
 grid_train(data, {grid!r}, 3, open_run(data, {grid!r}, 3, {run!r}))
 """
 
