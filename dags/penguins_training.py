@@ -66,8 +66,9 @@ def training_dag(contract: DataContract) -> Any:
 
             check_names(params, form)  # Airflow accepts unknown ones
             with database.connect() as connection:
-                report = ingest.load_raw(connection, params["source"], rules.max_rejected_share, runs.current_run())
-                drop_old(connection, runs.is_active)
+                share, run = rules.max_rejected_share, runs.current_run()
+                report = ingest.load_raw(connection, params["source"], share, run, contract)
+                drop_old(connection, runs.is_active, contract)
             return asdict(report)
 
         @task()

@@ -166,7 +166,7 @@ def test_a_cleared_task_reads_the_rows_of_its_own_run(deployment: Deployment) ->
 
 
 BROKEN = {
-    "wrong_column": (HEADER.replace("sex", "gender") + ROW, "the header has unknown 'gender'"),
+    "wrong_column": (HEADER.replace("species", "kind") + ROW, "the header lacks 'species' and has unknown 'kind'"),
     "wrong_type": (HEADER + ROW.replace("181", "tall"), "row 1: flipper_length_mm: 'tall' is not a number"),
     "empty": ("", "the file is empty"),
     "third_broken": (HEADER + ROW * 7 + ROW.replace("3750", "x") * 3, "3 of 10 rows (30.0%) break the data contract"),

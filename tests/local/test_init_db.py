@@ -251,3 +251,32 @@ def test_decisions_from_before_the_record_of_settled_ones_are_settled(stack):
                WHERE model = 'settled' ORDER BY id"""
         )
         assert found.fetchall() == [(True,), (False,)]
+
+
+def test_the_runs_of_an_older_stack_are_those_of_the_penguins(stack):
+    with connect(stack, "penguins", "penguins") as connection:
+        connection.execute(
+            """ALTER TABLE penguins_runs DROP COLUMN contract, ADD PRIMARY KEY (run_id);
+               INSERT INTO penguins_runs (run_id, hash, started_at) VALUES ('manual__older', 'abc', now())"""
+        )
+    for _ in range(2):
+        apply(stack)
+    with connect(stack, "penguins", "penguins") as connection:
+        add = (
+            "INSERT INTO penguins_runs (contract, run_id, hash, started_at) VALUES (%s, 'manual__older', 'abc', now())"
+        )
+        connection.execute(add, ["wine"])
+        deleted = connection.execute("DELETE FROM penguins_runs WHERE run_id = 'manual__older' RETURNING contract")
+        assert sorted(deleted.fetchall()) == [("penguins",), ("wine",)]
+
+
+def test_a_table_that_a_changed_contract_has_changed_stays(stack):
+    with connect(stack, "penguins", "penguins") as connection:
+        connection.execute("ALTER TABLE penguins_raw RENAME COLUMN year TO season")
+    try:
+        before = shape(stack)
+        apply(stack)
+        assert shape(stack) == before
+    finally:
+        with connect(stack, "penguins", "penguins") as connection:
+            connection.execute("ALTER TABLE penguins_raw RENAME COLUMN season TO year")

@@ -34,4 +34,4 @@ def read_dataset(contract: DataContract, params: Mapping[str, Any], run: Run) ->
 
     with connect() as connection:
         data = split(read_processed(connection, contract, run), params["holdout_share"], params["seed"], contract)
-        return replace(data, source=read_source(connection, run))
+        return replace(data, source=read_source(connection, run, contract))

@@ -20,7 +20,7 @@ def build_form(training: Training) -> dict[str, Param]:
             type="string",
             minLength=1,
             title="Data source",
-            description="palmerpenguins, or the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.",
+            description="palmerpenguins, or the path of a CSV, TSV, JSON Lines or Parquet file, or an s3:// address.",
         ),
         "estimator": Param(
             training.estimator,

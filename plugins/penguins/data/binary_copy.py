@@ -16,19 +16,33 @@ TRAILER: Final = struct.pack(">h", -1)
 
 _NULL: Final = struct.pack(">i", -1)
 _NUMBERS: Final = {pa.int32(): ">i4", pa.int64(): ">i8", pa.float64(): ">f8"}
+_BOOLEAN: Final = pa.array([_NULL, struct.pack(">i?", 1, False), struct.pack(">i?", 1, True)], pa.binary())
+# PostgreSQL counts from 2000: days between the epochs, for dates and for times in microseconds.
+_DAYS: Final = 10_957
+_MICROSECONDS: Final = _DAYS * 86_400_000_000
 
 
 def encode(batch: pa.RecordBatch) -> memoryview:
     """Encode the rows of `batch`, without header and trailer.
 
-    Columns are int32, int64, float64 or dictionaries of text.
+    Columns are int32, int64, float64, booleans, dates, times in microseconds, or dictionaries of text.
     """
-    fields = [_numbers(column) if column.type in _NUMBERS else _texts(column) for column in batch.columns]
+    fields = [_fields(column) for column in batch.columns]
     count = pa.scalar(struct.pack(">h", len(fields)))
     rows = pc.binary_join_element_wise(count, *fields, pa.scalar(b""))
     start, end = rows.offset, rows.offset + len(rows)
     offsets = np.frombuffer(rows.buffers()[1], dtype=np.int32)
     return memoryview(rows.buffers()[2])[offsets[start] : offsets[end]]
+
+
+def _fields(column: pa.Array) -> pa.Array:
+    if pa.types.is_date32(column.type):
+        return _numbers(pc.subtract(column.cast(pa.int32()), pa.scalar(_DAYS, pa.int32())))
+    if pa.types.is_timestamp(column.type):
+        return _numbers(pc.subtract(column.cast(pa.int64()), _MICROSECONDS))
+    if pa.types.is_boolean(column.type):
+        return _BOOLEAN.take(pc.add(column.cast(pa.int8()), pa.scalar(1, pa.int8())).fill_null(0))
+    return _numbers(column) if column.type in _NUMBERS else _texts(column)
 
 
 def _numbers(column: pa.Array) -> pa.Array:

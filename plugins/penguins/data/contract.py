@@ -46,10 +46,3 @@ PENGUINS: Final = DataContract(
 
 FEATURE_NAMES: Final = PENGUINS.feature_names
 SPECIES: Final = PENGUINS.classes
-
-# Required and optional columns of a source.
-REQUIRED_COLUMNS: Final = (PENGUINS.target.name, *FEATURE_NAMES)
-OPTIONAL_COLUMNS: Final = tuple(column.name for column in PENGUINS.others)
-
-# Texts that mean "not measured".
-NULL_VALUES: Final = ("", "NA", "NaN", "nan", "null", "NULL")

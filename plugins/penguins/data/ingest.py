@@ -1,4 +1,4 @@
-"""load_raw: stream a source into the table penguins_raw."""
+"""load_raw: stream a source into the raw table of a contract."""
 
 import csv
 import io
@@ -8,16 +8,19 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from psycopg import Connection, Cursor, sql
 
+from contract.schema import SOURCE_ROW, DataContract
 from penguins.data import binary_copy
+from penguins.data.contract import PENGUINS
+from penguins.data.ddl import read_fields
 from penguins.data.lineage import SourceFacts, address_of
-from penguins.data.parsing import RAW_TYPES, Rejected, parse
-from penguins.data.runs import RAW, Run, id_of, note_load, open_run
+from penguins.data.parsing import Rejected, Types, parse, raw_types
+from penguins.data.runs import Run, id_of, note_load, open_run
 from penguins.data.sources import Source, open_source
 from penguins.data.tables import check_rejected_share, forget_rejected, replace_table
 from penguins.errors import UserError
@@ -27,27 +30,36 @@ log = logging.getLogger(__name__)
 TASK: Final = "load_raw"
 LOG_EVERY_ROWS: Final = 1_000_000  # rows between two lines of progress in the log
 
-_COPY_REJECTED: Final = (
-    "COPY penguins_rejected (source_row, task, reason, record, run_id) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (run_id))"
+_COPY_REJECTED: Final = sql.SQL(
+    "COPY {} (source_row, task, reason, record, run_id) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (run_id))"
 )
 
 Item = TypeVar("Item")
+Parsed = tuple[pa.RecordBatch, list[Rejected]]
+Encoded = tuple[int, memoryview, list[Rejected]]
+"""The number of good rows of a batch, these rows encoded for COPY, and the rejected rows."""
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """The result of load_raw: the source, the rows now in penguins_raw, and the rows set aside."""
+    """The result of load_raw: the source, the rows now in the raw table, and the rows set aside."""
 
     source: str
     rows: int
     rejected: int
 
 
-def load_raw(connection: Connection[Any], source: str, max_rejected_share: float, run: Run | None = None) -> LoadReport:
-    """Replace the table penguins_raw of a DAG run by the rows of `source`, in constant memory.
+def load_raw(
+    connection: Connection[Any],
+    source: str,
+    max_rejected_share: float,
+    run: Run | None = None,
+    contract: DataContract = PENGUINS,
+) -> LoadReport:
+    """Replace the raw table of a DAG run by the rows of `source`, in constant memory.
 
-    Rows with a value of the wrong type go to penguins_rejected. All changes are one transaction: after an error the
-    old rows are still there.
+    Rows with a value of the wrong type go to the table of the rejected ones. All changes are one transaction: after an
+    error the old rows are still there.
 
     Args:
         run: None for the published table.
@@ -57,41 +69,54 @@ def load_raw(connection: Connection[Any], source: str, max_rejected_share: float
     """
     address = address_of(source)
     if run:
-        open_run(connection, run)
+        open_run(connection, contract, run)
     with (
-        open_source(source) as opened,
+        open_source(source, contract) as opened,
         tempfile.TemporaryFile("w+b") as rejected_rows,
-        replace_table(connection, RAW, run) as staging,
+        replace_table(connection, contract, "raw", run) as staging,
         connection.cursor() as cursor,
     ):
-        rows = _copy(cursor, staging, opened, rejected_rows, run)
-        forget_rejected(connection, TASK, run)
+        types = raw_types(contract, read_fields(connection, staging))
+        batches = (
+            (len(batch), binary_copy.encode(batch), rejected) for batch, rejected in parsed(opened, contract, types)
+        )
+        rows = _copy(cursor, staging, list(types), batches, rejected_rows, run)
+        malformed = (Rejected(number, why, "null") for number, why in opened.malformed.items())
+        rejected_rows.write(_rejected_as_csv(malformed, run))
+        forget_rejected(connection, contract, TASK, run)
         rejected_rows.seek(0)
-        with cursor.copy(_COPY_REJECTED) as copy:
+        with cursor.copy(_COPY_REJECTED.format(sql.Identifier(contract.table("rejected")))) as copy:
             while block := rejected_rows.read(1 << 20):
                 copy.write(block)
         total = rows + cursor.rowcount
         if total == 0:
             raise UserError(f"{source}: the file has a header but no rows.")
-        rejected = check_rejected_share(connection, TASK, run, total, max_rejected_share, source)
+        rejected = check_rejected_share(connection, contract, TASK, run, total, max_rejected_share, source)
         if rows == 0:
             raise UserError(f"{source}: not one of its {total:,} rows can be used.")
         if run:
             facts = SourceFacts(address=address, bytes=opened.size, sha256=opened.sha256, rows=total)
-            note_load(connection, run, facts.model_dump())
+            note_load(connection, contract, run, facts.model_dump())
     log.info("loaded %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
     return LoadReport(source=source, rows=rows, rejected=rejected)
 
 
-def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_rows: Any, run: Run | None) -> int:
+def _copy(
+    cursor: Cursor[Any],
+    table: str,
+    columns: list[str],
+    batches: Iterator[Encoded],
+    rejected_rows: IO[bytes],
+    run: Run | None,
+) -> int:
     """Stream the good rows into `table`, write the others to `rejected_rows` as CSV, and count the good ones."""
-    columns = sql.SQL(", ").join(sql.Identifier(name) for name in ["source_row", *RAW_TYPES])
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in [SOURCE_ROW, *columns])
     # FREEZE: the table was emptied in this transaction, so its rows can be marked as committed for all later readers.
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(table, columns)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(sql.Identifier(table), names)
     started, rows, next_log = time.monotonic(), 0, LOG_EVERY_ROWS
     with cursor.copy(statement) as copy:
         copy.write(binary_copy.HEADER)
-        for count, content, rejected in _prefetch(_encoded(source)):
+        for count, content, rejected in _prefetch(batches):
             copy.write(content)
             rejected_rows.write(_rejected_as_csv(rejected, run))
             rows += count
@@ -99,8 +124,6 @@ def _copy(cursor: Cursor[Any], table: sql.Identifier, source: Source, rejected_r
                 log.info("%s rows in %.1f s", f"{rows:,}", time.monotonic() - started)
                 next_log = rows + LOG_EVERY_ROWS
         copy.write(binary_copy.TRAILER)
-    malformed = (Rejected(number, why, "null") for number, why in source.malformed.items())
-    rejected_rows.write(_rejected_as_csv(malformed, run))
     return rows
 
 
@@ -113,13 +136,12 @@ def _prefetch(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
-def _encoded(source: Source) -> Iterator[tuple[int, memoryview, list[Rejected]]]:
-    """Yield, for each batch, the number of good rows, these rows encoded for COPY, and the rejected rows."""
-    for batch, rejected in _parsed(source):
+def _encoded(batches: Iterator[Parsed]) -> Iterator[Encoded]:
+    for batch, rejected in batches:
         yield len(batch), binary_copy.encode(batch), rejected
 
 
-def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
+def parsed(source: Source, contract: DataContract, types: Types) -> Iterator[Parsed]:
     """Yield typed batches and rejected rows; malformed rows have taken a row number, too."""
     number = 1
     for batch in source.batches:
@@ -128,7 +150,7 @@ def _parsed(source: Source) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
         if len(batch):
             number = int(numbers[-1]) + 1
         try:
-            yield parse(batch, numbers)
+            yield parse(batch, numbers, contract, types)
         except UserError as error:
             raise UserError(f"{source.name}: {error}") from error
 

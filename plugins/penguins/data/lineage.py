@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from psycopg import Connection
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.schema import DataContract
+from penguins.data.contract import PENGUINS
 from penguins.data.runs import Run
 from penguins.errors import UserError
 
@@ -51,8 +53,8 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def read_source(connection: Connection[Any], run: Run) -> SourceFacts | None:
+def read_source(connection: Connection[Any], run: Run, contract: DataContract = PENGUINS) -> SourceFacts | None:
     """Return the source that a run has loaded, if it is known."""
-    query = "SELECT source FROM penguins_runs WHERE run_id = %s"
-    (found,) = connection.execute(query, [run.id]).fetchone() or (None,)
+    query = "SELECT source FROM penguins_runs WHERE contract = %s AND run_id = %s"
+    (found,) = connection.execute(query, [contract.name, run.id]).fetchone() or (None,)
     return None if found is None else SourceFacts.model_validate(found)

@@ -1,10 +1,11 @@
-"""Turn text into numbers, and set aside the rows where that fails, with the reason.
+"""Turn the values of a source into those of the contract's types, and set aside the rows where that fails.
 
-Names and years are dictionaries, because they have few different values: each value is parsed once.
+Columns with few different values are dictionaries, so that each value is parsed once.
 """
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,19 +13,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penguins.data.contract import FEATURE_NAMES, NULL_VALUES
+from contract.schema import SOURCE_ROW, Column, DataContract
+from penguins.data import casting
+from penguins.data.ddl import Field, fields
 from penguins.errors import UserError
 
-# Columns of the table penguins_raw after source_row, in order.
-RAW_TYPES: Final = {
-    "species": pa.string(),
-    "island": pa.string(),
-    **{name: pa.float64() for name in FEATURE_NAMES},
-    "sex": pa.string(),
-    "year": pa.int32(),
+# Arrow's types of the columns of a raw table.
+_TYPES: Final = {
+    "text": pa.string(),
+    "double precision": pa.float64(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp with time zone": casting.TIMESTAMP,
 }
-_NUMBER: Final = r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"
-_LARGEST_WHOLE: Final = 2**31 - 1
+
+Types = Mapping[str, pa.DataType]
+"""Types of the contract's columns by their names."""
 
 
 @dataclass(frozen=True)
@@ -36,33 +42,47 @@ class Rejected:
     record: str
 
 
-def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, list[Rejected]]:
-    """Cast a batch to the types of penguins_raw.
+def raw_types(contract: DataContract, table: Mapping[str, Field] | None = None) -> Types:
+    """Return the types of the columns of a raw table.
+
+    Args:
+        table: columns of the table; None for a new one.
+    """
+    known = table or {field.name: field for field in fields(contract, "raw")}
+    return {column.name: _TYPES[known[column.name].type] for column in contract.columns}
+
+
+def parse(
+    batch: pa.RecordBatch, numbers: np.ndarray, contract: DataContract, types: Types
+) -> tuple[pa.RecordBatch, list[Rejected]]:
+    """Cast a batch to the types of the raw table.
 
     Args:
         batch: columns as the source has them; optional ones may be absent.
         numbers: int64 `[n]`, the row numbers of the batch in the source.
+        types: as `raw_types` returns them.
 
     Returns:
         The rows that could be cast, with `source_row` first and text as dictionaries, and the rejected rows.
 
     Raises:
-        UserError: a column is neither numbers nor text, or a name holds a character that isn't allowed.
+        UserError: a column is neither numbers nor text, or a text holds a character that isn't allowed.
     """
     reasons: dict[int, list[str]] = {}
-    columns: dict[str, pa.Array] = {"source_row": pa.array(numbers)}
-    for name, kind in RAW_TYPES.items():
-        column = batch.column(name) if name in batch.schema.names else pa.nulls(len(batch))
-        if name not in FEATURE_NAMES and pa.types.is_string(column.type):
-            column = column.dictionary_encode()
-        given = _normalised(name, column)
+    columns: dict[str, pa.Array] = {SOURCE_ROW: pa.array(numbers)}
+    for column in contract.columns:
+        name, kind = column.name, types[column.name]
+        given = batch.column(name) if name in batch.schema.names else pa.nulls(len(batch))
+        if pa.types.is_string(given.type) and not (column.is_numeric and column.role == "feature"):
+            given = given.dictionary_encode()
+        given = casting.normalise(name, given, contract.reading)
         if pa.types.is_string(kind):
-            columns[name] = _names(name, given, numbers)
+            columns[name] = _texts(column, given, numbers, contract.reading.case_sensitive)
             continue
-        columns[name], wrong = _cast(given, kind)
+        columns[name], wrong = casting.cast(given, kind, contract.reading.decimal_mark)
         for position in wrong:
-            value = given[int(position)].as_py()
-            reasons.setdefault(int(position), []).append(f"{name}: {value!r} is not {_noun(kind)}")
+            why = casting.describe_wrong(given[int(position)].as_py(), kind, contract.reading.decimal_mark)
+            reasons.setdefault(int(position), []).append(f"{name}: {why}")
     typed = pa.RecordBatch.from_pydict(columns)
     if not reasons:
         return typed, []
@@ -77,56 +97,44 @@ def parse(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.RecordBatch, l
     return typed.filter(pa.array(keep)), rejected
 
 
-def _normalised(name: str, column: pa.Array) -> pa.Array:
-    """Convert a column to trimmed text or to float64; every spelling of a missing value becomes null."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(column.indices, _normalised(name, column.dictionary))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-        return pc.if_else(pc.is_in(text, pa.array(NULL_VALUES)), None, text)
-    if pa.types.is_null(kind):
-        return pa.nulls(len(column), pa.string())
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        number = column.cast(pa.float64(), safe=False)
-        return pc.if_else(pc.is_nan(number), None, number)
-    raise UserError(f"column {name!r} is of type {column.type}: it must hold numbers or text")
-
-
-def _cast(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, np.ndarray]:
-    """Cast a column to numbers of `kind`, null where that fails, and return the positions of the failures."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary.take(column.indices)
-    value = column
-    if pa.types.is_string(column.type):
-        try:
-            value = column.cast(pa.float64())
-        except pa.ArrowInvalid:  # some texts aren't numbers: cast the others
-            value = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, None).cast(pa.float64())
-    if pa.types.is_integer(kind):
-        whole = pc.and_(pc.equal(value, pc.round(value)), pc.less_equal(pc.abs(value), _LARGEST_WHOLE))
-        value = pc.if_else(whole, value, None).cast(kind)
-    wrong = pc.and_(pc.is_valid(column), pc.is_null(value))
-    return value, np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
-
-
-def _names(name: str, column: pa.Array, numbers: np.ndarray) -> pa.Array:
+def _texts(column: Column, values: pa.Array, numbers: np.ndarray, case_sensitive: bool) -> pa.Array:
     """Convert a column to a dictionary of texts, and check that PostgreSQL can store them."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string()).dictionary_encode()
+    if pa.types.is_dictionary(values.type):
+        values = pa.DictionaryArray.from_arrays(values.indices, casting.as_text(values.dictionary))
+    else:
+        values = casting.as_text(values).dictionary_encode()
     # A line break is the sign of a quote that isn't closed. PostgreSQL can't store a NUL character.
     for character, what in (("\n", "a line break: is a quote not closed?"), ("\0", "a NUL character")):
-        holds = pc.match_substring(column.dictionary, character)
-        if pc.any(holds).as_py() and (found := pc.index(holds.take(column.indices), True).as_py()) >= 0:
-            raise UserError(f"row {numbers[found]}: {name} holds {what}")
-    return column
+        holds = pc.match_substring(values.dictionary, character)
+        if pc.any(holds).as_py() and (found := pc.index(holds.take(values.indices), True).as_py()) >= 0:
+            raise UserError(f"row {numbers[found]}: {column.name} holds {what}")
+    if column.categories is None:
+        return values
+    spelling = _spellings(column, case_sensitive)
+    texts = [
+        text if text is None else spelling.get(_key(text, case_sensitive), text)
+        for text in values.dictionary.to_pylist()
+    ]
+    return pa.DictionaryArray.from_arrays(values.indices, pa.array(texts, pa.string()))
 
 
-def _noun(kind: pa.DataType) -> str:
-    return "a whole number" if pa.types.is_integer(kind) else "a number"
+def _spellings(column: Column, case_sensitive: bool) -> dict[str, str]:
+    """Return the contract's spelling of each category, by its trimmed text; without its case if that doesn't count."""
+    return {_key(str(each), case_sensitive): str(each) for each in reversed(column.categories or ())}
+
+
+def _key(text: str, case_sensitive: bool) -> str:
+    return text.strip() if case_sensitive else text.strip().casefold()
 
 
 def _as_json(record: dict[str, Any]) -> str:
-    # JSON has neither infinity nor NaN.
-    finite = {name: str(value) if value in (math.inf, -math.inf) else value for name, value in record.items()}
-    return json.dumps({name: None if value != value else value for name, value in finite.items()}, default=str)
+    # JSON has neither infinity nor NaN, and PostgreSQL's no NUL character.
+    return json.dumps({name: _plain(value) for name, value in record.items()}, default=str)
+
+
+def _plain(value: Any) -> Any:
+    if value in (math.inf, -math.inf):
+        return str(value)
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return None if value != value else value

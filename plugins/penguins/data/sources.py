@@ -1,12 +1,12 @@
 """Open a data source of any known format as a stream of Arrow record batches.
 
-This module checks the format (encoding, header, columns); `parsing` checks the values.
+`formats` reads them and checks their columns; `parsing` checks the values.
 """
 
 import hashlib
 import os
 import tempfile
-from collections import Counter
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,17 +16,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from penguins.data.contract import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from contract.schema import DataContract
+from penguins.data import formats
+from penguins.data.contract import PENGUINS
+from penguins.data.formats import MAX_TEXT_LENGTH
 from penguins.errors import UserError
 
-BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
-BATCH_ROWS: Final = 65_536
-MAX_TEXT_LENGTH: Final = 200  # characters of a broken row in messages and tables
-MAX_NAMES: Final = 10  # names of columns in a message, and the characters of each
-MAX_NAME_LENGTH: Final = 50
+FORMATS: Final = "a .csv, .tsv or .jsonl file (each also as .gz), or a .parquet file"
 
 # For the whole process: the system's allocator returns the memory of a batch. Arrow's own keeps 30 MB more.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -39,20 +36,20 @@ class Source:
     Attributes:
         name: the source as the user gave it.
         batches: record batches in the order of the file, with the contract's columns only.
-        malformed: reason by row number (from 1, header not counted), for rows with a wrong number of columns.
+        malformed: reason by row number (from 1, header not counted), for rows that have other columns or aren't JSON.
         size, sha256: of the file, in bytes and hex.
     """
 
     name: str
-    batches: Iterator[pa.RecordBatch]
-    malformed: dict[int, str] = field(default_factory=dict)
+    batches: formats.Batches
+    malformed: formats.Malformed = field(default_factory=dict)
     size: int = 0
     sha256: str = ""
 
 
 @contextmanager
-def open_source(source: str) -> Iterator[Source]:
-    """Open `palmerpenguins`, the path of a CSV (also .gz) or Parquet file, or an s3:// address of one.
+def open_source(source: str, contract: DataContract = PENGUINS) -> Iterator[Source]:
+    """Open `palmerpenguins`, the path of a file, or an s3:// address of one.
 
     Raises:
         UserError: the source can't be read, now or when its batches are taken, or its columns aren't those of the
@@ -60,18 +57,22 @@ def open_source(source: str) -> Iterator[Source]:
     """
     with _as_local_file(source) as path:
         with _translate_errors(source):
-            opened = _open(source, path)
+            opened = _open(source, path, contract)
         opened.batches = _read(opened, path, opened.batches)
         yield opened
 
 
-def _open(source: str, path: Path) -> Source:
+def _open(name: str, path: Path, contract: DataContract) -> Source:
+    malformed: formats.Malformed = {}
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] in ([".parquet"], [".pq"]):
-        return _open_parquet(source, path)
-    if suffixes[-1:] == [".csv"] or suffixes[-2:] == [".csv", ".gz"]:
-        return _open_csv(source, path)
-    raise UserError(f"{source}: unknown format {path.suffix!r}. Give a .csv, .csv.gz or .parquet file.")
+    kind = suffixes[-2] if suffixes[-1:] == [".gz"] and suffixes[:-1] else "".join(suffixes[-1:])
+    if kind in (".parquet", ".pq") and suffixes[-1] != ".gz":
+        return Source(name, formats.open_parquet(name, path, contract))
+    if kind in (".csv", ".tsv"):
+        return Source(name, formats.open_text(name, path, contract, malformed), malformed)
+    if kind in (".jsonl", ".ndjson"):
+        return Source(name, formats.open_json(name, path, contract, malformed), malformed)
+    raise UserError(f"{name}: unknown format {path.suffix!r}. Give {FORMATS}.")
 
 
 def _read(source: Source, path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -94,7 +95,7 @@ def _translate_errors(source: str) -> Iterator[None]:
     """Turn pyarrow's errors for an unreadable file into a UserError."""
     try:
         yield
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{source}: {_explain(error)}") from error
 
 
@@ -133,60 +134,6 @@ def _download(source: str, folder: Path) -> Path:
             raise
         raise UserError(f"{source}: can't be read: {error}") from error
     return path
-
-
-def _open_csv(name: str, path: Path) -> Source:
-    malformed: dict[int, str] = {}
-
-    def skip_row(row: pa.csv.InvalidRow) -> str:
-        if "\n" in row.text:  # no column has texts of several lines, so a quote isn't closed
-            return "error"
-        # pyarrow counts the header as row 1.
-        malformed[row.number - 1] = (
-            f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text[:MAX_TEXT_LENGTH]!r}"
-        )
-        return "skip"
-
-    columns = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
-    reader = pa.csv.open_csv(
-        path,
-        # With more than one thread pyarrow doesn't give the number of a malformed row. Text that isn't UTF-8 ends the
-        # reading before it is parsed: pyarrow couldn't give it to skip_row, and would print a traceback. pyarrow checks
-        # every encoding but `utf-8`.
-        read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False, encoding="utf-8-sig"),
-        parse_options=pa.csv.ParseOptions(invalid_row_handler=skip_row),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(columns, pa.string()),
-            strings_can_be_null=False,  # `parsing` decides for all formats which texts mean null
-        ),
-    )
-    _check_columns(name, reader.schema.names)
-    return Source(name, iter(reader), malformed)
-
-
-def _open_parquet(name: str, path: Path) -> Source:
-    file = pa.parquet.ParquetFile(path)
-    _check_columns(name, file.schema_arrow.names)
-    return Source(name, file.iter_batches(batch_size=BATCH_ROWS))
-
-
-def _check_columns(source: str, names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise UserError(f"{source}: the header has {_quoted(twice)} more than once. Keep one of them.")
-    missing = [name for name in REQUIRED_COLUMNS if name not in names]
-    unknown = [name for name in names if name not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
-    if missing or unknown:
-        wrong = [f"lacks {_quoted(missing)}"] * bool(missing) + [f"has unknown {_quoted(unknown)}"] * bool(unknown)
-        raise UserError(
-            f"{source}: the header {' and '.join(wrong)}. "
-            f"Required are {_quoted(REQUIRED_COLUMNS)}; allowed beside them {_quoted(OPTIONAL_COLUMNS)}."
-        )
-
-
-def _quoted(names: list[str] | tuple[str, ...]) -> str:
-    shown = [repr(name[:MAX_NAME_LENGTH]) for name in names[:MAX_NAMES]]
-    return ", ".join([*shown, f"and {len(names) - MAX_NAMES:,} more"] if names[MAX_NAMES:] else shown)
 
 
 def _explain(error: Exception) -> str:

@@ -7,8 +7,11 @@ from typing import Any
 
 from psycopg import Connection, Error, sql
 
+from contract.schema import DataContract
+from penguins.data import ddl
+from penguins.data.contract import PENGUINS
 from penguins.data.publishing import place_table
-from penguins.data.runs import Run, drop_table, id_of
+from penguins.data.runs import Run, drop_table, id_of, staging_of
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
 
@@ -16,44 +19,59 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def replace_table(connection: Connection[Any], name: str, run: Run | None = None) -> Iterator[sql.Identifier]:
-    """Yield an empty staging table for the new rows of the table `name` of a run; put it in place after the block.
+def replace_table(
+    connection: Connection[Any], contract: DataContract, kind: ddl.Kind, run: Run | None = None
+) -> Iterator[str]:
+    """Yield the name of an empty staging table for the new rows of a run; put it in place after the block.
 
     The block is one transaction, so readers see the old table or the new one, never a part, and the old one stays if
     the block fails. Two replacements of the same table run one after the other, and those of different runs at the same
-    time. Comments and rights are kept.
+    time. Comments and rights are kept. A table that is missing, or that the contract has changed, is made by the
+    contract.
 
     Args:
         run: None for the published table.
 
     Raises:
-        UserError: a view depends on the table.
+        UserError: a view depends on the table, or somebody else has made a table of its name.
     """
-    staging = f"{run.table(name) if run else name}_staging"
-    table = sql.Identifier(staging)
+    name = contract.table(kind)
+    staging = staging_of(run.table(name) if run else name)
     with exclusive_lock(connection, staging):
+        ddl.create_rejected(connection, contract)
         # Not in the transaction below: LIKE locks the published table until the end of its transaction.
         drop_table(connection, staging)
-        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(table, sql.Identifier(name)))
         try:
             with connection.transaction():
+                changes = ddl.create_staging(connection, contract, kind, staging)
+            with connection.transaction():
+                table = sql.Identifier(staging)
                 connection.execute(sql.SQL("TRUNCATE {}").format(table))  # COPY … FREEZE needs it
-                yield table
+                yield staging
                 connection.execute(sql.SQL("ANALYZE {}").format(table))
-                place_table(connection, name, run, staging)
+                place_table(connection, contract, kind, run, staging)
         except BaseException:
             with suppress(Error):  # such as a lost connection, of which the error above tells
                 drop_table(connection, staging)
             raise
+    if changes:
+        log.warning("the contract has changed the columns of %s: %s", name, ", ".join(changes))
 
 
-def forget_rejected(connection: Connection[Any], task: str, run: Run | None) -> None:
+def forget_rejected(connection: Connection[Any], contract: DataContract, task: str, run: Run | None) -> None:
     """Delete the rows that an earlier try of a task has rejected."""
-    connection.execute("DELETE FROM penguins_rejected WHERE task = %s AND run_id = %s", [task, id_of(run)])
+    delete = sql.SQL("DELETE FROM {} WHERE task = %s AND run_id = %s")
+    connection.execute(delete.format(sql.Identifier(contract.table("rejected"))), [task, id_of(run)])
 
 
 def check_rejected_share(
-    connection: Connection[Any], task: str, run: Run | None, total: int, allowed_share: float, source: str
+    connection: Connection[Any],
+    contract: DataContract,
+    task: str,
+    run: Run | None,
+    total: int,
+    allowed_share: float,
+    source: str,
 ) -> int:
     """Count the rows that `task` has rejected, and check that they are few enough.
 
@@ -65,19 +83,24 @@ def check_rejected_share(
     Raises:
         UserError: more than `allowed_share` of the rows were rejected.
     """
-    rejected, first = connection.execute(
+    count = sql.SQL(
         """
         SELECT count(*), (array_agg(format('row %%s: %%s', source_row, reason) ORDER BY source_row))[:3]
-        FROM penguins_rejected WHERE task = %s AND run_id = %s
-        """,
-        [task, id_of(run)],
-    ).fetchone() or (0, [])
+        FROM {} WHERE task = %s AND run_id = %s
+        """
+    ).format(sql.Identifier(contract.table("rejected")))
+    rejected, first = connection.execute(count, [task, id_of(run)]).fetchone() or (0, [])
     if rejected > allowed_share * total:
         raise UserError(
             f"{source}: {rejected:,} of {total:,} rows ({rejected / total:.1%}) break the data contract, more than "
-            f"the {allowed_share:.0%} that PENGUINS_MAX_REJECTED_SHARE allows. {task} has changed nothing. "
+            f"the {allowed_share:.0%} that {name_of_limit(contract)} allows. {task} has changed nothing. "
             f"The first are {' | '.join(first)}."
         )
     for line in first or []:
         log.warning("rejected %s", line)
     return int(rejected)
+
+
+def name_of_limit(contract: DataContract) -> str:
+    """Return the name of the setting that limits the share of rejected rows."""
+    return "PENGUINS_MAX_REJECTED_SHARE" if contract.name == PENGUINS.name else "maxRejectedShare in the contract"

@@ -47,7 +47,8 @@ def _held_out_by(split: str, data: Dataset) -> np.ndarray:
     """
     try:
         seed, share = (part.partition("=")[2] for part in split.split())
-        other = dataset.split(data.features.assign(label=data.labels), float(share), int(seed), data.contract)
+        rows = data.features.assign(**{data.contract.label_column: data.labels})
+        other = dataset.split(rows, float(share), int(seed), data.contract)
     except (ValueError, UserError):  # no such tag, or it doesn't fit these rows
         return np.zeros(len(data.holdout), dtype=bool)
     return np.isin(data.holdout, other.holdout)

@@ -41,7 +41,7 @@ BROKEN = {
         HEADER.replace("species,", "") + ROW,
         "lacks 'species'.*Required are 'species', ",
     ),
-    "unknown column": (HEADER.replace("sex", "gender") + ROW, "has unknown 'gender'.*allowed beside them 'island'"),
+    "renamed column": (HEADER.replace("species", "kind") + ROW, "has unknown 'kind'.*allowed beside them 'island'"),
     "duplicate header": (HEADER.replace("sex", "island") + ROW, "the header has 'island' more than once"),
     "empty": ("", "the file is empty"),
     "header only": (HEADER, "a header but no rows"),

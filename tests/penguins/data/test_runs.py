@@ -14,13 +14,15 @@ from psycopg.sql import SQL, Identifier
 
 from local.stack import Stack
 from penguins.data import runs
+from penguins.data.contract import PENGUINS
 from penguins.data.dataset import read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
-from penguins.data.runs import KEPT, PROCESSED, RAW, Run, drop_old, find_table
+from penguins.data.runs import KEPT, Run, drop_old, find_table
 from penguins.errors import UserError
 from tests.penguins.data.conftest import HEADER, ROW
 
+RAW, PROCESSED = PENGUINS.table("raw"), PENGUINS.table("processed")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SPECIES = ("Adelie", "Chinstrap", "Gentoo")
 
@@ -221,4 +223,4 @@ def test_a_run_of_any_id_is_a_plain_name(connection: Connection[Any], source: Ca
     load_raw(connection, source(2), 0, run(2))
     preprocess(connection, 0, run=odd)
     with connection.transaction():
-        assert find_table(connection, RAW, odd) == Identifier(odd.table(RAW))
+        assert find_table(connection, PENGUINS, "raw", odd) == Identifier(odd.table(RAW))

@@ -1,0 +1,137 @@
+"""Read files of each format as Arrow record batches with the contract's columns."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from contract.schema import DataContract
+from penguins.data import dialect
+from penguins.data.header import choose_columns
+from penguins.errors import UserError
+
+BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
+BATCH_ROWS: Final = 65_536
+JSON_ROWS: Final = 4096
+MAX_TEXT_LENGTH: Final = 200  # characters of a broken row in messages and tables
+MAX_LINE: Final = 1 << 20  # bytes of a row of JSON
+
+Batches = Iterator[pa.RecordBatch]
+Malformed = dict[int, str]
+"""Reasons by row number, from 1, of the rows that can't be read; filled while the batches are consumed."""
+
+
+def open_text(name: str, path: Path, contract: DataContract, malformed: Malformed) -> Batches:
+    """Open a file of text with separators."""
+
+    def skip_row(row: pa.csv.InvalidRow) -> str:
+        if "\n" in row.text:  # no column has texts of several lines, so a quote isn't closed
+            return "error"
+        # pyarrow counts the header as row 1.
+        malformed[row.number - 1] = (
+            f"{row.actual_columns} columns instead of {row.expected_columns}: {row.text[:MAX_TEXT_LENGTH]!r}"
+        )
+        return "skip"
+
+    separator = contract.reading.separator or dialect.separator_of(path)
+
+    def read(columns: list[str] | None) -> pa.csv.CSVStreamingReader:
+        return pa.csv.open_csv(
+            path,
+            # With more than one thread pyarrow doesn't give the number of a malformed row. Text that isn't UTF-8 ends
+            # the reading before it is parsed: pyarrow couldn't give it to skip_row, and would print a traceback.
+            # pyarrow checks every encoding but `utf-8`.
+            read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False, encoding="utf-8-sig"),
+            parse_options=pa.csv.ParseOptions(delimiter=separator, invalid_row_handler=skip_row),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys((column.name for column in contract.columns), pa.string()),
+                include_columns=columns,
+                strings_can_be_null=False,  # `parsing` decides for all formats which texts mean null
+            ),
+        )
+
+    reader = read(None)
+    names = reader.schema.names
+    chosen = choose_columns(name, names, contract, partial(dialect.describe_other, path, contract, separator))
+    # The types of other columns would be guessed by their first rows, and all later ones had to agree.
+    return iter(reader if len(chosen) == len(names) else read(chosen))
+
+
+def open_parquet(name: str, path: Path, contract: DataContract) -> Batches:
+    """Open a Parquet file."""
+    file = pa.parquet.ParquetFile(path)
+    chosen = choose_columns(name, file.schema_arrow.names, contract)
+    for column in chosen:
+        kind = file.schema_arrow.field(column).type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise UserError(
+                f"{name}: column {column!r} is of type {kind}: it must hold numbers or text. Write the values that are "
+                "in it as columns of their own."
+            )
+    return (batch.select(chosen) for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=chosen))
+
+
+def open_json(name: str, path: Path, contract: DataContract, malformed: Malformed) -> Batches:
+    """Open a file with a JSON object in each line; the keys of the first lines are its columns."""
+    objects = _objects(name, path, malformed)
+    first = list(islice(objects, JSON_ROWS))
+    if not first and not malformed:
+        raise UserError(f"{name}: the file is empty. It needs a JSON object in each line.")
+    names = list(dict.fromkeys(key for row in first for key in row)) if first else _names_of(contract)
+    chosen = choose_columns(name, names, contract)
+    known = [*chosen, *(each for each in _names_of(contract) if each not in chosen)]
+
+    def read() -> Batches:
+        rows = first
+        while rows:
+            yield pa.RecordBatch.from_pydict(
+                {column: pa.array([row.get(column) for row in rows], pa.string()) for column in known}
+            )
+            rows = list(islice(objects, JSON_ROWS))
+
+    return read()
+
+
+def _names_of(contract: DataContract) -> list[str]:
+    return [column.name for column in contract.columns]
+
+
+def _objects(name: str, path: Path, malformed: Malformed) -> Iterator[dict[str, str | None]]:
+    """Yield the objects with their values as text; broken lines go to `malformed`."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        number = 0
+        while line := file.readline(MAX_LINE + 1):
+            if len(line) > MAX_LINE:
+                raise UserError(
+                    f"{name}: row {number + 1} is longer than {MAX_LINE:,} bytes: is it a JSON object a line?"
+                )
+            text = line.decode("utf-8-sig" if number == 0 else "utf-8").strip()
+            if not text:
+                continue
+            number += 1
+            try:
+                yield _texts_of(text)
+            except (ValueError, RecursionError):
+                malformed[number] = f"not a JSON object of texts, numbers and booleans: {text[:MAX_TEXT_LENGTH]!r}"
+
+
+def _texts_of(line: str) -> dict[str, str | None]:
+    row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+    if not isinstance(row, dict):
+        raise ValueError(line)
+    return {key: _text_of(value) for key, value in row.items()}
+
+
+def _text_of(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is not None and not isinstance(value, str):
+        raise ValueError(value)
+    return value
