@@ -78,13 +78,14 @@ def _airflow(config: Config) -> list[Program]:
         return Program(name, command, variables, needs=("airflow-migrate",), directory=config.layout.airflow)
 
     migrate = program("airflow-migrate", "db", "migrate")
-    scheduler = program("airflow-scheduler", "scheduler", "--skip-serve-logs")
+    scheduler = (sys.executable, str(REPO / "images" / "airflow" / "scheduler.py"), "--skip-serve-logs")
+    own = variables | environment.signing(config)  # tasks are its processes
     # The log servers of the scheduler and the triggerer would listen on every interface. The API server
     # reads the same log files from disk, so the log servers stay off.
     return [
         replace(migrate, needs=("init-db",), once=True, once_for=version("apache-airflow")),
         program("airflow-api-server", "api-server"),
-        replace(scheduler, environment=variables | environment.signing(config)),  # tasks are its processes
+        replace(program("airflow-scheduler"), command=scheduler, environment=own),
         program("airflow-dag-processor", "dag-processor"),
         program("airflow-triggerer", "triggerer", "--skip-serve-logs"),
     ]

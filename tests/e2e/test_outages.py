@@ -1,12 +1,18 @@
-"""Outages of services during grid_train. On the embedded stack only, because the test mostly waits."""
+"""Outages of programs during grid_train. On the embedded stack only, because the test mostly waits."""
 
+from typing import Any
+
+import psutil
 import pytest
 
+from local.orphans import has_ended
+from local.pipeline import DAG
+from local.stack import Stack
 from local.waiting import until
 from tests.e2e.deployment import Deployment
 from tests.e2e.test_main_job import children_of, tags, versions
 
-# Both outages share a run, to save time.
+# All outages share a run, to save time.
 DOWN = ("mlflow", "s3")
 
 
@@ -16,9 +22,15 @@ def ended(deployment: Deployment, run: str) -> str | None:
     return None if state == "running" else state
 
 
+def attempt(deployment: Deployment, run: str) -> int:
+    """Return the number of the try of grid_train that is running, or 0."""
+    (task,) = (task for task in deployment.airflow.tasks(DAG, run) if task.name == "grid_train")
+    return task.attempt if task.state == "running" else 0
+
+
 @pytest.fixture(scope="module")
-def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
-    """A run with an outage of each service during grid_train: its id, and the state after each outage."""
+def outages(deployment: Deployment, whole: Stack, first_run: str) -> dict[str, Any]:
+    """A run with outages during grid_train: its id, the state after each one of `DOWN`, and the killed processes."""
     del first_run
     run, states = deployment.trigger(cv_folds=2), {}
     for down in DOWN:
@@ -29,13 +41,30 @@ def outages(deployment: Deployment, first_run: str) -> dict[str, str]:
             states[down] = until(lambda: ended(deployment, run), f"the end of a try without {down}", poll=0.2)
         finally:
             deployment.start(down)
-    return {"run": run} | states
+    running = until(lambda: attempt(deployment, run), "the third try", poll=0.4)
+    recorded = len(children_of(deployment, run))
+    until(lambda: len(children_of(deployment, run)) > recorded, "another candidate", poll=0.4)
+    scheduler = psutil.Process(whole.states()["airflow-scheduler"].pid)
+    killed = [scheduler, *scheduler.children(recursive=True)]
+    scheduler.kill()
+    # Airflow itself looks after five minutes. A start of the scheduler takes ten seconds, or many under load.
+    until(lambda: attempt(deployment, run) > running, "the try after the scheduler's end", seconds=150, poll=0.4)
+    return {"run": run, "killed": killed} | states
 
 
 @pytest.mark.parametrize("down", DOWN)
-def test_grid_train_is_retried_after_an_outage(deployment: Deployment, outages: dict[str, str], down: str) -> None:
+def test_grid_train_is_retried_after_an_outage(deployment: Deployment, outages: dict[str, Any], down: str) -> None:
     assert outages[down] == "up_for_retry"
     run = outages["run"]
     assert set(deployment.end_of(run).values()) == {"success"}
     assert len(children_of(deployment, run)) == 24
     assert len([version for version in versions(deployment) if tags(version)["dag_run_id"] == run]) == 1
+
+
+def test_tasks_of_a_killed_scheduler_are_started_again_by_the_next_one(
+    deployment: Deployment, outages: dict[str, Any]
+) -> None:
+    # The scheduler, the two processes for tasks, and the task.
+    assert len(outages["killed"]) > 3
+    assert all(has_ended(process) for process in outages["killed"])
+    assert set(deployment.end_of(outages["run"]).values()) == {"success"}
