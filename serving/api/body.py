@@ -1,12 +1,15 @@
-"""Receive the body of a request, within limits of size and time."""
+"""Receive the body of a request, within limits of size and time, and work for a client while it is there."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from fastapi import Request
 
 from serving.api.responses import RequestError
 from serving.settings import Settings
+
+Result = TypeVar("Result")
 
 
 async def receive(
@@ -35,7 +38,7 @@ async def receive(
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
-                    raise RequestError(400, "the client went away")
+                    raise _gone()
                 more, piece = message.get("more_body", False), message.get("body", b"")
                 received += len(piece)
                 if received > limit:
@@ -46,6 +49,34 @@ async def receive(
     except TimeoutError:
         waited = round(clock() - started, 1)
         raise RequestError(408, f"the body wasn't whole after {waited:g} s: only {received} bytes came") from None
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of `work`; cancel it when the client goes away. The whole body was received before.
+
+    Raises:
+        RequestError: the client went away.
+    """
+    working = asyncio.create_task(work)
+    tasks = working, asyncio.create_task(_wait_for_end(request))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise _gone()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _wait_for_end(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _gone() -> RequestError:
+    return RequestError(400, "the client went away")
 
 
 def _too_large(limit: int) -> RequestError:

@@ -12,7 +12,7 @@ from typing import IO
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from serving.api.body import receive
+from serving.api.body import receive, while_connected
 from serving.api.responses import RequestError, tables_of, unavailable
 from serving.codecs.media_types import CSV, has_codec
 from serving.inference.model import LoadedModel
@@ -35,7 +35,7 @@ async def predict_table(request: Request, media_type: str, model: LoadedModel, s
     try:
         with TemporaryFile() as body:
             await receive(request, settings.max_table_bytes, body.write, settings, settings.table_seconds)
-            answer = await tables_of(request).answer(model, media_type, body)
+            answer = await while_connected(request, tables_of(request).answer(model, media_type, body))
     except TooLargeError as error:
         raise RequestError(413, str(error)) from None
     except LostError as error:

@@ -6,9 +6,11 @@ from contextlib import suppress
 from itertools import repeat
 from select import select
 
+import psutil
 import pytest
 
-from tests.serving.api.conftest import Start, started
+from local.waiting import until
+from tests.serving.api.conftest import Start, sample, started
 from tests.serving.publisher import Publisher
 from tests.serving.service import PENGUIN, Service
 
@@ -63,3 +65,24 @@ def test_slow_table_is_answered(publisher: Publisher, start: Start) -> None:
     pieces = [HEADER, *[ROW] * 20]
     head = HEAD % (b"text/csv", sum(map(len, pieces)))
     assert answer(service, head, pieces, pause=0.05).startswith(b"HTTP/1.1 200")  # in twice SERVING_BODY_SECONDS
+
+
+def workers(service: Service) -> set[psutil.Process]:
+    """Return the processes that answer tables, and the one that waits for a table."""
+    return {worker for launcher in psutil.Process(service.process.pid).children() for worker in launcher.children()}
+
+
+def test_table_of_a_client_that_has_gone_is_given_up(service: Service) -> None:
+    assert answer(service, HEAD % (b"text/csv", len(HEADER + ROW)), [HEADER + ROW]).startswith(b"HTTP/1.1 200")
+    until(lambda: len(workers(service)) == 1, "the spare worker")
+    (worker,) = workers(service)
+    outcomes = [f'penguins_requests_total{{method="POST",route="/predict",status="{code}"}}' for code in (200, 400)]
+    before = [sample(service, name) for name in outcomes]
+    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0), timeout=20) as client:
+        client.sendall(HEAD % (b"text/csv", len(HEADER + ROW * 1_000_000)))
+        client.sendall(HEADER + ROW * 1_000_000)
+        until(lambda: len(workers(service)) == 2, "the worker to have the table", poll=0.01)
+    until(lambda: not worker.is_running(), "the end of the worker")
+    # Answered to nobody, but counted.
+    until(lambda: sum(sample(service, name) for name in outcomes) == sum(before) + 1, "the request to end")
+    assert [sample(service, name) for name in outcomes] == [before[0], before[1] + 1]
