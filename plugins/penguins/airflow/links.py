@@ -1,5 +1,8 @@
 """Buttons on the tasks in Airflow's UI that lead to their results in MLflow."""
 
+import functools
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
@@ -8,7 +11,28 @@ from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
 
 from contract.schema import DataContract
 from penguins import contracts
+from penguins.errors import UserError
+from penguins.outages import describe_outage
 from penguins.settings import settings
+
+log = logging.getLogger(__name__)
+
+
+def _empty_in_an_outage(get_link: Callable[..., str]) -> Callable[..., str]:
+    """Make a link empty while MLflow can't be asked, with one line in the task's log instead of a stack trace."""
+
+    @functools.wraps(get_link)
+    def wrapped(self: BaseOperatorLink, operator: Any, *, ti_key: Any) -> str:
+        try:
+            return get_link(self, operator, ti_key=ti_key)
+        except Exception as error:
+            reason = str(error) if isinstance(error, UserError) else describe_outage(error)
+            if reason is None:
+                raise
+            log.warning("the task has no link %r: %s", self.name, reason)
+            return ""
+
+    return wrapped
 
 
 def _contract_of(key: Any) -> DataContract:
@@ -21,6 +45,7 @@ class CandidatesLink(BaseOperatorLink):
 
     name = "Candidates in MLflow"
 
+    @_empty_in_an_outage
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address for a browser, empty while there are no runs."""
         from penguins.training import tracking
@@ -37,6 +62,7 @@ class VersionLink(BaseOperatorLink):
 
     name = "Version in MLflow"
 
+    @_empty_in_an_outage
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address for a browser, empty while there is no version."""
         from penguins.registry import model_versions

@@ -1,10 +1,13 @@
 """The links of the tasks into MLflow."""
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk import BaseOperatorLink
 
+from local.ports import free_ports
 from penguins.airflow.links import CandidatesLink, VersionLink
 from penguins.settings import settings
 from penguins.training import tracking
@@ -37,3 +40,18 @@ def test_the_version_link_leads_to_the_version_of_the_dag_run(tmp_path: Path) ->
     address = f"{settings().mlflow_ui}/#/models/{version.name}/versions/{version.version}"
     assert VersionLink().get_link(None, ti_key=KEY) == address
     assert VersionLink().get_link(None, ti_key=SimpleNamespace(dag_id=KEY.dag_id, run_id="another")) == ""
+
+
+@pytest.mark.parametrize("link", [CandidatesLink(), VersionLink()], ids=lambda link: link.name)
+def test_without_mlflow_a_link_is_empty(
+    link: BaseOperatorLink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_ports(1)[0]}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    settings.cache_clear()
+    tracking.client.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert link.get_link(None, ti_key=KEY) == ""
+    (message,) = (record.getMessage() for record in caplog.records if record.name == "penguins.airflow.links")
+    assert message.startswith(f"the task has no link '{link.name}': MLflow at http://127.0.0.1:")
+    assert not any(record.exc_info for record in caplog.records)
