@@ -153,7 +153,7 @@ compose-rollback: ## As rollback, in the containers
 	@$(IN_AIRFLOW) rollback $(OF) --reason="$$REASON" --by="$$(id -un)"
 
 compose-sign: ## As sign, in the containers
-	@$(IN_AIRFLOW) sign $(OF) $(if $(YES),--yes) -- "$$VERSION"
+	@$(IN_AIRFLOW) sign $(OF) --by="$$(id -un)" $(if $(YES),--yes) -- "$$VERSION"
 
 test-browser: linux $(INSTALLED)test ## Run the tests that look at pages with chromium and chromedriver
 	@$(PYTEST) -m browser $(ARGS)

@@ -107,7 +107,7 @@ def sign(connection: Connection[Any], arguments: argparse.Namespace) -> None:
         out.print(line, soft_wrap=True)
     if not (arguments.yes or _agrees("Tasks, and perhaps the service, then run model.pkl as code. Sign these files?")):
         raise UserError("Nothing was signed. Answer y to sign, or say YES=1.")
-    vouching.sign(inspected)
+    vouching.sign(connection, inspected, arguments.by or _caller())
     out.print(f"Version {inspected.version.version} is signed.")
 
 
@@ -132,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--yes", action="store_true", help="don't ask")
         if command in (promote, rollback):
             sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
+        if command is not models:
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
 

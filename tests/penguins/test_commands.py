@@ -1,6 +1,7 @@
 """`python -m penguins`, as make models, make promote and make rollback call it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +155,7 @@ def test_an_unsigned_version_is_signed_after_a_look(command: Command, make: Comm
         assert asked.stderr == "Nothing was signed. Answer y to sign, or say YES=1.\n"
     assert command("promote", "1", "--reason", "why not").returncode == 1
     assert command("sign", "1", answer="y\n").stdout.endswith("Version 1 is signed.\n")
+    assert re.search(r" sign +1 +\d+ files signed by hand", command("models").stdout)
     assert command("promote", "1", "--reason", "why not").stdout == "Version 1 is in Production.\n"
     unsigned(tmp_path)
     assert make("sign", "VERSION=2", "YES=1").stdout.endswith("\nVersion 2 is signed.\n")

@@ -14,7 +14,7 @@ from penguins.promotion.lineage import recorded_tags
 from penguins.promotion.reasons import to_plain_text
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, source_of
 
-Action = Literal["promote", "refuse", "rollback", "found", "overtaken"]
+Action = Literal["promote", "refuse", "rollback", "found", "overtaken", "sign"]
 # Actions that put a version in Production.
 MOVES: Final = ("promote", "rollback", "found")
 

@@ -90,14 +90,16 @@ def is_signed(version: ModelVersion) -> bool:
     return _trust(version) == _TRUSTED
 
 
-def sign(inspected: Inspected) -> None:
-    """Sign the inspected files as the version's, in place of any earlier signature.
+def sign(connection: Connection[Any], inspected: Inspected, by: str) -> None:
+    """Sign the inspected files as the version's, in place of any earlier signature, with an entry in the audit trail.
 
     Raises:
         UserError: there is no usable private key.
     """
     version = inspected.version
     tag = signing.sign("version", version.name, inspected.logged_model, inspected.digests)
+    reason = f"{len(inspected.digests)} files signed by hand; the signature before: {inspected.trust}"
+    audit.append(connection, "sign", None, version, by, reason, {"digests": inspected.digests})
     client().set_model_version_tag(version.name, version.version, SIGNATURE, tag)
 
 

@@ -16,7 +16,7 @@ from local.stack import Stack
 from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
-from penguins.promotion import decisions, vouching
+from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.registration import register_best
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
@@ -203,7 +203,12 @@ def test_a_version_is_signed_by_hand_after_a_look(connection: Connection[Any], t
     assert f"  {sha256(cloudpickle.dumps({}))}  as recorded   model.pkl" in text
     assert f"  {sha256(b'another export')}  CHANGED       inference/model.onnx" in text
     assert f"  {sha256(b'')}  not recorded  more.txt" in text
-    vouching.sign(inspected)
+    vouching.sign(connection, inspected, by="grace")
+    entry = audit.trail(connection, version.name)[0]
+    assert (entry.action, entry.who, entry.to_version, entry.settled) == ("sign", "grace", "1", False)
+    assert "files signed by hand; the signature before: this candidate has no tag `signature`" in entry.reason
+    assert entry.numbers == {"digests": inspected.digests}
+    assert audit.final_decision(audit.trail(connection, version.name), version).reason == "the first"  # type: ignore[union-attr]
     signed = model_versions.version(ours.model(), "1")
     assert model_versions.recorded_digests(signed) == inspected.digests
     assert "signature now: of a trusted key" in list(vouching.inspect(connection, signed).lines())
