@@ -11,10 +11,6 @@ from local.settings import REPO
 
 BUCKET = "mlflow-artifacts"
 
-# Parts of SeaweedFS with a section of their own in its configuration.
-_S3_GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
-_S3_HTTPS = ("MASTER", "VOLUME", "FILER", "CLIENT")
-
 # Another program on PostgreSQL's port could ask for a password in clear. With this method nobody learns it, and the
 # server proves that it knows it.
 POSTGRES_LOGIN = "scram-sha-256"
@@ -109,34 +105,6 @@ def init_db(config: Config, path: str) -> dict[str, str]:
         "AIRFLOW_DB_PASSWORD": config.credentials.airflow_db_password,
         "MLFLOW_DB_PASSWORD": config.credentials.mlflow_db_password,
         "PENGUINS_DB_PASSWORD": config.credentials.penguins_db_password,
-    }
-
-
-def s3(config: Config) -> dict[str, str]:
-    """Return the variables of the S3 server.
-
-    Its internal ports demand a certificate from clients. The signing keys alone wouldn't protect them: gRPC asks for
-    none, and the master signs for everyone.
-    """
-    internal = config.credentials.s3_internal_key
-    identity = {"CERT": str(config.layout.s3_certificate), "KEY": str(config.layout.s3_key)}
-    authority = str(config.layout.s3_certificate)
-    grpc = {f"WEED_GRPC_{part}_{name}": value for part in _S3_GRPC for name, value in identity.items()}
-    https = {f"WEED_HTTPS_{part}_{name}": value for part in _S3_HTTPS for name, value in identity.items()}
-    https |= {f"WEED_HTTPS_{part}_CA": authority for part in _S3_HTTPS}
-    return {
-        **grpc,
-        **https,
-        "WEED_GRPC_CA": authority,
-        "WEED_HTTPS_CLIENT_ENABLED": "true",
-        "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
-        "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
-        "WEED_ADMIN_USER": "admin",
-        "WEED_ADMIN_PASSWORD": config.credentials.s3_console_password,
-        "WEED_JWT_SIGNING_KEY": internal,
-        "WEED_JWT_SIGNING_READ_KEY": internal,
-        "WEED_JWT_FILER_SIGNING_KEY": internal,
-        "WEED_JWT_FILER_SIGNING_READ_KEY": internal,
     }
 
 

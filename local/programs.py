@@ -56,7 +56,7 @@ def _init_db(config: Config) -> Program:
 
 
 def _s3(config: Config) -> Program:
-    return Program("s3", seaweed.server_command(config), environment.s3(config), directory=config.layout.state)
+    return Program("s3", seaweed.server_command(config), seaweed.variables(config), directory=config.layout.state)
 
 
 def _mlflow(config: Config) -> Program:

@@ -2,7 +2,7 @@
 
 SeaweedFS runs several servers in one process. Only S3 and the console have ports that the user sets. The
 other ports are chosen anew at every start, so that two stacks never share one. They answer nobody but SeaweedFS itself:
-both sides of a connection show the certificate of this start (see `environment.s3`).
+both sides of a connection show the certificate of this start (see `variables`).
 """
 
 import json
@@ -20,6 +20,9 @@ CONSOLE_GRPC_OFFSET = 10_000
 
 _INTERNAL = ("master.port", "volume.port", "filer.port")
 _INTERNAL_GRPC = ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc")
+# Parts of SeaweedFS with a section of their own in its configuration.
+_GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+_HTTPS = ("MASTER", "VOLUME", "FILER", "CLIENT")
 _SOCKETS = Path("/tmp")  # noqa: S108  SeaweedFS always puts the sockets of its gRPC ports here
 
 
@@ -57,6 +60,34 @@ def server_command(config: Config) -> tuple[str, ...]:
         "master.telemetry": "false",
     }
     return (weed, "-logdir=run", "mini", *(f"-{name}={value}" for name, value in options.items()))
+
+
+def variables(config: Config) -> dict[str, str]:
+    """Return the environment variables of the server.
+
+    Its internal ports demand a certificate from clients. The signing keys alone wouldn't protect them: gRPC asks for
+    none, and the master signs for everyone.
+    """
+    internal = config.credentials.s3_internal_key
+    identity = {"CERT": str(config.layout.s3_certificate), "KEY": str(config.layout.s3_key)}
+    authority = str(config.layout.s3_certificate)
+    grpc = {f"WEED_GRPC_{part}_{name}": value for part in _GRPC for name, value in identity.items()}
+    https = {f"WEED_HTTPS_{part}_{name}": value for part in _HTTPS for name, value in identity.items()}
+    https |= {f"WEED_HTTPS_{part}_CA": authority for part in _HTTPS}
+    return {
+        **grpc,
+        **https,
+        "WEED_GRPC_CA": authority,
+        "WEED_HTTPS_CLIENT_ENABLED": "true",
+        "AWS_ACCESS_KEY_ID": config.credentials.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": config.credentials.s3_secret_key,
+        "WEED_ADMIN_USER": "admin",
+        "WEED_ADMIN_PASSWORD": config.credentials.s3_console_password,
+        "WEED_JWT_SIGNING_KEY": internal,
+        "WEED_JWT_SIGNING_READ_KEY": internal,
+        "WEED_JWT_FILER_SIGNING_KEY": internal,
+        "WEED_JWT_FILER_SIGNING_READ_KEY": internal,
+    }
 
 
 def remove_sockets(config: Config) -> None:
