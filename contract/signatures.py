@@ -5,6 +5,7 @@ the signed statement as JSON. Anybody may write such a tag, so nothing in it is 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -26,6 +27,7 @@ Kind = Literal["candidate", "version"]
 TrustedKeys = Mapping[str, Ed25519PublicKey]
 """Public keys by their first 16 digits."""
 
+_SIGNATURE_DIGITS: Final = re.compile(r"[0-9a-f]{128}")
 # Keeps a signature from counting for anything else that is signed with the same key.
 _PURPOSE: Final = b"penguins: signature of a model, 1\n"
 
@@ -132,6 +134,8 @@ def verify_signature(tag: str, trusted: TrustedKeys) -> Statement:
     signature, _, text = rest.partition(".")
     if name not in trusted:
         raise UntrustedKeyError(f"the tag `{SIGNATURE}` names the key {name[:16]!r}, which isn't trusted here")
+    if not _SIGNATURE_DIGITS.fullmatch(signature):  # one tag for one signature: fromhex allows blanks and capitals
+        raise wrong
     try:
         trusted[name].verify(bytes.fromhex(signature), _PURPOSE + text.encode())
         return Statement.model_validate_json(text)

@@ -60,6 +60,8 @@ FORGED = {
     "no signature": f"{NAME}..{TEXT}",
     "a short signature": f"{NAME}.{SIGNATURE[:-2]}.{TEXT}",
     "no hex": f"{NAME}.{'x' * 128}.{TEXT}",
+    "capitals": f"{NAME}.{SIGNATURE.upper()}.{TEXT}",
+    "blanks": f"{NAME}. {SIGNATURE}.{TEXT}",
     "no text": f"{NAME}.{SIGNATURE}.",
     "nothing else": NAME,
     "a surrogate": f"{NAME}.{SIGNATURE}.{TEXT}\ud800",
