@@ -1,4 +1,4 @@
-"""MLflow's server without those parts by which a client runs programs or writes files on the server's machine.
+"""MLflow's server without the parts by which a client runs programs, writes files or sends requests from its machine.
 
 MLflow has no login here, and every user of the machine reaches it. `mlflow server --app-name penguins` finds this
 module by the entry points in the folder beside it, because both are on Python's path. MLflow is imported in the
@@ -8,24 +8,41 @@ functions: it looks for the entry points while it is imported, and leaves out th
 from typing import NoReturn
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# MLflow lets every client on the same machine configure it, and its model run commands in a shell.
-ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
+OFF = {
+    # MLflow lets every client on the same machine configure it, and its model run commands in a shell.
+    "/ajax-api/3.0/mlflow/assistant": "this server has no assistant: everybody could run programs by it",
+    "/gateway": "this server has no gateway: everybody could use the keys that others store in it, and its network",
+}
+"""Reasons against requests, by the beginning of their path."""
+
+# Descriptions of models and runs may have pictures. From another port of this machine a browser would load them with
+# Airflow's login: cookies aren't separated by port.
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
 
 
 def create_app() -> ASGIApp:
-    """Return MLflow's application without the assistant."""
+    """Return MLflow's application without what is `OFF`, and with pages that load nothing from elsewhere."""
     from mlflow.server.fastapi_app import app
 
-    async def without_assistant(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(ASSISTANT):
-            refusal = PlainTextResponse("this server has no assistant: everybody could run programs by it", 403)
-            await refusal(scope, receive, send)
-        else:
-            await app(scope, receive, send)
+    async def restricted(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
+            await send(message)
 
-    return without_assistant
+        path = scope["path"] if scope["type"] == "http" else ""
+        reason = next((reason for beginning, reason in OFF.items() if path.startswith(beginning)), None)
+        if reason is not None:
+            await PlainTextResponse(reason, 403)(scope, receive, send_with_policy)
+        else:
+            await app(scope, receive, send_with_policy)
+
+    return restricted
 
 
 def refuse(artifact_uri: str, **_: object) -> NoReturn:

@@ -1,7 +1,15 @@
-"""The MLflow server gives a client no way to run programs or to write files on its machine."""
+"""The MLflow server gives a client no way to run programs, write files, or reach other services from its machine."""
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service as Driver
+
+from local.waiting import until
+from tests.serving.api.test_page import OPTIONS
 
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
 
@@ -21,8 +29,58 @@ def test_artifacts_are_kept_in_the_bucket_only(stack, tmp_path, place):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "path", ["/mlflow/v1/models", "/x/mlflow/invocations", "/proxy/x/v1/chat", "/%6dlflow/v1/models"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_gateway_is_off(stack, method, path):
+    answer = httpx.request(method, f"{stack.urls['mlflow']}/gateway{path}", json={})
+    assert (answer.status_code, "no gateway" in answer.text) == (403, True)
+
+
 @pytest.mark.parametrize("path", ["/config", "/providers", "/message", "/%63onfig", ""])
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 def test_the_assistant_is_off(stack, method, path):
     answer = httpx.request(method, stack.urls["mlflow"] + ASSISTANT + path, json={})
     assert (answer.status_code, "no assistant" in answer.text) == (403, True)
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/api/2.0/mlflow/experiments/search?max_results=1", ASSISTANT])
+def test_pages_load_nothing_from_elsewhere(stack, path):
+    policy = httpx.get(stack.urls["mlflow"] + path).headers["content-security-policy"]
+    assert policy.startswith("default-src 'self' ")
+    assert "http" not in policy
+    assert "*" not in policy
+
+
+@pytest.mark.browser
+def test_a_picture_in_a_description_is_not_loaded_from_another_port(stack):
+    seen = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.headers.get("Cookie"))
+            self.send_error(404)
+
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in OPTIONS:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Listener) as listener,
+        Chrome(options, Driver("/usr/bin/chromedriver")) as browser,
+    ):
+        Thread(target=listener.serve_forever, daemon=True).start()
+        picture = f"http://127.0.0.1:{listener.server_port}/picture.png"
+        model = {"name": "with a picture", "description": f"the description ![]({picture})"}
+        httpx.post(f"{stack.urls['mlflow']}/api/2.0/mlflow/registered-models/create", json=model).raise_for_status()
+        browser.get(f"{stack.urls['mlflow']}/#/models/with%20a%20picture")
+        text = browser.find_element("css selector", "body")
+        until(lambda: "the description" in text.text, "the page of the model", seconds=60)
+        refused = until(
+            lambda: [each for each in browser.get_log("browser") if picture in each["message"]], "the refusal"
+        )
+        listener.shutdown()
+    assert "Content Security Policy" in refused[0]["message"]
+    assert seen == []
