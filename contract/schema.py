@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic.alias_generators import to_camel
 
 LogicalType = Literal["number", "integer", "boolean", "string", "date", "timestamp"]
 Role = Literal["feature", "target", "id", "time", "ignored"]
 Category = str | int
 """A value of a column with an enum."""
+Scalar = str | int | float | bool
+Estimator = Literal["auto", "random_forest", "gradient_boosting", "logistic_regression", "hist_gradient_boosting"]
 
 _LIST: Final = Field(strict=False)  # of a tuple, which a file can only give as a list
 
@@ -28,11 +31,20 @@ _ANSWER: Final = frozenset(
 """Keys of an answer of the service that don't depend on the contract."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+class Part(BaseModel):
+    """A part of a contract. Its file has the same fields in camel case, as the standard has them."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
 
-class Bounds(_Part):
+class Bounds(Part):
     """Limits of a number; None for no limit."""
 
     minimum: FiniteFloat | None = None
@@ -49,7 +61,7 @@ class Bounds(_Part):
         return self
 
 
-class Column(_Part):
+class Column(Part):
     """A column of the table.
 
     Attributes:
@@ -81,57 +93,89 @@ class Column(_Part):
         return self.type in ("number", "integer") and self.categories is None
 
 
-class Reading(_Part):
-    """How the files of a source are read.
+class Reading(Part):
+    """How the files of a source are read."""
 
-    Attributes:
-        null_values: texts that mean a missing value.
-        case_sensitive: whether the case of categories and classes counts.
-        extra_columns: what happens to a source with columns that the contract doesn't have.
-        separator, decimal_mark: of text files; None to take the separator from the file's name.
-    """
-
-    null_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
-    case_sensitive: bool = True
-    extra_columns: Literal["ignore", "refuse"] = "ignore"
-    separator: Literal[",", ";", "\t", "|"] | None = None
-    decimal_mark: Literal[".", ","] = "."
-
-
-class Training(_Part):
-    """The model that is trained on the table, and the rules for its promotion.
-
-    Attributes:
-        registered_model, experiment: names in MLflow.
-        schedule: cron expression or preset of Airflow; empty for only by hand.
-        source: default source of a run: `palmerpenguins`, a path, an s3:// address; empty for none.
-        metric: the metric of the cross-validation that the best candidate is chosen by.
-        estimator: `auto` chooses by the number of rows.
-        grid: values to try for each hyperparameter; None for the estimator's own.
-        folds: of the cross-validation.
-        holdout_share: share of the rows that versions are judged on (0 to 1).
-        max_rejected_share: share of the rows that may be rejected (0 to 1).
-        min_accuracy, max_p_value, max_recall_drop: thresholds of the gate.
-        schema_change: a version whose contract isn't the champion's is refused, or a person is asked.
-    """
-
-    registered_model: str
-    experiment: str
-    schedule: str = ""
-    source: str = ""
-    metric: Literal["accuracy", "f1_macro", "log_loss"] = "accuracy"
-    estimator: str = "auto"
-    grid: Mapping[str, tuple[Any, ...]] | None = None
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.05
-    min_accuracy: Annotated[float, Field(ge=0, le=1)]
-    max_p_value: Annotated[float, Field(gt=0, le=0.5)] = 0.5
-    max_recall_drop: Annotated[float, Field(ge=0, le=1)] = 0.1
-    schema_change: Literal["ask", "refuse"] = "ask"
+    null_values: tuple[str, ...] = Field(
+        default=("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"), description="Texts that mean a missing value."
+    )
+    case_sensitive: bool = Field(default=True, description="Whether the case of categories and classes counts.")
+    extra_columns: Literal["ignore", "refuse"] = Field(
+        default="ignore",
+        description="For columns that the contract doesn't have: `ignore` them, or `refuse` the source.",
+    )
+    separator: Literal[",", ";", "\t", "|"] | None = Field(
+        default=None,
+        description="Separator of a text file: `,`, `;`, a tab or a bar; without it the name of the file decides.",
+    )
+    decimal_mark: Literal[".", ","] = Field(default=".", description="Decimal mark of a text file: `.` or `,`.")
 
 
-class DataContract(_Part):
+class Training(Part):
+    """The model that is trained on the table, and the rules for its promotion."""
+
+    registered_model: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}$",
+        description="Registered model in MLflow, of no other contract (`PENGUINS_MODEL_NAME`).",
+    )
+    experiment: str = Field(
+        pattern=r"^[A-Za-z0-9_/][A-Za-z0-9_./ -]{0,199}$", description="Experiment in MLflow (`PENGUINS_EXPERIMENT`)."
+    )
+    schedule: str = Field(
+        default="", description="Cron expression or preset of Airflow; empty for only by hand (`PENGUINS_SCHEDULE`)."
+    )
+    source: str = Field(
+        default="",
+        description="Default source of a run: `palmerpenguins`, a path, or an `s3://` address; empty for none "
+        "(`PENGUINS_DATA_SOURCE`).",
+    )
+    metric: Literal["accuracy", "f1_macro", "log_loss"] = Field(
+        default="accuracy",
+        description="Metric that the best candidate is chosen by: `accuracy`, `f1_macro` or `log_loss`.",
+    )
+    estimator: Estimator = Field(
+        default="auto",
+        description="Kind of the model; `auto` chooses by the number of rows.",
+    )
+    grid: Mapping[str, Annotated[tuple[Scalar | None, ...], Field(min_length=1)]] | None = Field(
+        default=None, description="Values to try for each hyperparameter; without it the estimator's own."
+    )
+    folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation, 2 to 50.")
+    holdout_share: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the rows that versions are judged on, above 0 and below 1."
+    )
+    max_rejected_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of the rows that may be rejected (0 to 1) (`PENGUINS_MAX_REJECTED_SHARE`).",
+    )
+    min_accuracy: float = Field(
+        ge=0,
+        le=1,
+        description="Accuracy on the hold-out that a version needs to be promoted at all (0 to 1) "
+        "(`PENGUINS_MIN_ACCURACY`).",
+    )
+    max_p_value: float = Field(
+        default=0.5,
+        gt=0,
+        le=0.5,
+        description="Largest p-value, of the exact McNemar test against Production, that promotes (above 0, to 0.5) "
+        "(`PENGUINS_MAX_P_VALUE`).",
+    )
+    max_recall_drop: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="How much of any class's recall a promotion may cost, 0 to 1 (`PENGUINS_MAX_RECALL_DROP`).",
+    )
+    schema_change: Literal["ask", "refuse"] = Field(
+        default="ask",
+        description="For a version whose contract isn't the champion's: `ask` a person, or `refuse` it.",
+    )
+
+
+class DataContract(Part):
     """A table, and the model that is trained on it.
 
     Attributes:

@@ -1,11 +1,15 @@
-"""The former place of `penguins.data.contract`; works for one release more, with a warning."""
+"""The former place of the penguins' contract; works for one release more, with a warning."""
 
 import warnings
 
-from penguins.data.contract import FEATURE_NAMES, PENGUINS, SPECIES
+from penguins import contracts
 
 __all__ = ["FEATURES", "FEATURE_NAMES", "SPECIES"]
 
-FEATURES = PENGUINS.features
+_PENGUINS = contracts.find()
 
-warnings.warn("penguins.contract has moved: use penguins.data.contract", FutureWarning, stacklevel=2)
+FEATURES = _PENGUINS.features
+FEATURE_NAMES = _PENGUINS.feature_names
+SPECIES = _PENGUINS.classes
+
+warnings.warn("penguins.contract has moved: use penguins.contracts.find()", FutureWarning, stacklevel=2)

@@ -1,9 +1,14 @@
 """Settings of the pipeline, read from the environment."""
 
 from functools import cache
+from pathlib import Path
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+"""The folder of the project."""
 
 
 class Settings(BaseSettings):
@@ -11,9 +16,52 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PENGUINS_")
 
-    schedule: str = Field(
-        default="@weekly",
-        description="When the DAG retrains: a cron expression or an Airflow preset; empty for only by hand.",
+    contracts_dir: Annotated[Path, AfterValidator(lambda path: ROOT / path)] = Field(
+        default=ROOT / "contracts",
+        description="Folder of the contract files; a relative path begins at the project's folder.",
+    )
+    # These override contracts/penguins.yaml; None for what it says.
+    schedule: str | None = Field(
+        default=None,
+        description="When the penguins are trained: a cron expression or an Airflow preset; empty for only by hand.",
+    )
+    data_source: str | None = Field(
+        default=None,
+        description="Default source of the penguins: `palmerpenguins`, the path of a file, or an `s3://` "
+        "address of one.",
+    )
+    max_rejected_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of the penguins that may break the contract before a task fails (0 to 1).",
+    )
+    experiment: str | None = Field(
+        default=None,
+        description="MLflow experiment that the runs of the penguins are logged to.",
+    )
+    model_name: str | None = Field(
+        default=None,
+        description="Registered model that the best candidate of the penguins becomes a version of.",
+    )
+    min_accuracy: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Accuracy on the hold-out that a version of the penguins needs to be promoted at all (0 to 1).",
+    )
+    max_p_value: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="Largest p-value, of the exact McNemar test against Production, that promotes; "
+        "at 0.5 being right on more rows is enough.",
+    )
+    max_recall_drop: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How much of the recall of any one species a promotion may cost (0 to 1).",
     )
     allowed_hosts: str = Field(
         default="",
@@ -21,28 +69,9 @@ class Settings(BaseSettings):
         description="Names under which Airflow may be asked, as a proxy's, separated by commas, besides localhost and "
         "127.0.0.1; `*` for any.",
     )
-    data_source: str = Field(
-        default="palmerpenguins",
-        description="Default source of load_raw: `palmerpenguins`, "
-        "the path of a CSV or Parquet file, or an `s3://` address of one.",
-    )
-    max_rejected_share: float = Field(
-        default=0.05,
-        ge=0,
-        le=1,
-        description="Share of rows that may break the data contract before a task fails (0 to 1).",
-    )
     connection_id: str = Field(
         default="penguins_db",
         description="Airflow connection of the pipeline's database.",
-    )
-    experiment: str = Field(
-        default="penguins_experiment",
-        description="MLflow experiment that the runs are logged to.",
-    )
-    model_name: str = Field(
-        default="penguins_rf",
-        description="Registered model that the best candidate becomes a version of.",
     )
     mlflow_tracking_uri: str = Field(
         default="http://127.0.0.1:5001",
@@ -77,25 +106,6 @@ class Settings(BaseSettings):
     jobs: int = Field(
         default=-1,
         description="Processes that fit candidates at the same time; -1 takes every core.",
-    )
-    min_accuracy: float = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="Accuracy on the hold-out that a version needs to be promoted at all (0 to 1).",
-    )
-    max_p_value: float = Field(
-        default=0.5,
-        gt=0,
-        le=0.5,
-        description="Largest p-value, of the exact McNemar test against Production, that promotes; "
-        "at 0.5 being right on more rows is enough.",
-    )
-    max_recall_drop: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="How much of the recall of any one species a promotion may cost (0 to 1).",
     )
     git_commit: str = Field(
         default="unknown",

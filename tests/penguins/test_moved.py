@@ -31,7 +31,7 @@ def test_moved_functions_are_found_with_a_warning() -> None:
 
 def test_the_contract_is_found_with_a_warning() -> None:
     sys.modules.pop("penguins.contract", None)
-    with pytest.warns(FutureWarning, match=r"use penguins\.data\.contract"):
+    with pytest.warns(FutureWarning, match=r"use penguins\.contracts\.find\(\)"):
         found = importlib.import_module("penguins.contract")
     assert found.FEATURE_NAMES[0] == "bill_length_mm"
 

@@ -1,0 +1,133 @@
+"""The contracts of the folder `contracts`: each is a file `<name>.yaml`.
+
+Settings of the environment override parts of the contract named `penguins`, and of no other.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from contract import odcs
+from contract.schema import DataContract, Training
+from penguins.errors import UserError
+from penguins.settings import Settings, settings
+
+DEFAULT: Final = "penguins"
+SUFFIX: Final = ".yaml"
+
+OVERRIDES: Final[Mapping[str, str]] = {
+    "schedule": "schedule",
+    "data_source": "source",
+    "max_rejected_share": "max_rejected_share",
+    "experiment": "experiment",
+    "model_name": "registered_model",
+    "min_accuracy": "min_accuracy",
+    "max_p_value": "max_p_value",
+    "max_recall_drop": "max_recall_drop",
+}
+"""Fields of the settings, and the fields of the penguins' training that they override."""
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """All contracts of the folder.
+
+    Attributes:
+        good: contract by name.
+        broken: message by name of the file, without `.yaml`.
+    """
+
+    good: Mapping[str, DataContract]
+    broken: Mapping[str, str]
+
+
+def path_of(name: str) -> Path:
+    """Return the path of the file of a contract."""
+    return settings().contracts_dir / f"{name}{SUFFIX}"
+
+
+def find(name: str = DEFAULT, *checks: odcs.Check) -> DataContract:
+    """Read one contract, and no other.
+
+    Raises:
+        UserError: there is none of this name, or it has mistakes; the message has a line for each.
+    """
+    path = path_of(name)
+    if path not in _files():
+        known = ", ".join(path.stem for path in _files())
+        raise UserError(
+            f"there is no contract {name[:50]!r}. Known are {known or 'none'}; they are files in {path_of('').parent}. "
+            "`make contract FROM=file.csv TARGET=column` drafts one."
+        )
+    contract = read(path, *checks)
+    return _overridden(contract) if contract.name == DEFAULT else contract
+
+
+def read(path: Path, *checks: odcs.Check) -> DataContract:
+    """Read a contract file, without the settings that override the penguins'.
+
+    Raises:
+        UserError: it has mistakes; the message has a line for each.
+    """
+    try:
+        state = path.stat()
+        return _read(path, (state.st_mtime_ns, state.st_size), checks)
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror}") from error
+    except odcs.ContractError as error:
+        raise UserError(str(error)) from error
+
+
+@lru_cache(maxsize=128)
+def _read(path: Path, _state: tuple[int, int], checks: tuple[odcs.Check, ...]) -> DataContract:
+    """Read a file again only if its time or size has changed: a page asks for all of them at each request."""
+    return odcs.read(path, *checks)
+
+
+def read_all(*checks: odcs.Check) -> Contracts:
+    """Read all contracts; those with mistakes harm no other.
+
+    Of contracts with the same model all but one are broken, or each would replace the versions of the other: the
+    penguins' stays, or the first in the order of the names.
+    """
+    good, broken = {}, {}
+    for path in _files():
+        try:
+            good[path.stem] = find(path.stem, *checks)
+        except UserError as error:
+            broken[path.stem] = str(error)
+    by_model = defaultdict(list)
+    for name in sorted(good, key=lambda name: (name != DEFAULT, name)):
+        by_model[good[name].training.registered_model].append(name)
+    for model, (first, *others) in by_model.items():
+        for name in others:
+            del good[name]
+            broken[name] = (
+                f"{path_of(name)}: its registeredModel {model!r} is that of the contract {first!r}, too. "
+                "Write another name."
+            )
+    return Contracts(good, broken)
+
+
+def _files() -> list[Path]:
+    return sorted(path for path in settings().contracts_dir.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+
+def _overridden(contract: DataContract) -> DataContract:
+    given = settings()
+    changes = {field: getattr(given, name) for name, field in OVERRIDES.items() if name in given.model_fields_set}
+    if not changes:
+        return contract
+    try:
+        training = Training.model_validate(contract.training.model_dump() | changes)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        name = next(name for name, field in OVERRIDES.items() if field == first["loc"][0])
+        variable = f"{Settings.model_config.get('env_prefix', '')}{name}".upper()
+        raise UserError(f"{variable}: {first['msg']}") from error
+    return contract.model_copy(update={"training": training})

@@ -1,0 +1,163 @@
+"""The folder of contracts, the settings that override the penguins', and `make check-contract`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contract.schema import Estimator, Training
+from local.settings import REPO
+from penguins import contracts
+from penguins.errors import UserError
+from penguins.settings import settings
+from penguins.training.estimators import ESTIMATORS
+from tests.contract.odcs.conftest import WINE
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings without the caller's."""
+    for name in contracts.OVERRIDES:
+        monkeypatch.delenv(f"PENGUINS_{name.upper()}", raising=False)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the contracts `penguins` and `wine`."""
+    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", str(tmp_path))
+    (tmp_path / "penguins.yaml").write_bytes((REPO / "contracts/penguins.yaml").read_bytes())
+    (tmp_path / "wine.yaml").write_text(WINE)
+    return tmp_path
+
+
+def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m penguins.contracts check` as make does."""
+    variables = os.environ | {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder)}
+    command = [sys.executable, "-X", "importtime", "-m", "penguins.contracts", "check", *arguments]
+    return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+
+
+def test_the_penguins_are_in_the_folder_of_the_project() -> None:
+    found = contracts.find()
+    assert found.feature_names == ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
+    assert found.classes == ("Adelie", "Chinstrap", "Gentoo")
+    assert (found.training.schedule, found.training.min_accuracy) == ("@weekly", 0.9)
+    assert {"N/A", "?"} <= set(found.reading.null_values)
+
+
+@pytest.mark.usefixtures("folder")
+def test_settings_override_the_penguins_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "schedule": "",
+        "data_source": "/data/new.csv",
+        "max_rejected_share": 0.25,
+        "experiment": "another",
+        "model_name": "model_test 1.0-b",
+        "min_accuracy": 0.125,
+        "max_p_value": 0.25,
+        "max_recall_drop": 1.0,
+    }
+    assert set(values) == set(contracts.OVERRIDES)
+    for name, value in values.items():
+        monkeypatch.setenv(f"PENGUINS_{name.upper()}", str(value))
+    changed, wine = contracts.find().training, contracts.find("wine").training
+    assert {name: getattr(changed, field) for name, field in contracts.OVERRIDES.items()} == values
+    assert (wine.registered_model, wine.experiment, wine.min_accuracy) == ("wine", "wine", 0.5)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_setting_that_mlflow_cannot_take_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENGUINS_MODEL_NAME", "a/b")
+    with pytest.raises(UserError, match=r"^PENGUINS_MODEL_NAME: "):
+        contracts.find()
+
+
+def test_each_part_that_a_setting_overrides_names_its_variable() -> None:
+    for name, field in contracts.OVERRIDES.items():
+        assert f"(`PENGUINS_{name.upper()}`)" in (Training.model_fields[field].description or "")
+
+
+def test_a_relative_folder_begins_at_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", "examples/contracts")
+    assert contracts.path_of("wine") == REPO / "examples/contracts/wine.yaml"
+
+
+def test_a_changed_file_is_read_again(folder: Path) -> None:
+    assert contracts.find("wine").training.min_accuracy == 0.5
+    (folder / "wine.yaml").write_text(WINE.replace("minAccuracy: 0.5", "minAccuracy: 0.75"))
+    assert contracts.find("wine").training.min_accuracy == 0.75
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", ["grapes", "../contracts/penguins", "", "schema", "/etc/passwd"])
+def test_an_unknown_contract_is_refused_with_those_that_are_known(name: str) -> None:
+    with pytest.raises(UserError, match="Known are penguins, wine"):
+        contracts.find(name)
+
+
+def test_a_broken_contract_harms_no_other(folder: Path) -> None:
+    (folder / "beer.yaml").write_text("kind: DataContract\n")
+    (folder / "my table!.yaml").write_text(WINE)
+    (folder / ".hidden.yaml").write_text("not one")
+    found = contracts.read_all()
+    assert list(found.good) == ["penguins", "wine"]
+    assert found.broken["beer"].startswith(f"{folder}/beer.yaml:1: apiVersion is missing: add it\n")
+    assert "my table!.yaml:4: the name 'wine' isn't that of the file" in found.broken["my table!"]
+    with pytest.raises(UserError, match=r"beer\.yaml:1: "):
+        contracts.find("beer")
+
+
+def test_a_model_of_two_contracts_stays_with_the_penguins(folder: Path) -> None:
+    copy = (folder / "penguins.yaml").read_text().replace("name: penguins", "name: adelie")
+    (folder / "adelie.yaml").write_text(copy)
+    found = contracts.read_all()
+    assert list(found.good) == ["penguins", "wine"]
+    assert "its registeredModel 'penguins_rf' is that of the contract 'penguins', too" in found.broken["adelie"]
+
+
+def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
+    done = check(folder)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        f"{folder}/penguins.yaml: in order. 4 features, 3 classes of 'species', model 'penguins_rf'.",
+        f"{folder}/wine.yaml: in order. 3 features, 2 classes of 'cultivar', model 'wine'.",
+    ]
+    assert not [line for line in done.stderr.splitlines() if line.endswith((" mlflow", " sklearn", " airflow"))]
+    (folder / "beer.yaml").write_text(
+        WINE.replace("name: wine", "name: beer").replace("logicalType: date", "logicalType: dat")
+    )
+    done = check(folder)
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 2)
+    assert said(done) == [
+        f"{folder}/beer.yaml:36: column 'bottled', logicalType: is 'dat': did you mean date? Write one of number, "
+        "integer, boolean, string, date, timestamp"
+    ]
+
+
+def test_check_looks_at_one_by_name_or_path(folder: Path, tmp_path: Path) -> None:
+    assert check(folder, "--contract=wine").stdout.startswith(f"{folder}/wine.yaml: in order.")
+    assert said(check(folder, "--contract=../wine"))
+    assert said(check(folder, f"--file={tmp_path}/none.yaml")) == [
+        f"{tmp_path}/none.yaml: can't be read: No such file or directory"
+    ]
+
+
+def test_check_looks_at_the_grid(folder: Path) -> None:
+    grid = "      estimator: random_forest\n      grid: {max_dept: [1, 2]}\n"
+    (folder / "wine.yaml").write_text(WINE.replace("      experiment: wine\n", f"      experiment: wine\n{grid}"))
+    (line,) = said(check(folder, "--contract=wine"))
+    assert line.startswith(f"{folder}/wine.yaml:46: training, grid: unknown hyperparameter max_dept. Allowed are ")
+
+
+def test_every_estimator_may_be_named_in_a_contract() -> None:
+    assert set(ESTIMATORS) <= set(Estimator.__args__)  # type: ignore[attr-defined]
