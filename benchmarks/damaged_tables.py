@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.thrift import integers, signed, varint
 from serving.codecs.media_types import ARROW, CSV, PARQUET
-from serving.inference.contract import FEATURES
 
+FEATURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 MAX_CHANGES = 4
 ROWS = 50
 LIKELY = (0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF)

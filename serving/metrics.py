@@ -12,7 +12,8 @@ BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 REQUESTS = Counter("penguins_requests", "Requests answered.", ["method", "route", "status"])
 SECONDS = Histogram("penguins_request_seconds", "Seconds from request to end of answer.", ["route"], buckets=BUCKETS)
-PREDICTIONS = Counter("penguins_predictions", "Penguins predicted.", ["species", "version"])
+PREDICTIONS = Counter("penguins_predictions", "Rows predicted by the first model.", ["species", "version"])
+MODEL_PREDICTIONS = Counter("penguins_model_predictions", "Rows predicted.", ["model", "class", "version"])
 POLLS = Counter("penguins_polls", "Polls of the registry.", ["outcome"])
 TABLES_ENDED = Counter("penguins_tables_ended", "Tables whose worker ended without an answer.", ["reason"])
 RELOADS = Counter("penguins_reloads", "Versions loaded, or refused with this reason.", ["outcome"])
@@ -31,18 +32,32 @@ def request_seconds(route: str) -> Histogram:
 
 
 @cache
-def predictions(version: str, species: str) -> Counter:
-    """Return the counter of a version's predictions of one species."""
-    return PREDICTIONS.labels(species, version)
+def _counters(name: str, version: str, label: str, is_first: bool) -> tuple[Counter, ...]:
+    """Return the counters of a version's predictions of one class."""
+    each = MODEL_PREDICTIONS.labels(name, label, version)
+    return (each, PREDICTIONS.labels(label, version)) if is_first else (each,)
 
 
-def count_predictions(version: str, species: Sequence[str], labels: NDArray[np.int64]) -> None:
-    """Count labels int64 [n] of one version, as indices into `species`."""
-    add_predictions(version, species, np.bincount(labels).tolist())
+def count_prediction(name: str, version: str, label: str, is_first: bool, number: int = 1) -> None:
+    """Count predictions of one class.
+
+    Args:
+        name, version: the model.
+        is_first: whether it is the one that `/predict` asks.
+    """
+    for counter in _counters(name, version, label, is_first):
+        counter.inc(number)
 
 
-def add_predictions(version: str, species: Sequence[str], numbers: Sequence[int]) -> None:
+def count_predictions(
+    name: str, version: str, classes: Sequence[str], labels: NDArray[np.int64], is_first: bool
+) -> None:
+    """Count labels int64 [n] of one version, as indices into `classes`."""
+    add_predictions(name, version, classes, np.bincount(labels).tolist(), is_first)
+
+
+def add_predictions(name: str, version: str, classes: Sequence[str], numbers: Sequence[int], is_first: bool) -> None:
     """Add the number of predictions of each label of one version."""
-    for name, number in zip(species, numbers, strict=False):
+    for label, number in zip(classes, numbers, strict=False):
         if number:
-            predictions(version, name).inc(number)
+            count_prediction(name, version, label, is_first, number)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from serving.api import health, metrics, model, page, predict
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
-from serving.api.openapi import describe
+from serving.api.openapi import Reference, describe
 from serving.api.responses import State
 from serving.logs import configure
 from serving.registry.client import Registry
@@ -21,7 +21,7 @@ from serving.tables.pool import Tables
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = "Tells the species of a penguin, with the model version that is in Production in MLflow's registry."
+DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,  # `page` has it, with the model that serves
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the host that the client claims
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     page.mount_files(app)
     describe(app)
+    app.state.reference = Reference(app)
     return app
 
 

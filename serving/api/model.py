@@ -4,118 +4,31 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Literal
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from contract.digests import DIGESTS
-from contract.manifest import Value
+from contract.manifest import Contract
 from contract.signatures import SIGNATURE
+from serving.api.model_responses import (
+    DrawnPoints,
+    Feature,
+    History,
+    LastPoll,
+    Named,
+    RefusedVersion,
+    Served,
+    ServingPeriod,
+    Status,
+)
 from serving.api.responses import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
-from serving.inference.model import LoadedModel, Origin
-from serving.registry.refusals import Code
-from serving.reload.events import Outcome
-from serving.reload.watcher import MAX_HISTORY, Watcher
+from serving.inference.model import LoadedModel
+from serving.reload.watcher import Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")
 
 router = APIRouter(tags=["status"])
-
-
-class Feature(BaseModel):
-    """A column of the model's input, and its range in the training data."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    unit: str
-    min: float | None
-    max: float | None
-
-
-class Served(BaseModel):
-    """The version that serves."""
-
-    version: str = Field(examples=["3"])
-    engine: str = Field(description="Runtime that computes the predictions.", examples=["onnxruntime"])
-    origin: Origin = Field(description="Place that the version was loaded from.")
-    loaded_at: datetime
-    signed_by: str | None = Field(
-        description="First digits of the public key that has signed the version; null for a copy on disk from before"
-        " versions were signed.",
-        examples=["d75a980182b10ab7"],
-    )
-    run_id: str = Field(description="MLflow run that trained the version.")
-    features: list[Feature] = Field(description="Input, with the ranges seen in training.")
-    species: list[str] = Field(description="Output, in the order of the labels.")
-    metrics: dict[str, float] = Field(
-        description="Judged on the hold-out and in cross-validation.", examples=[{"holdout_accuracy": 0.99}]
-    )
-    lineage: dict[str, str] = Field(description="The version's other tags.", examples=[{"dag_run_id": "…"}])
-
-
-class RefusedVersion(BaseModel):
-    """A version that is in Production and isn't served."""
-
-    version: str
-    code: Code
-    message: str
-    at: datetime
-
-
-class LastPoll(BaseModel):
-    """The last poll of the registry."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    outcome: Outcome
-    detail: str
-    at: datetime
-
-
-class ServingPeriod(BaseModel):
-    """A version, and the time for which it served."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    version: str = Field(examples=["3"])
-    engine: str = Field(description="Runtime that computed the predictions.", examples=["onnxruntime"])
-    origin: Origin = Field(description="Place that the version was loaded from.")
-    since: datetime
-    until: datetime | None = Field(description="Null for the one that serves.")
-
-
-class History(BaseModel):
-    """The versions that one process has served since its start."""
-
-    process: int = Field(description="ID of the process that answers; each worker answers for itself.")
-    served: list[ServingPeriod] = Field(description=f"The latest {MAX_HISTORY}, the latest one first.")
-
-
-class DrawnPoints(BaseModel):
-    """Penguins of known species, to draw."""
-
-    model_version: str = Field(examples=["3"])
-    features: list[str] = Field(description="Columns of `inputs`.")
-    species: list[str] = Field(description="Name of each label.")
-    inputs: list[list[Value]] = Field(description="Measurements, a row for each penguin.")
-    labels: list[int] = Field(description="Index into `species`, one for each penguin.")
-
-
-class Status(BaseModel):
-    """The version that serves, and the state of the registry."""
-
-    status: Literal["serving", "waiting"]
-    reason: str | None = Field(description="Reason why there is no model to serve.")
-    registered_model: str
-    alias: str
-    stage: str
-    model: Served | None
-    refused: RefusedVersion | None
-    last_poll: LastPoll | None
-    registry_answered_at: datetime | None = Field(description="Time of the registry's last answer.")
-    cache_error: str | None = Field(description="Error of the copies on disk.")
 
 
 @router.get("/model", summary="Model", responses={200: {"model": Status}, **NO_KEY})
@@ -146,7 +59,7 @@ async def history(request: Request) -> Response:
 
 @router.get("/model/points", summary="Training data", responses={200: {"model": DrawnPoints}, **NO_KEY, **NOT_READY})
 async def points(request: Request) -> Response:
-    """Return penguins of known species from the version's artifacts: training data, or recorded examples."""
+    """Return rows of known classes from the version's artifacts: training data, or recorded examples."""
     watcher = watcher_of(request)
     if (model := watcher.model) is None:
         return not_ready(watcher, settings_of(request))
@@ -155,11 +68,18 @@ async def points(request: Request) -> Response:
         DrawnPoints(
             model_version=model.version,
             features=[feature.name for feature in model.contract.features],
-            species=model.contract.species,
+            **_names(model.contract, DrawnPoints),
             inputs=inputs,
             labels=labels,
         )
     )
+
+
+def _names(contract: Contract, answer: type[Named]) -> dict[str, Any]:
+    """Return the names of the classes, also under their key where no field of the answer has that name."""
+    classes, key = list(contract.classes), contract.answer_key
+    named = {} if key in answer.model_fields else {key: classes}
+    return {"classes": classes, "answer_key": key, **named}
 
 
 def _answered_at(watcher: Watcher) -> datetime | None:
@@ -181,7 +101,7 @@ def _served(model: LoadedModel) -> Served:
         signed_by=model.release.signed_by,
         run_id=version.run_id,
         features=[Feature.model_validate(feature) for feature in model.contract.features],
-        species=model.contract.species,
+        **_names(model.contract, Served),
         metrics=metrics,
         lineage={name: value for name, value in tags.items() if name not in metrics},
     )

@@ -1,8 +1,14 @@
-"""Additions to the OpenAPI document that FastAPI makes."""
+"""The OpenAPI document: the one that FastAPI makes, with request IDs, keys, and the models that serve."""
 
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
+
+from serving.api.predict_docs import describe_model
+from serving.inference.engines import Engine
+from serving.inference.model import LoadedModel
 
 REQUEST_ID = {
     "name": "X-Request-Id",
@@ -30,6 +36,25 @@ def describe(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+class Reference:
+    """The document with the fields and classes of the models that serve, made again after a swap."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._engines: list[Engine] = []
+        self._document: dict[str, Any] | None = None
+
+    def document(self, models: Sequence[LoadedModel]) -> dict[str, Any]:
+        """Return the document; without a model it is a general one."""
+        engines = [model.engine for model in models]  # new tags of a version don't change it
+        if self._document is None or engines != self._engines:
+            document = deepcopy(self._app.openapi())
+            for model in models:
+                describe_model(document["paths"]["/predict"]["post"], model.contract)
+            self._document, self._engines = document, engines
+        return self._document
 
 
 def _describe(operation: dict[str, Any]) -> None:

@@ -2,10 +2,14 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
+
+from serving.api.openapi import Reference
+from serving.api.responses import json_response, watcher_of
 
 STATIC = Path(__file__).parent / "static"
 SWAGGER_UI = Path(str(files("fastapi_offline"))) / "static"
@@ -37,6 +41,13 @@ async def index() -> FileResponse:
 async def docs() -> FileResponse:
     """Return Swagger UI, with its files from this service."""
     return FileResponse(STATIC / "docs.html", headers=DOCS_HEADERS)
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """Return the OpenAPI document of the model that serves."""
+    model, reference = watcher_of(request).model, cast(Reference, request.app.state.reference)
+    return json_response(reference.document([model] if model else []))
 
 
 def mount_files(app: FastAPI) -> None:

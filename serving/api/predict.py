@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from serving.api.predict_docs import REQUEST_BODY, RESPONSES
+from serving.api.predict_docs import RESPONSES, request_body
 from serving.api.predict_json import predict_json
 from serving.api.predict_table import predict_table
 from serving.api.responses import (
@@ -25,16 +25,16 @@ router = APIRouter(tags=["predictions"])
     summary="Predict",
     response_class=Response,
     responses=RESPONSES,
-    openapi_extra={"requestBody": REQUEST_BODY},
+    openapi_extra={"requestBody": request_body()},
 )
 async def predict(request: Request) -> Response:
-    """Predict the species of a penguin, of a list of penguins, or of a table with a penguin in each row.
+    """Predict the class of a row, of each row of a list, or of each row of a table.
 
     The answer has the order of the request, and comes from one version of the model. A value outside the
     range seen in training is answered, with a warning.
 
     A list is read and answered at once, so its length is limited. A table in CSV, in Arrow's stream format
-    or in Parquet, with the columns of a penguin, is answered with a table of the same kind in constant memory.
+    or in Parquet, with the columns of a row, is answered with a table of the same kind in constant memory.
     """
     settings, watcher, media_type = settings_of(request), watcher_of(request), media_type_of(request.scope)
     try:

@@ -1,4 +1,4 @@
-"""Answer one penguin or a list of penguins, in JSON."""
+"""Answer one row or a list of rows, in JSON."""
 
 import asyncio
 from io import BytesIO
@@ -37,6 +37,6 @@ def answer_json(body: BytesIO, model: LoadedModel, max_rows: int) -> bytes:
     """Return the answer in JSON; raise the errors of `predict_json`."""
     (rows,) = model.json.decode(body)
     if not isinstance(rows, tuple) and len(rows) > max_rows:
-        text = f"the list has {len(rows)} penguins, and at most {max_rows} are answered at once"
+        text = f"the list has {len(rows)} {model.json.fields.noun}s, and at most {max_rows} are answered at once"
         raise RequestError(413, f"{text}: send several lists, or a table ({', '.join(TABLES)})")
     return b"".join(model.json.encode([predict(model, rows)]))

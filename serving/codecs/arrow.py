@@ -5,23 +5,19 @@ from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import IO, Any
 
-import flatbuffers.encode
-import flatbuffers.packer
-import flatbuffers.table
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contract.manifest import Contract
+from serving.codecs import arrow_columns, arrow_stream
+from serving.codecs.arrow_stream import MAX_MESSAGE_BYTES
 from serving.codecs.base import Predictions, Values, outside_names, table_columns
 from serving.codecs.errors import InvalidError, listed, problem
+from serving.codecs.fields import Field, Fields
 
 CHUNK_ROWS = 16_384
 BUFFER_BYTES = 256 * 1024
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-
-MESSAGE_HEADER, BATCH_COMPRESSION = 8, 10
-"""Offsets of fields in the tables `Message` and `RecordBatch`: 4 + 2 * the field's number."""
 
 DAMAGED = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, struct.error)
 """Errors of pyarrow and flatbuffers at a damaged body."""
@@ -31,32 +27,36 @@ class _ArrowTables:
     """Record batches in and out, for one model version."""
 
     def __init__(self, contract: Contract, version: str) -> None:
-        self._names = [feature.name for feature in contract.features]
-        self._species = contract.species
+        self.fields = Fields(contract)
+        self._classes = contract.classes
         self._version = version
         text = pa.dictionary(pa.int32(), pa.string())
-        types = [pa.int64(), text, *(pa.float64() for _ in self._species), pa.string(), pa.string()]
-        self._schema = pa.schema(list(zip(table_columns(self._species), types, strict=True)))
+        types = [pa.int64(), text, *(pa.float64() for _ in self._classes), pa.string(), pa.string()]
+        names = table_columns(contract.answer_key, contract.classes)
+        self._schema = pa.schema(list(zip(names, types, strict=True)))
 
     def _values(self, batches: Iterator[Any], what: str) -> Iterator[Values]:
+        first = 0
         try:
             for batch in batches:
                 batch.validate(full=True)  # Lengths and offsets come from the sender, and point into our memory.
-                columns = [batch.column(name).cast(pa.float64(), safe=False) for name in self._names]
-                yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
+                yield np.column_stack([self._numbers(batch, field, first) for field in self.fields.all])
+                first += batch.num_rows
         except DAMAGED as error:
             raise InvalidError(problem("table_invalid", f"the body isn't {what}: {error}")) from error
 
+    def _numbers(self, batch: Any, field: Field, first: int) -> Values:
+        if field.name in batch.schema.names:
+            return arrow_columns.numbers(field, batch.column(field.name), first)
+        return np.full(batch.num_rows, field.missing)
+
     def _check_columns(self, schema: Any) -> None:
-        if sorted(schema.names) != sorted(self._names):
+        if self.fields.lacking(schema.names):
             found = ", ".join(schema.names)[:200]
-            text = f"the columns are {found}: they must be {listed(self._names)}, in any order"
+            text = f"the columns are {found}: they must be {listed(self.fields.names)}, in any order"
             raise InvalidError(problem("header", text, "header"))
-        for field in schema:
-            # Not decimals: a cast of one whose scale is damaged reads memory that isn't its own.
-            if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
-                text = f"{field.name} is {field.type}: numbers are required, as integers or floats"
-                raise InvalidError(problem("float_type", text, field.name))
+        for column in schema:
+            arrow_columns.check_type(self.fields.by_name[column.name], column.type)
 
     def _write(self, open_writer: Callable[[BytesIO], Any], answers: Iterable[Predictions]) -> Iterator[bytes]:
         sink = BytesIO()
@@ -67,9 +67,9 @@ class _ArrowTables:
         yield _taken(sink)
 
     def _batch(self, answer: Predictions) -> Any:
-        species = pa.DictionaryArray.from_arrays(pa.array(answer.labels.astype(np.int32)), self._species)
-        columns = [pa.array(answer.labels), species, *(pa.array(column) for column in answer.probabilities.T)]
-        outside = outside_names(self._names, answer.outside)
+        classes = pa.DictionaryArray.from_arrays(pa.array(answer.labels.astype(np.int32)), pa.array(self._classes))
+        columns = [pa.array(answer.labels), classes, *(pa.array(column) for column in answer.probabilities.T)]
+        outside = outside_names(self.fields.names, answer.outside)
         columns += [pa.array(outside, pa.string()), pa.array([self._version] * len(outside))]
         return pa.record_batch(columns, schema=self._schema)
 
@@ -79,26 +79,11 @@ class ArrowCodec(_ArrowTables):
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
         """Read the rows, a batch at a time; see `Codec.decode`."""
-        return self._values(self._batches(body), "an Arrow stream")
+        return self._values(arrow_stream.batches(body, self._check_columns), "an Arrow stream")
 
     def encode(self, answers: Iterable[Predictions]) -> Iterator[bytes]:
         """Write a row for each row of the request; see `Codec.encode`."""
         return self._write(lambda sink: pa.ipc.new_stream(sink, self._schema), answers)
-
-    def _batches(self, body: IO[bytes]) -> Iterator[Any]:
-        with pa.PythonFile(_BoundedFile(body), mode="r") as stream:
-            messages = pa.ipc.MessageReader.open_stream(stream)
-            first = next(messages, None)
-            if first is None:
-                raise pa.ArrowInvalid("it is empty")
-            _require(first, "schema")  # read_schema and read_record_batch read any message as if it were theirs
-            schema = pa.ipc.read_schema(first)
-            self._check_columns(schema)
-            for message in messages:
-                _require(message, "record batch")
-                if _is_compressed(message):
-                    raise pa.ArrowInvalid("its batches are compressed, to any size: write them without compression")
-                yield pa.ipc.read_record_batch(message, schema)
 
 
 class ParquetCodec(_ArrowTables):
@@ -113,33 +98,12 @@ class ParquetCodec(_ArrowTables):
         return self._write(lambda sink: pq.ParquetWriter(sink, self._schema), answers)
 
     def _batches(self, body: IO[bytes]) -> Iterator[Any]:
-        with pq.ParquetFile(body, buffer_size=BUFFER_BYTES) as parquet:
+        # A text that is repeated in each row is kept once, however long it is.
+        texts = [field.name for field in self.fields.all if arrow_columns.is_text(field)]
+        with pq.ParquetFile(body, buffer_size=BUFFER_BYTES, read_dictionary=texts) as parquet:
             self._check_columns(parquet.schema_arrow)
             _check_sizes(parquet.metadata)
             yield from parquet.iter_batches(CHUNK_ROWS, use_threads=False)
-
-
-class _BoundedFile:
-    """A file that refuses to read more than a batch may have.
-
-    Batches are read as a whole, and pyarrow allocates as much memory as the sender claims will follow.
-    """
-
-    closed = False
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def read(self, size: int) -> bytes:
-        if size > MAX_MESSAGE_BYTES:
-            raise pa.ArrowInvalid(f"a batch has more than {MAX_MESSAGE_BYTES} bytes: send smaller ones")
-        return self._file.read(size)
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Leave the file open for its owner."""
 
 
 def _check_sizes(metadata: Any) -> None:
@@ -149,19 +113,6 @@ def _check_sizes(metadata: Any) -> None:
         size = sum(group.column(column).total_uncompressed_size for column in range(group.num_columns))
         if size > MAX_MESSAGE_BYTES:
             raise pa.ArrowInvalid(f"a row group has more than {MAX_MESSAGE_BYTES} bytes: write smaller ones")
-
-
-def _require(message: Any, kind: str) -> None:
-    if message.type != kind:
-        raise pa.ArrowInvalid(f"it has a {message.type} in the place of a {kind}")
-
-
-def _is_compressed(message: Any) -> bool:
-    """Return whether a record batch is compressed, from its header (Message.fbs of Arrow): pyarrow doesn't tell."""
-    content = message.metadata.to_pybytes()
-    table = flatbuffers.table.Table(content, flatbuffers.encode.Get(flatbuffers.packer.uoffset, content, 0))
-    header = flatbuffers.table.Table(content, table.Indirect(table.Pos + table.Offset(MESSAGE_HEADER)))
-    return bool(header.Offset(BATCH_COMPRESSION))
 
 
 def _taken(sink: BytesIO) -> bytes:

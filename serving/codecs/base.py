@@ -1,8 +1,8 @@
-"""The interface of the codecs, and the values that they read and write."""
+"""The values that the codecs read and write."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,49 +42,25 @@ class Predictions:
     """[n, features]: the value is outside the range seen in training."""
 
 
-Batch_co = TypeVar("Batch_co", bound=Row | Values, covariant=True)
-Answer_contra = TypeVar("Answer_contra", bound=Prediction | Predictions, contravariant=True)
-
-
-class Codec(Protocol[Batch_co, Answer_contra]):
-    """Reads the rows of a request and writes the predictions for them, in one media type and for one model version."""
-
-    def decode(self, body: IO[bytes]) -> Iterator[Batch_co]:
-        """Read the rows, some at a time.
-
-        Raises:
-            InvalidError: the body isn't of the media type, or its columns or values are wrong.
-        """
-        ...
-
-    def encode(self, answers: Iterable[Answer_contra]) -> Iterator[bytes]:
-        """Write the predictions, some at a time; the pieces together are the body of the response."""
-        ...
-
-
-TableCodec = Codec[Values, Predictions]
-
-
-def usable(values: Values) -> NDArray[np.bool_]:
-    """Return for each value whether the model accepts it: greater than 0 and finite in float32."""
-    return (values > 0) & (values < FLOAT32_OVERFLOW)
-
-
-def table_columns(species: Sequence[str]) -> list[str]:
-    """Return the names of the columns of a table of predictions."""
+def table_columns(key: str, classes: Sequence[str]) -> list[str]:
+    """Return the names of the columns of a table of predictions; `key` is that of the names of the classes."""
     return [
         "prediction",
-        "species",
-        *(f"probability_{name}" for name in species),
+        key,
+        *(f"probability_{name}" for name in classes),
         "outside_training_range",
         "model_version",
     ]
 
 
 def outside_names(names: Sequence[str], outside: NDArray[np.bool_]) -> list[str]:
-    """Return for each row of `outside` [n, features] the names of the marked features, separated by spaces."""
+    """Return for each row of `outside` [n, features] the names of the marked features.
+
+    They are separated by spaces; by semicolons if there are spaces in names.
+    """
+    separator = "; " if any(" " in name for name in names) else " "
     packed = np.packbits(outside, axis=1)
     keys = packed.view(f"V{packed.shape[1]}").ravel().tolist()  # a row's bits as bytes
     _, first = np.unique(packed, axis=0, return_index=True)
-    texts = {keys[row]: " ".join(np.compress(outside[row], names)) for row in first.tolist()}
+    texts = {keys[row]: separator.join(np.compress(outside[row], names)) for row in first.tolist()}
     return [texts[key] for key in keys]

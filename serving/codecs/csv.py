@@ -1,7 +1,7 @@
 """Tables in CSV: UTF-8, commas, a header with the names of the features in any order."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import islice
 from typing import IO
@@ -11,6 +11,8 @@ import numpy as np
 from contract.manifest import Contract
 from serving.codecs.base import Predictions, Values, outside_names, table_columns
 from serving.codecs.errors import Invalid, InvalidError, listed, problem, shown
+from serving.codecs.explain import CATEGORY, wrong_value
+from serving.codecs.fields import Field, Fields, UnknownError
 
 CHUNK_ROWS = 8192
 MAX_LINE = 64 * 1024
@@ -21,47 +23,60 @@ class CsvCodec:
     """CSV, for one model version."""
 
     def __init__(self, contract: Contract, version: str) -> None:
-        self._names = [feature.name for feature in contract.features]
-        self._species = contract.species
+        self.fields = Fields(contract)
+        self._header = table_columns(contract.answer_key, contract.classes)
+        self._classes = [_cell(name) for name in contract.classes]
         self._version = version
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
         """Read the rows, some thousands at a time; see `Codec.decode`."""
         reader = csv.reader(_lines(TextIOWrapper(body, "utf-8-sig", newline="")), strict=True)
         try:
-            order = self._order(next(reader, []))
+            names = self._names(next(reader, []))
             first = 0
-            rows = self._rows(reader)
+            rows = self._rows(reader, len(names))
             while chunk := list(islice(rows, CHUNK_ROWS)):
-                yield _numbers(chunk, first)[:, order]
+                yield self._values(chunk, names, first)
                 first += len(chunk)
         except (csv.Error, UnicodeDecodeError) as error:
             raise InvalidError(problem("csv_invalid", f"the body isn't CSV: {error}")) from error
 
     def encode(self, answers: Iterable[Predictions]) -> Iterator[bytes]:
         """Write a row for each row of the request; see `Codec.encode`."""
-        yield (",".join(table_columns(self._species)) + "\n").encode()
+        yield (",".join(map(_cell, self._header)) + "\n").encode()
         for answer in answers:
-            outside = outside_names(self._names, answer.outside)
+            outside = map(_cell, outside_names(self.fields.names, answer.outside))
             columns = (answer.labels.tolist(), answer.probabilities.tolist(), outside)
             lines = [
-                f"{label},{self._species[label]},{','.join(map(repr, probabilities))},{names},{self._version}\n"
+                f"{label},{self._classes[label]},{','.join(map(repr, probabilities))},{names},{self._version}\n"
                 for label, probabilities, names in zip(*columns, strict=True)
             ]
             yield "".join(lines).encode()
 
-    def _order(self, header: list[str]) -> list[int]:
-        names = [name.strip() for name in header]
-        if sorted(names) != sorted(self._names):
-            text = f"the header is {shown(','.join(header))}: the columns must be {listed(self._names)}, in any order"
+    def _names(self, header: list[str]) -> list[str]:
+        """Return the names of the columns, without blanks around them that the fields don't have."""
+        names = [name if name in self.fields.by_name else name.strip() for name in header]
+        if self.fields.lacking(names):
+            found = shown(",".join(header))
+            text = f"the header is {found}: the columns must be {listed(self.fields.names)}, in any order"
             raise InvalidError(problem("header", text, "header"))
-        return [names.index(name) for name in self._names]
+        return names
 
-    def _rows(self, reader: Iterable[list[str]]) -> Iterator[list[str]]:
+    def _values(self, rows: list[list[str]], names: list[str], first: int) -> Values:
+        if self.fields.are_numbers:
+            return _numbers(rows, first)[:, [names.index(name) for name in self.fields.names]]
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        found = [
+            _column(field, columns[field.name], first) if field.name in columns else np.full(len(rows), field.missing)
+            for field in self.fields.all
+        ]
+        return np.stack(found, axis=1)
+
+    def _rows(self, reader: Iterable[list[str]], number: int) -> Iterator[list[str]]:
         """Return the rows that aren't empty, after a check of their length."""
         for index, row in enumerate(filter(None, reader)):
-            if len(row) != len(self._names):
-                text = f"[{index}]: it has {len(row)} values, the header {len(self._names)}"
+            if len(row) != number:
+                text = f"[{index}]: it has {len(row)} values, the header {number}"
                 raise InvalidError(problem("row", text, index))
             yield row
 
@@ -92,3 +107,24 @@ def _first_wrong_number(rows: list[list[str]], first: int) -> Invalid:
             except ValueError:
                 return problem("float_parsing", f"[{index}]: {shown(value)} isn't a number", index)
     raise AssertionError("numpy reads each of the values, but not all of them together")
+
+
+def _column(field: Field, texts: Sequence[str], first: int) -> Values:
+    """Return the numbers [n] of a column; the texts of each category are looked up once."""
+    if field.is_numeric:
+        texts = ["nan" if field.is_optional and not text.strip() else text for text in texts]
+        return _numbers([[text] for text in texts], first)[:, 0]
+    known: dict[str, float] = {}
+    for text in dict.fromkeys(texts):
+        try:
+            known[text] = field.code(field.parse(text))
+        except UnknownError:
+            index = first + texts.index(text)
+            message = f"[{index}]: {wrong_value(field, text, CATEGORY)}"
+            raise InvalidError(problem(CATEGORY, message, index, field.name)) from None
+    return np.array([known[text] for text in texts], dtype=np.float64)
+
+
+def _cell(text: str) -> str:
+    """Return a text as CSV."""
+    return '"' + text.replace('"', '""') + '"' if any(special in text for special in ',"\r\n') else text

@@ -5,57 +5,53 @@ reads a body that msgspec refuses once more, row by row up to the first wrong on
 everything in a large body could take all the memory.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import IO, Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import Field as Limits
+from pydantic import TypeAdapter, ValidationError
 
 from contract.manifest import Contract
-from serving.codecs.base import FLOAT32_OVERFLOW, Prediction, Predictions, Row, Values, usable
-from serving.codecs.errors import InvalidError, Units, explain, problem
+from serving.codecs.base import Prediction, Predictions, Row, Values
+from serving.codecs.errors import InvalidError, problem
+from serving.codecs.explain import explain
+from serving.codecs.fields import Field, Fields, UnknownError
 from serving.codecs.json_list import MalformedError, elements
+from serving.codecs.row_model import positions, row_model
 
 MAX_WARNINGS = 100
 MAX_ROW_BYTES = 16 * 1024
-"""A longer object isn't explained any further."""
+"""A longer object isn't explained any further; one with many fields may have more."""
+
+FIELD_BYTES = 256
 
 Validated = TypeVar("Validated")
 
 _encode = msgspec.json.Encoder().encode
 
 
-def row_model(units: Units, examples: Sequence[Any] = ()) -> type[BaseModel]:
-    """Return a pydantic model of one row: numbers only, greater than 0 and finite in float32."""
-    fields: dict[str, Any] = {
-        name: (float, Field(description=f"{name.removesuffix(f'_{unit}').replace('_', ' ').capitalize()}, in {unit}.",
-                            gt=0, lt=FLOAT32_OVERFLOW, allow_inf_nan=False))
-        for name, unit in units.items()
-    }  # fmt: skip
-    settings = ConfigDict(strict=True, extra="forbid", json_schema_extra={"examples": [*examples]})
-    return create_model("Measurements", __config__=settings, __doc__="Measurements of one penguin.", **fields)
-
-
 class JsonCodec:
     """JSON, for one model version."""
 
     def __init__(self, contract: Contract, version: str) -> None:
-        names = [feature.name for feature in contract.features]
+        self.fields = fields = Fields(contract)
         self._version = version
-        self._features = contract.features
-        self._species = contract.species
-        self._units = {feature.name: feature.unit for feature in contract.features}
-        row = msgspec.defstruct("Row", [(name, float) for name in names], forbid_unknown_fields=True, gc=False)
-        self._decode = msgspec.json.Decoder(row | list[row]).decode  # type: ignore[valid-type]
-        self._row: Any = attrgetter(*names)
+        self._key = contract.answer_key
+        self._classes = contract.classes
+        self._longest = max(MAX_ROW_BYTES, FIELD_BYTES * len(fields.all))
+        names = positions(fields)
         self._columns = [attrgetter(name) for name in names]
-        model = row_model(self._units)
+        self._values: Callable[[Any], Row] = attrgetter(*names) if len(names) > 1 else partial(_only, names[0])
+        self._decode = _decoder(fields)
+        model = row_model(fields)
         self._one: TypeAdapter[Any] = TypeAdapter(model)
-        rows: Any = Annotated[list[model], Field(min_length=1, fail_fast=True)]  # type: ignore[valid-type]
+        rows: Any = Annotated[list[model], Limits(min_length=1, fail_fast=True)]  # type: ignore[valid-type]
         self._many: TypeAdapter[Any] = TypeAdapter(rows)
-        self._probabilities = msgspec.defstruct("Probabilities", [(name, float) for name in contract.species], gc=False)
+        self._probabilities = _probabilities(contract.classes)
 
     def decode(self, body: IO[bytes]) -> Iterator[Row | Values]:
         """Read the one row, or all rows of the list; see `Codec.decode`."""
@@ -69,43 +65,53 @@ class JsonCodec:
     def _read(self, body: bytes) -> Row | Values:
         try:
             found = self._decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            if not isinstance(found, list):
+                row = self._values(found) if self.fields.are_numbers else self._row(found)
+                return row if self.fields.accept(row) else self._read_or_explain(body)
+            # Column by column: a tuple for each row would be work for the garbage collector.
+            columns = [_column(field, get, found) for field, get in zip(self.fields.all, self._columns, strict=True)]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, UnknownError):
             return self._read_or_explain(body)
-        if not isinstance(found, list):
-            row: Row = self._row(found)
-            is_usable = min(row) > 0 and max(row) < FLOAT32_OVERFLOW  # JSON has no NaN
-            return row if is_usable else self._read_or_explain(body)
-        # Column by column: a tuple for each row would be work for the garbage collector.
-        values = np.stack([np.fromiter(map(get, found), np.float64, len(found)) for get in self._columns], axis=1)
-        return values if len(values) and usable(values).all() else self._read_or_explain(body)
+        values = np.stack(columns, axis=1)
+        return values if len(values) and self.fields.usable(values).all() else self._read_or_explain(body)
+
+    def _row(self, found: Any) -> Row:
+        """Return the numbers of a row that msgspec has read."""
+        fields = zip(self.fields.all, self._values(found), strict=True)
+        return tuple([_number(field, value) if field.is_numeric else field.code(value) for field, value in fields])
+
+    def _validated(self, found: Any) -> Row:
+        """Return the numbers of a row that pydantic has read, codes in it already."""
+        fields = zip(self.fields.all, self._values(found), strict=True)
+        return tuple([field.missing if value is None else value for field, value in fields])
 
     def _read_or_explain(self, body: bytes) -> Row | Values:
         if body.lstrip()[:1] != b"[":
             return self._read_row(body)
         try:
-            rows = enumerate(elements(body, MAX_ROW_BYTES))
+            rows = enumerate(elements(body, self._longest))
             return np.array([self._read_row(row, index) for index, row in rows], dtype=np.float64)
         except MalformedError:
-            return np.array([*map(self._row, self._validate(self._many, body))], dtype=np.float64)
+            return np.array([*map(self._validated, self._validate(self._many, body))], dtype=np.float64)
 
     def _read_row(self, body: bytes, *place: int) -> Row:
-        if len(body) > MAX_ROW_BYTES:
-            most = f"more than {MAX_ROW_BYTES} bytes" if place else f"{len(body)} bytes"
-            text = f"{most} are too many for one penguin, which has {len(self._columns)} numbers"
+        if len(body) > self._longest:
+            most = f"more than {self._longest} bytes" if place else f"{len(body)} bytes"
+            kind = "numbers" if self.fields.are_numbers else "values"
+            text = f"{most} are too many for one {self.fields.noun}, which has {len(self._columns)} {kind}"
             raise InvalidError(problem("too_long", f"[{place[0]}]: {text}" if place else text, *place))
-        row: Row = self._row(self._validate(self._one, body, *place))
-        return row
+        return self._validated(self._validate(self._one, body, *place))
 
     def _validate(self, adapter: TypeAdapter[Validated], body: bytes, *place: int) -> Validated:
         try:
             return adapter.validate_json(body)
         except ValidationError as error:
-            raise InvalidError(explain(error, self._units, *place)) from error
+            raise InvalidError(explain(error, self.fields, *place)) from error
 
     def _object(self, answer: Prediction) -> dict[str, Any]:
         return {
             "prediction": (answer.label,),
-            "species": (self._species[answer.label],),
+            self._key: (self._classes[answer.label],),
             "probabilities": (self._probabilities(*answer.probabilities),),
             "model_version": self._version,
             "warnings": [self._warning(column, answer.row[column]) for column in answer.outside],
@@ -121,15 +127,65 @@ class JsonCodec:
             warnings.append(f"{len(places) - MAX_WARNINGS} more values are outside the ranges seen in training")
         return {
             "prediction": labels,
-            "species": [self._species[label] for label in labels],
+            self._key: [self._classes[label] for label in labels],
             "probabilities": [*map(self._probabilities, *answer.probabilities.T.tolist())],
             "model_version": self._version,
             "warnings": warnings,
         }
 
     def _warning(self, column: int, value: float) -> str:
-        feature = self._features[column]
-        return (
-            f"{feature.name}={value:.10g} {feature.unit} is outside the range seen in training"
-            f" ({feature.min:g} to {feature.max:g} {feature.unit})"
-        )
+        feature = self.fields.all[column].feature
+        low, high = feature.seen
+        unit = f" {feature.unit}" if feature.unit else ""
+        return f"{feature.name}={value:.10g}{unit} is outside the range seen in training ({low:g} to {high:g}{unit})"
+
+
+def _decoder(fields: Fields) -> Callable[[bytes], Any]:
+    """Return the fast reader of a row or of a list."""
+    names = dict(zip(positions(fields), fields.names, strict=True))
+    kinds = [
+        (position, *((kind | None, None) if field.is_optional else (kind,)))
+        for position, field, kind in zip(names, fields.all, map(_kind, fields.all), strict=True)
+    ]
+    try:
+        row = msgspec.defstruct("Row", kinds, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False)
+    except ValueError:  # msgspec can't look for names with quotes or backslashes: pydantic reads them
+        return _refuse
+    return msgspec.json.Decoder(row | list[row]).decode  # type: ignore[valid-type]
+
+
+def _refuse(_body: bytes) -> Any:
+    raise msgspec.DecodeError
+
+
+def _kind(field: Field) -> Any:
+    if field.is_numeric:
+        return float
+    kinds = {type(value) for value in field.codes}
+    return kinds.pop() if len(kinds) == 1 else str
+
+
+def _only(name: str, found: Any) -> Row:
+    return (getattr(found, name),)
+
+
+def _number(field: Field, value: float | None) -> float:
+    return field.missing if value is None else value
+
+
+def _column(field: Field, get: Callable[[Any], Any], rows: list[Any]) -> Values:
+    """Return the numbers [n] of a field in rows that msgspec has read."""
+    values: Iterator[Any] = map(get, rows)
+    if field.is_numeric:
+        numbers = (field.missing if value is None else value for value in values) if field.is_optional else values
+        return np.fromiter(numbers, np.float64, len(rows))
+    return np.fromiter(map(field.code, values), np.float64, len(rows))
+
+
+def _probabilities(classes: Sequence[str]) -> Callable[..., Any]:
+    """Return what makes an object of the classes' probabilities, the fastest that can have their names."""
+    names = {f"c{index}": name for index, name in enumerate(classes)}
+    try:
+        return msgspec.defstruct("Probabilities", [(name, float) for name in names], rename=names, gc=False)
+    except ValueError:  # a name with a quote or a backslash
+        return lambda *values: dict(zip(classes, values, strict=True))

@@ -4,7 +4,7 @@ from functools import cache
 from importlib.util import find_spec
 
 from contract.manifest import Contract
-from serving.codecs.base import TableCodec
+from serving.codecs.codec import TableCodec
 from serving.codecs.csv import CsvCodec
 
 JSON = "application/json"

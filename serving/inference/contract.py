@@ -1,6 +1,4 @@
-"""Read the contract of a model version, and check that the service knows its features and species."""
-
-from typing import Any, Final
+"""Read the contract of a model version."""
 
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
@@ -8,15 +6,6 @@ from pydantic import BaseModel, ValidationError
 from contract.digests import MANIFEST_FILE
 from contract.manifest import Contract, Manifest
 from serving.registry.refusals import Code, RefusedError, first_problem
-
-FEATURES: Final = {"bill_length_mm": "mm", "bill_depth_mm": "mm", "flipper_length_mm": "mm", "body_mass_g": "g"}
-"""Name and unit of the features, in the order of the model's columns."""
-
-SPECIES: Final = ["Adelie", "Chinstrap", "Gentoo"]
-"""The species, in the order of the model's labels."""
-
-EXAMPLE: Final[dict[str, Any]] = dict(zip(FEATURES, (39.1, 18.7, 181, 3750), strict=True))
-"""A penguin, for the documentation."""
 
 
 class _Metadata(BaseModel):
@@ -46,14 +35,12 @@ def parse_manifest(content: bytes) -> Manifest:
     """Read `inference/contract.json`.
 
     Raises:
-        RefusedError: the file doesn't follow the format, or describes other features or species.
+        RefusedError: the file doesn't follow the format.
     """
     try:
-        manifest = Manifest.model_validate_json(content)
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         raise RefusedError(Code.CONTRACT_INVALID, f"{MANIFEST_FILE}: {first_problem(error)}") from error
-    _check_known(MANIFEST_FILE, manifest)
-    return manifest
 
 
 def parse_mlmodel(content: bytes) -> MLmodel:
@@ -63,22 +50,8 @@ def parse_mlmodel(content: bytes) -> MLmodel:
         RefusedError: it has no scikit-learn flavor, or no contract in its metadata.
     """
     try:
-        mlmodel = MLmodel.model_validate(yaml.safe_load(content))
+        return MLmodel.model_validate(yaml.safe_load(content))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel isn't YAML: {error}") from error
     except ValidationError as error:
         raise RefusedError(Code.CONTRACT_INVALID, f"MLmodel: {first_problem(error)}") from error
-    _check_known("MLmodel", mlmodel.metadata.contract)
-    return mlmodel
-
-
-def _check_known(file: str, contract: Contract) -> None:
-    units = [(feature.name, feature.unit) for feature in contract.features]
-    if units != list(FEATURES.items()):
-        raise RefusedError(
-            Code.CONTRACT_INVALID, f"{file}: features are {units}, the service knows {list(FEATURES.items())}"
-        )
-    if contract.species != SPECIES:
-        raise RefusedError(
-            Code.CONTRACT_INVALID, f"{file}: species are {contract.species}, the service knows {SPECIES}"
-        )

@@ -50,7 +50,7 @@ class OnnxEngine:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own.
             raise RefusedError(Code.MODEL_UNREADABLE, f"ONNX Runtime can't load it: {error}") from error
-        self._check_signature(len(contract.features), len(contract.species))
+        self._check_signature(len(contract.features), len(contract.classes))
         self._input = self._session.get_inputs()[0].name
         parts = self._session.get_provider_graph_assignment_info()
         self._is_row_by_row = {node.op_type for part in parts for node in part.get_nodes()} <= ROW_BY_ROW

@@ -19,6 +19,8 @@ from contract.digests import (
     verify,
 )
 from contract.manifest import PROBABILITY_TOLERANCE, Contract, Manifest, Points
+from serving.codecs.example import encoded, example
+from serving.codecs.fields import Fields
 from serving.codecs.json import JsonCodec
 from serving.inference.blocks import Labels, Probabilities, Rows
 from serving.inference.contract import parse_manifest, parse_mlmodel
@@ -70,11 +72,18 @@ class LoadedModel:
     engine: Engine
     json: JsonCodec
     ranges: tuple[tuple[float, float], ...]
-    """Least and greatest value of each feature in training, in float32 as the model sees them."""
+    """Least and greatest value of each feature in training, in float32 as the model sees them; infinite for codes."""
     points: Points | None
-    """Penguins of known species for the page: training data, or the recorded example."""
+    """Rows of known classes for the page: training data, or the recorded example."""
     origin: Origin
     loaded_at: datetime
+    is_first: bool = True
+    """Whether `/predict` asks this registered model."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the registered model."""
+        return self.release.version.name
 
     @property
     def version(self) -> str:
@@ -123,8 +132,8 @@ def _load_sklearn(files: Mapping[str, bytes]) -> tuple[Contract, Engine, None]:
             f"it has no inference/model.onnx, and scikit-learn isn't installed to serve it without ({error})",
         ) from error
     engine = SklearnEngine(files[MODEL_FILE], mlmodel.flavors.sklearn, contract)
-    middle = [[((feature.min or 0) + (feature.max or 0)) / 2 for feature in contract.features]]
-    _predict(engine, contract, np.array(middle, dtype=np.float32))
+    fields = Fields(contract)
+    _predict(engine, contract, np.array([encoded(fields, example(fields))], dtype=np.float32))
     return contract, engine, None
 
 
@@ -148,6 +157,6 @@ def _predict(engine: Engine, contract: Contract, rows: Rows) -> tuple[Labels, Pr
         labels, probabilities = engine.predict(rows)
     except Exception as error:  # each engine raises its own errors
         raise RefusedError(Code.MODEL_UNREADABLE, f"it can't predict: {type(error).__name__}: {error}") from error
-    if labels.shape != (len(rows),) or probabilities.shape != (len(rows), len(contract.species)):
+    if labels.shape != (len(rows),) or probabilities.shape != (len(rows), len(contract.classes)):
         raise RefusedError(Code.SIGNATURE_MISMATCH, f"it answers shapes {labels.shape} and {probabilities.shape}")
     return labels, probabilities

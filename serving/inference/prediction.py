@@ -37,12 +37,12 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 
         outside = [
             column
             for column, (value, (low, high)) in enumerate(zip(row[0].tolist(), model.ranges, strict=True))
-            if not low <= value <= high
+            if not low <= value <= high and value == value  # a missing number is NaN
         ]
         rounded = [*map(rounded_as_numpy, probabilities[0].tolist())]
         if not isfinite(sum(rounded)):
             raise InvalidError(_no_answer())
-        metrics.predictions(model.version, model.contract.species[label]).inc()
+        metrics.count_prediction(model.name, model.version, model.contract.classes[label], model.is_first)
         return Prediction(batch, label, rounded, outside)
     rows = batch.astype(np.float32, copy=False)
     labels, probabilities = model.engine.predict(rows)
@@ -50,7 +50,7 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 
     digits = np.asarray(probabilities, dtype=np.float64).round(PROBABILITY_DIGITS)
     if not np.isfinite(digits).all():
         raise InvalidError(_no_answer(first + int(np.argmin(np.isfinite(digits).all(axis=1)))))
-    metrics.count_predictions(model.version, model.contract.species, labels)
+    metrics.count_predictions(model.name, model.version, model.contract.classes, labels, model.is_first)
     return Predictions(batch, labels, digits, (rows < low) | (rows > high))
 
 

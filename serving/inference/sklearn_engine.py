@@ -62,7 +62,7 @@ class SklearnEngine:
 
 def _check_model(model: Any, contract: Contract) -> None:
     features = [feature.name for feature in contract.features]
-    labels = list(range(len(contract.species)))
+    labels = list(range(len(contract.classes)))
     if not hasattr(model, "predict_proba"):
         raise RefusedError(Code.SIGNATURE_MISMATCH, f"{type(model).__name__} has no predict_proba")
     classes = list(getattr(model, "classes_", []))

@@ -11,9 +11,11 @@ from typing import IO, cast
 
 import numpy as np
 
-from contract.manifest import Contract
-from serving.codecs.base import FLOAT32_OVERFLOW, Predictions, TableCodec, Values, usable
-from serving.codecs.errors import MAX_PROBLEMS, Invalid, InvalidError, Problem, problem, wrong_value
+from serving.codecs.base import Predictions
+from serving.codecs.codec import TableCodec
+from serving.codecs.errors import InvalidError, problem
+from serving.codecs.example import encoded, example, example_csv
+from serving.codecs.explain import explain_values
 from serving.codecs.media_types import ARROW, CSV, has_codec, table_codec
 from serving.inference.blocks import Labels
 from serving.inference.model import LoadedModel
@@ -36,8 +38,8 @@ def answer_table(model: LoadedModel, media_type: str, body: IO[bytes], answer: I
         OSError: a file can't be written.
     """
     codec = table_codec(media_type, model.contract, model.version)
-    rows = _checked_rows(codec, body, model.contract, max_rows)
-    labels = np.zeros(len(model.contract.species), dtype=np.int64)
+    rows = _checked_rows(codec, body, max_rows)
+    labels = np.zeros(len(model.contract.classes), dtype=np.int64)
     for piece in codec.encode(_predictions(model, rows, labels)):
         answer.write(piece)
     return labels.tolist()
@@ -45,22 +47,21 @@ def answer_table(model: LoadedModel, media_type: str, body: IO[bytes], answer: I
 
 def warm_up(model: LoadedModel) -> None:
     """Answer a row: what that imports, initialises and copies isn't left to the first table."""
-    row = np.array([low for low, _ in model.ranges], dtype=np.float32)
-    header = ",".join(feature.name for feature in model.contract.features)
-    text = f"{header}\n{','.join(['1'] * len(row))}\n"
-    answer_table(model, CSV, BytesIO(text.encode()), BytesIO(), max_rows=1)
+    fields = model.json.fields
+    row = np.array(encoded(fields, example(fields)), dtype=np.float32)
+    answer_table(model, CSV, BytesIO(example_csv(fields).encode()), BytesIO(), max_rows=1)
     if has_codec(ARROW):  # the first array looks for pandas; reading would start threads, which a fork hasn't
         list(table_codec(ARROW, model.contract, model.version).encode([predict(model, row[np.newaxis])]))
 
 
-def _checked_rows(codec: TableCodec, body: IO[bytes], contract: Contract, max_rows: int) -> IO[bytes]:
+def _checked_rows(codec: TableCodec, body: IO[bytes], max_rows: int) -> IO[bytes]:
     """Return a file of float32 rows, all of which the model accepts."""
     with ExitStack() as undo:
         rows = cast(IO[bytes], undo.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES)))
         count = 0
         for values in codec.decode(body):
-            if not usable(values).all():
-                raise InvalidError(_explain(values, count, contract))
+            if not codec.fields.usable(values).all():
+                raise InvalidError(explain_values(values, count, codec.fields))
             if count + len(values) > max_rows:
                 raise TooManyRowsError(f"the table has more than {max_rows} rows: send several")
             rows.write(values.astype(np.float32).tobytes())
@@ -80,21 +81,3 @@ def _predictions(model: LoadedModel, rows: IO[bytes], labels: Labels) -> Iterato
             found = predict(model, np.frombuffer(chunk, dtype=np.float32).reshape(-1, width), int(labels.sum()))
             labels += np.bincount(found.labels, minlength=len(labels))
             yield found
-
-
-def _explain(values: Values, first: int, contract: Contract) -> Invalid:
-    """Describe the values that the model doesn't accept; `first` is the number of rows before these."""
-    units, problems = {feature.name: feature.unit for feature in contract.features}, []
-    names = list(units)
-    for row, column in np.argwhere(~usable(values))[:MAX_PROBLEMS]:
-        value, name, index = float(values[row, column]), names[column], first + int(row)
-        kind = _kind(value)
-        text = f"[{index}]: {wrong_value(name, value, kind, units)}"
-        problems.append(Problem(loc=["body", index, name], msg=text, type=kind))
-    return Invalid(detail=problems)
-
-
-def _kind(value: float) -> str:
-    if not np.isfinite(value):
-        return "finite_number"
-    return "less_than" if value >= FLOAT32_OVERFLOW else "greater_than"

@@ -142,7 +142,7 @@ class Tables:
         """Count the predictions; raise the error of an outcome without an answer."""
         match outcome:
             case Done(labels):
-                metrics.add_predictions(model.version, model.contract.species, labels)
+                metrics.add_predictions(model.name, model.version, model.contract.classes, labels, model.is_first)
             case Refused(invalid):
                 raise InvalidError(Invalid.model_validate_json(invalid))
             case TooLarge(detail):

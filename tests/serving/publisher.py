@@ -17,8 +17,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from contract.manifest import Contract
 from contract.signatures import Kind
-from serving.inference.contract import FEATURES, SPECIES
 from tests import keys
+from tests.serving.penguins import FEATURES, SPECIES
 
 Edit = Callable[[dict[str, bytes]], object]
 

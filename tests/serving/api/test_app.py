@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from serving.api.app import create_app
 from serving.api.predict_docs import Measurements, Prediction
 from serving.codecs.media_types import TABLES
-from serving.inference.contract import FEATURES
 from serving.settings import Settings
+from tests.serving.penguins import FEATURES
 from tests.serving.service import Service
 
 

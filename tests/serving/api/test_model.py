@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from serving.inference.contract import SPECIES
 from tests.serving.api.conftest import Start, started
+from tests.serving.penguins import SPECIES
 from tests.serving.publisher import Publisher, features, forest
 
 TAGS = {

@@ -11,7 +11,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from local.waiting import until
-from serving.inference.contract import FEATURES, SPECIES
+from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, contract, forest
 from tests.serving.reload.test_watcher import edit_contract
 from tests.serving.service import PENGUIN, Service

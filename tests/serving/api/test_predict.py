@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
-from serving.inference.contract import FEATURES, SPECIES
 from serving.settings import Settings
+from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import features
 from tests.serving.service import PENGUIN, Service
 

@@ -16,8 +16,8 @@ from sklearn.ensemble import RandomForestClassifier
 from serving.api.predict_docs import Measurements
 from serving.codecs.errors import InvalidError
 from serving.codecs.json import JsonCodec
-from serving.inference.contract import FEATURES, SPECIES
 from serving.settings import Settings
+from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, forest, known_contract, penguins
 from tests.serving.service import PENGUIN, Service
 

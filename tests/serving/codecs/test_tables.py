@@ -25,7 +25,7 @@ from sklearn.ensemble import RandomForestClassifier
 from local.waiting import until
 from serving.codecs.base import table_columns
 from serving.codecs.media_types import ARROW, CSV, PARQUET
-from serving.inference.contract import FEATURES, SPECIES
+from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service, with_largest_file
 from tests.serving.tables.processes import is_spare

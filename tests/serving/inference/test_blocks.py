@@ -16,11 +16,12 @@ from sklearn.preprocessing import StandardScaler
 
 from serving.codecs.media_types import TABLES
 from serving.inference.blocks import BLOCK_ROWS, in_blocks
-from serving.inference.contract import FEATURES, SPECIES, SklearnFlavor
+from serving.inference.contract import SklearnFlavor
 from serving.inference.engines import Engine, OnnxEngine
 from serving.inference.prediction import PROBABILITY_DIGITS, rounded_as_numpy
 from serving.inference.sklearn_engine import SklearnEngine
 from tests.serving.codecs.test_tables import decoded, encoded, post, table
+from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, forest, known_contract, onnx, penguins
 from tests.serving.service import Service
 

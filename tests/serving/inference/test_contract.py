@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from serving.inference.contract import SPECIES, parse_manifest, parse_mlmodel
+from serving.inference.contract import parse_manifest, parse_mlmodel
 from serving.registry.refusals import RefusedError
+from tests.serving.penguins import SPECIES
 from tests.serving.publisher import contract, features, forest
 
 SOUND = contract(forest())
@@ -25,7 +26,7 @@ MLMODEL = {
 def test_sound_contract_is_parsed() -> None:
     parsed = parse_manifest(json.dumps(SOUND).encode())
     assert [feature["name"] for feature in FEATURES] == [feature.name for feature in parsed.features]
-    assert parsed.species == SPECIES
+    assert parsed.classes == tuple(SPECIES)
     assert parsed.example.model_dump() == EXAMPLE
 
 
@@ -36,12 +37,9 @@ def test_sound_contract_is_parsed() -> None:
         ({"contract_version": None}, "contract_version is None: formats 1 and 2 can be read"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"features": FEATURES[:3]}, "example.inputs.0 has 4 values instead of 3"),
-        ({"features": FEATURES[::-1]}, "features are [('body_mass_g', 'g')"),
-        ({"features": [{**FEATURES[0], "unit": "cm"}, *FEATURES[1:]]}, "features are [('bill_length_mm', 'cm')"),
         ({"features": [{**FEATURES[0], "min": 99.0}, *FEATURES[1:]]}, "features.0: Value error, min 99.0 is more than"),
         ({"features": [{**FEATURES[0], "min": "32"}, *FEATURES[1:]]}, "features.0.min: Input should be a valid number"),
         ({"features": [{**FEATURES[0], "max": float("nan")}, *FEATURES[1:]]}, "features.0.max: Input should be a fin"),
-        ({"species": SPECIES[::-1]}, "species are ['Gentoo'"),
         ({"species": ["Adelie"]}, "1 classes: 2 to 1000 different ones are needed"),
         ({"species": ["Adelie", "Adelie"]}, "2 classes: 2 to 1000 different ones are needed"),
         ({"species": SPECIES[:2]}, "example.labels.14 is 2, and there are 2 classes"),
@@ -72,7 +70,7 @@ def test_content_that_is_not_a_contract_is_refused(content: bytes) -> None:
 
 def test_sound_mlmodel_is_parsed() -> None:
     parsed = parse_mlmodel(yaml.safe_dump(MLMODEL).encode())
-    assert parsed.metadata.contract.species == SPECIES
+    assert parsed.metadata.contract.classes == tuple(SPECIES)
     assert parsed.flavors.sklearn.sklearn_version == "1.9.1"
 
 

@@ -10,10 +10,10 @@ from sklearn.preprocessing import StandardScaler
 
 from serving.codecs.errors import InvalidError
 from serving.codecs.media_types import CSV
-from serving.inference.contract import FEATURES
 from serving.inference.model import LoadedModel, load
 from serving.inference.prediction import predict
 from serving.tables.answering import CHUNK_ROWS, answer_table
+from tests.serving.penguins import FEATURES
 from tests.serving.publisher import inference_files, penguins
 from tests.serving.reload.test_cache import release
 

@@ -10,10 +10,11 @@ import pytest
 import sklearn
 from sklearn.linear_model import RidgeClassifier
 
-from serving.inference.contract import FEATURES, SklearnFlavor
+from serving.inference.contract import SklearnFlavor
 from serving.inference.sklearn_engine import SklearnEngine
 from serving.registry.refusals import RefusedError
 from tests.serving.line import Line
+from tests.serving.penguins import FEATURES
 from tests.serving.publisher import Publisher, forest, known_contract, penguins
 from tests.serving.service import PENGUIN, Service
 

@@ -9,9 +9,9 @@ import sklearn
 import yaml  # type: ignore[import-untyped]
 
 from contract.signatures import key_id
-from serving.inference.contract import SPECIES
 from tests import keys
 from tests.attacker import Attacker, code
+from tests.serving.penguins import SPECIES
 from tests.serving.publisher import Publisher, digests, features, forest, inference_files
 from tests.serving.service import PENGUIN, Service
 

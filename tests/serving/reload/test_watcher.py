@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from serving.inference.contract import SPECIES
 from tests.serving.line import Line
+from tests.serving.penguins import SPECIES
 from tests.serving.publisher import Edit, Publisher, contract, features, forest, inference_files, onnx
 from tests.serving.service import PENGUIN, Service
 

@@ -4,7 +4,7 @@ import psutil
 
 from benchmarks.damaged_tables import sound
 from serving.codecs.media_types import CSV
-from serving.inference.contract import FEATURES
+from tests.serving.penguins import FEATURES
 from tests.serving.tables.conftest import Workshop
 
 TABLES = [(media_type, bodies[0]) for media_type, bodies in sound().items()]

@@ -12,10 +12,10 @@ import pytest
 from benchmarks.damaged_tables import parquet, sound
 from serving.codecs.errors import InvalidError
 from serving.codecs.media_types import ARROW, PARQUET
-from serving.inference.contract import FEATURES
 from serving.inference.model import LoadedModel
 from serving.tables.messages import Reason
 from serving.tables.pool import TooLargeError
+from tests.serving.penguins import FEATURES
 from tests.serving.tables.conftest import Workshop
 from tests.serving.tables.processes import LARGE, SMALL, TABLES, launchers, spare, workers
 
