@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,3 +72,18 @@ def test_files_outside_the_packages_import_no_service(path: Path) -> None:
             imported.add((node.module or "").partition(".")[0])
     assert "airflow" in imported
     assert not imported & {"serving", "local", "ops"}
+
+
+NAMES = r"bill_|flipper|body_mass|island|\bsex\b|adelie|chinstrap|gentoo|biscoe|torgersen"
+"""Names of the penguins' features, other columns and species: a contract has them, and no code."""
+
+
+@pytest.mark.parametrize("folder", ["serving"])
+def test_no_name_of_a_data_set_is_in_the_code(folder: str) -> None:
+    found = {
+        f"{path.relative_to(REPO)}: {match[0]}"
+        for path in (REPO / folder).rglob("*.*")
+        if path.suffix == ".py"
+        for match in re.finditer(NAMES, path.read_text(), re.IGNORECASE)
+    }
+    assert not found

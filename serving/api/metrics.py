@@ -20,7 +20,7 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 router = APIRouter(tags=["status"])
 
-EXAMPLE = 'penguins_predictions_total{species="Adelie",version="3"} 42.0'
+EXAMPLE = 'penguins_requests_total{method="POST",route="/predict",status="200"} 42.0'
 
 
 class _State(Collector):

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestClassifier
 
+from contract.digests import MANIFEST_FILE, ONNX_FILE
 from contract.manifest import Contract
 from serving.codecs.media_types import ARROW, CSV, JSON, PARQUET
 
@@ -81,3 +86,26 @@ def encoded(content: pa.Table, media_type: str) -> bytes:
         assert media_type == JSON
         return json.dumps(content.to_pylist()).encode()
     return sink.getvalue()
+
+
+def files(seed: int = 0) -> dict[str, bytes]:
+    """Return the files of a version: a forest that has learned labels by chance."""
+    random = np.random.default_rng(seed)
+    rows = np.stack([random.uniform(0.5, 2, 60), random.uniform(-5, 5, 60), *random.integers(0, 3, (4, 60))], axis=1)
+    rows = rows.astype(np.float32)
+    model = RandomForestClassifier(5, random_state=seed).fit(rows, np.arange(60) % 3)
+    rows[::7, 1] = np.nan
+    content = onnx(model, rows.shape[1])
+    session = ort.InferenceSession(content)
+    labels, probabilities = session.run(["label", "probabilities"], {session.get_inputs()[0].name: rows[:20]})
+    inputs = [[None if value != value else value for value in row] for row in rows.tolist()]
+    example = {"inputs": inputs[:20], "labels": labels.tolist(), "probabilities": np.clip(probabilities, 0, 1).tolist()}
+    scatter = {"inputs": inputs, "labels": (np.arange(60) % 3).tolist()}
+    manifest = {**MIXED.model_dump(mode="json"), "example": example, "scatter": scatter}
+    return {MANIFEST_FILE: json.dumps(manifest).encode(), ONNX_FILE: content}
+
+
+def onnx(model: Any, features: int) -> bytes:
+    """Return a classifier as ONNX, in the form that the contract requires."""
+    options = {id(model): {"zipmap": False}}
+    return bytes(to_onnx(model, np.zeros((1, features), np.float32), options=options).SerializeToString())

@@ -6,17 +6,24 @@ import pytest
 from pydantic import TypeAdapter
 
 from serving.api.app import create_app
-from serving.api.predict_docs import Measurements, Prediction
+from serving.api.openapi import Reference
+from serving.api.predict_docs import answer_model
 from serving.codecs.media_types import TABLES
+from serving.codecs.row_model import row_model
 from serving.settings import Settings
 from tests.serving.penguins import FEATURES
+from tests.serving.publisher import forest, known_contract
+from tests.serving.recorded.answers import FOLDER, version
 from tests.serving.service import Service
 
+MODEL = version(FOLDER / "version_1")
 
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    """The OpenAPI document."""
-    return create_app(Settings()).openapi()
+
+@pytest.fixture(scope="module", params=["no model", "a model"])
+def document(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The OpenAPI document before there is a model, and with one."""
+    reference = Reference(create_app(Settings()))
+    return reference.document([MODEL] if request.param == "a model" else [])
 
 
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -57,7 +64,8 @@ def test_document_has_every_error(document: dict[str, Any]) -> None:
             assert response["content"]
 
 
-def test_document_describes_the_validated_fields(document: dict[str, Any]) -> None:
+def test_document_describes_the_validated_fields() -> None:
+    document = Reference(create_app(Settings())).document([MODEL])
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert set(content) == {"application/json", *TABLES}
     schema, many = content["application/json"]["schema"]["anyOf"]
@@ -66,16 +74,15 @@ def test_document_describes_the_validated_fields(document: dict[str, Any]) -> No
     assert schema["additionalProperties"] is False
     assert all(field["exclusiveMinimum"] == 0 and field["description"] for field in schema["properties"].values())
     for penguin in schema["examples"]:
-        Measurements.model_validate(penguin)
+        row_model(MODEL.json.fields).model_validate(penguin)
 
 
 def test_answer_matches_the_document(publisher: Any, start: Any) -> None:
-    from tests.serving.publisher import forest
-
-    publisher.promote(version := publisher.publish(forest()))
+    publisher.promote(number := publisher.publish(forest()))
     service: Service = start()
-    answer = service.serves(version).json()
-    assert TypeAdapter(Prediction).validate_python(answer, strict=True).model_dump() == answer
+    answer = service.serves(number).json()
+    described = TypeAdapter(answer_model(known_contract())).validate_python(answer, strict=True)
+    assert described.model_dump(by_alias=True) == answer
     page = service.http.get("/docs")
     assert page.is_success
     assert "swagger-ui" in page.text

@@ -33,7 +33,9 @@ def test_status_describes_the_served_model(publisher: Publisher, start: Start) -
     model = status["model"]
     assert (model["version"], model["engine"], model["origin"]) == (version, "onnxruntime", "registry")
     assert model["run_id"] == publisher.client.get_model_version(publisher.model_name, version).run_id
-    assert (model["features"], model["species"]) == (features(), SPECIES)
+    kept = [{name: feature[name] for name in ("name", "unit", "min", "max")} for feature in model["features"]]
+    assert kept == features()
+    assert (model["species"], model["classes"], model["answer_key"]) == (SPECIES, SPECIES, "species")
     assert model["metrics"] == {"holdout_accuracy": 0.9855, "holdout_log_loss": 0.05, "cv_accuracy_mean": 0.97}
     assert model["lineage"] == {"dag_run_id": "manual__1", "git_commit": "abc", "holdout_note": "fine"}
     for at in (model["loaded_at"], status["last_poll"]["at"]):

@@ -81,7 +81,7 @@ def test_table_is_answered_with_a_table(service: Service, model: RandomForestCla
     assert response.headers["content-type"].partition(";")[0] == media_type
     assert response.headers["x-model-version"] == "1"
     answer = decoded(response.content, media_type)
-    assert list(answer) == table_columns(SPECIES)
+    assert list(answer) == table_columns("species", SPECIES)
     labels = model.predict(rows.astype(np.float32))
     assert answer["prediction"] == labels.tolist()
     assert answer["species"] == [SPECIES[label] for label in labels]

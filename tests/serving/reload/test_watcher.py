@@ -127,14 +127,9 @@ UNSOUND = {
     "path traversal": (replace("../evil", b""), remove("../evil"), "wrong_signature", "isn't a signature"),
     "not onnx": (replace(MODEL, b"no model"), None, "model_unreadable", "ONNX Runtime can't load it"),
     "zipmap": (replace(MODEL, onnx(forest(), zipmap=True)), None, "signature_mismatch", "its outputs are"),
-    "other contract": (edit_contract(contract_version=2), None, "contract_invalid", "contract_version"),
-    "other order": (
-        edit_contract(features=features()[::-1]),
-        None,
-        "contract_invalid",
-        "body_mass",
-    ),
-    "other species": (edit_contract(species=["B", "A", "C"]), None, "contract_invalid", "species"),
+    "other contract": (edit_contract(contract_version=3), None, "contract_invalid", "formats 1 and 2 can be read"),
+    "doubled column": (edit_contract(features=[features()[0]] * 4), None, "contract_invalid", "the same name"),
+    "fewer columns": (edit_contract(features=features()[:3]), None, "contract_invalid", "4 values instead of 3"),
     "wrong labels": (edit_contract(example=WRONG_LABELS), None, "example_mismatch", "it labels its example"),
     "wrong probabilities": (edit_contract(example=OTHER_EXAMPLE), None, "example_mismatch", "probabilities differ"),
 }
