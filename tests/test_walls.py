@@ -83,7 +83,7 @@ def test_no_name_of_a_data_set_is_in_the_code(folder: str) -> None:
     found = {
         f"{path.relative_to(REPO)}: {match[0]}"
         for path in (REPO / folder).rglob("*.*")
-        if path.suffix == ".py"
+        if path.suffix in (".py", ".js", ".html", ".css", ".sql")
         for match in re.finditer(NAMES, path.read_text(), re.IGNORECASE)
     }
     assert not found

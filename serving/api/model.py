@@ -102,6 +102,7 @@ def _served(model: LoadedModel) -> Served:
         run_id=version.run_id,
         features=[Feature.model_validate(feature) for feature in model.contract.features],
         **_names(model.contract, Served),
+        row_name=model.json.fields.noun,
         metrics=metrics,
         lineage={name: value for name, value in tags.items() if name not in metrics},
     )

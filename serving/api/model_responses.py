@@ -54,6 +54,7 @@ class Served(Named):
     )
     run_id: str = Field(description="MLflow run that trained the version.")
     features: list[Feature] = Field(description="Input, with the ranges seen in training.")
+    row_name: str = Field(description="Word for a row.", examples=["penguin"])
     metrics: dict[str, float] = Field(
         description="Judged on the hold-out and in cross-validation.", examples=[{"holdout_accuracy": 0.99}]
     )

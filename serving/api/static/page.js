@@ -1,23 +1,13 @@
-// The page: asks /model once in a while, and /predict whenever a slider moves.
+// The page: asks for the model once in a while, and for a prediction whenever a value changes.
 
-import { drawLegend, drawScatter } from "./scatter.js";
+import { showAnswer, showNoAnswer } from "./answer.js";
+import { $, element, isNumeric, label, percent, withUnit } from "./dom.js";
+import { control, decoded, isPossible, startValue } from "./fields.js";
+import { drawLegend, drawScatter, mostTelling } from "./scatter.js";
 
 const REFRESH_MS = 5000;
-const BEYOND = 0.15; // how far the sliders go beyond the range seen in training, as a share of it
 
-const $ = (id) => document.getElementById(id);
 const state = { model: null, points: null, values: {}, asked: 0, asking: false, troubles: {} };
-
-function element(name, attributes = {}, text = "") {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
-  return made;
-}
-
-const label = (name) => name.replace(/_(mm|g)$/, "").replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const step = (feature) => (feature.unit === "g" ? 25 : 0.1);
 
 async function ask(path, options = {}) {
   const key = sessionStorage.getItem("key");
@@ -61,75 +51,61 @@ function showModel(status) {
 }
 
 async function takeOver(model) {
-  const first = !state.model;
   const points = await ask("model/points");
-  Object.assign(state, { model, points });
-  if (first) {
-    for (const feature of model.features) state.values[feature.name] = middle(feature);
-    fillAxes(model.features);
-  }
-  buildSliders(model.features);
+  Object.assign(state, { model, points, values: kept(model.features) });
+  const { row_name: row, answer_key: key } = model;
+  $("question").textContent = `Which ${row === "row" ? key : row} is it?`;
+  $("take").textContent = `Take a ${row} of known ${key}:`;
+  fillAxes(model.features.filter(isNumeric));
+  buildControls();
   buildPresets();
-  drawLegend($("legend"), model.species);
+  drawLegend($("legend"), model.classes);
   await predict();
 }
 
-const middle = ({ min, max, unit }) => Number(((min + max) / 2).toFixed(unit === "g" ? 0 : 1));
-
-function buildSliders(features) {
-  $("sliders").replaceChildren(...features.map(slider));
+function kept(features) {
+  const value = (feature) => state.values[feature.name];
+  const usable = (feature) => feature.name in state.values && isPossible(feature, value(feature));
+  return Object.fromEntries(features.map((each) => [each.name, usable(each) ? value(each) : startValue(each)]));
 }
 
-function slider(feature) {
-  const { name, unit, min, max } = feature;
-  const size = step(feature);
-  const low = Math.max(size, Math.floor((min - BEYOND * (max - min)) / size) * size);
-  const high = Math.ceil((max + BEYOND * (max - min)) / size) * size;
-  const range = { min: low.toFixed(1), max: high.toFixed(1), step: size };
-  const made = element("div", { class: "slider" });
-  const row = element("div");
-  const number = element("input", { type: "number", min: size, step: "any", id: `${name}-number` });
-  number.setAttribute("aria-label", `${label(name)} in ${unit}, as a number`);
-  const track = element("input", { type: "range", id: name, ...range, "aria-describedby": `${name}-range` });
-  row.append(element("label", { for: name }, `${label(name)}, ${unit}`), number);
-  const seen = `In training ${min.toFixed(unit === "g" ? 0 : 1)} to ${max.toFixed(unit === "g" ? 0 : 1)} ${unit}`;
-  made.append(row, track, element("small", { id: `${name}-range` }, seen));
-  number.value = track.value = state.values[name];
-  track.addEventListener("input", () => change(name, track.value, number));
-  number.addEventListener("input", () => change(name, number.value, track));
-  return made;
-}
-
-function change(name, text, other) {
-  state.values[name] = text === "" ? null : Number(text);
-  other.value = text;
-  predict();
+function buildControls() {
+  const controls = state.model.features.map((feature, index) =>
+    control(feature, index, state.values[feature.name], (value) => {
+      state.values[feature.name] = value;
+      predict();
+    }),
+  );
+  $("sliders").replaceChildren(...controls);
 }
 
 function buildPresets() {
-  const { inputs, labels, species, features } = state.points;
-  const buttons = species.flatMap((name, index) => {
+  const { inputs, labels, classes } = state.points;
+  const buttons = classes.flatMap((name, index) => {
     const rows = inputs.filter((_, row) => labels[row] === index);
     if (!rows.length) return [];
     const button = element("button", { type: "button" }, name);
     let next = 0;
     button.addEventListener("click", () => {
       const row = rows[next++ % rows.length];
-      features.forEach((feature, column) => { state.values[feature] = Number(row[column].toFixed(1)); });
-      buildSliders(state.model.features);
+      state.model.features.forEach((feature, column) => { state.values[feature.name] = decoded(feature, row[column]); });
+      buildControls();
       predict();
     });
     return [button];
   });
   $("presets").replaceChildren(...buttons);
+  $("take").hidden = !buttons.length;
 }
 
 function fillAxes(features) {
-  for (const [id, chosen] of [["x", "flipper_length_mm"], ["y", "bill_length_mm"]]) {
-    const options = features.map(({ name, unit }) => element("option", { value: name }, `${label(name)}, ${unit}`));
+  $("plot").hidden = !features.length;
+  const [up, across = up] = mostTelling(features, state.points);
+  for (const [id, chosen] of [["x", across], ["y", up]]) {
+    const before = $(id).value;
+    const options = features.map((each) => element("option", { value: each.name }, withUnit(label(each), each)));
     $(id).replaceChildren(...options);
-    $(id).value = chosen;
-    $(id).addEventListener("change", draw);
+    $(id).value = features.some(({ name }) => name === before) ? before : chosen?.name;
   }
 }
 
@@ -144,38 +120,27 @@ async function predict() {
     while (answered !== state.asked) {
       answered = state.asked;
       const body = JSON.stringify(state.values);
-      showAnswer(await ask("predict", { method: "POST", headers: { "Content-Type": "application/json" }, body }));
+      const { model } = state;
+      const answer = await ask("predict", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      if (answer.model_version !== model.version) refresh();
+      const winner = model.classes[answer.prediction[0]];
+      if (winner !== undefined) showAnswer(model.classes, winner, answer.probabilities[0], answer.warnings);
     }
     complain("answer", null);
   } catch (error) {
     complain("answer", error);
-    $("answer").textContent = "–";
-    $("bars").replaceChildren();
+    showNoAnswer();
   } finally {
     state.asking = false;
   }
 }
 
-function showAnswer({ species: [winner], probabilities: [shares], warnings, model_version }) {
-  $("answer").textContent = `${winner}, ${percent(shares[winner])}`;
-  $("answer").className = `species-${Object.keys(shares).indexOf(winner)}`;
-  const bars = Object.entries(shares).map(([name, share], index) => {
-    const bar = element("li");
-    const progress = element("progress", { max: 1, value: share, class: `species-${index}`, "aria-label": name });
-    bar.append(element("span", {}, name), progress, element("span", {}, percent(share)));
-    return bar;
-  });
-  $("bars").replaceChildren(...bars);
-  $("warnings").replaceChildren(...warnings.map((text) => element("li", {}, text)));
-  $("warnings").hidden = !warnings.length;
-  if (model_version !== state.model.version) refresh();
-}
-
 function draw() {
-  if (!state.points) return;
-  $("scatter-text").textContent = drawScatter($("scatter"), state, $("x").value, $("y").value, label);
+  if (!state.points || $("plot").hidden) return;
+  $("scatter-text").textContent = drawScatter($("scatter"), state, $("x").value, $("y").value);
 }
 
+for (const id of ["x", "y"]) $(id).addEventListener("change", draw);
 $("key").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("key", $("key-value").value);

@@ -11,6 +11,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from local.waiting import until
+from tests.serving import mixed
 from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, contract, forest
 from tests.serving.reload.test_watcher import edit_contract
@@ -189,6 +190,34 @@ def test_new_version_and_its_training_data_appear(browser: Chrome, publisher: Pu
     service.serves(version)
     until(lambda: f"version {version}" in find(browser, "#model").text, "the page to show the version")
     until(lambda: "Of the 30 penguins drawn" in find(browser, "#scatter-text").text, "its training data")
+
+
+def test_page_follows_the_contract_of_the_version(browser: Chrome, publisher: Publisher, start: Start) -> None:
+    publisher.promote(publisher.publish(forest(), lambda files: files.update(mixed.files())))
+    service = start()
+    browser.get(str(service.http.base_url))
+    until(lambda: find(browser, "#answer").text.endswith("%"), "the first answer")
+    assert find(browser, "h1").text == "Which kind of grape is it?"
+    city, red, grade = (Select(find(browser, selector)) for selector in ("#feature-4", "#is_red", "#grade"))
+    assert [option.get_attribute("textContent") for option in city.options] == [*mixed.CITIES]
+    assert [option.text for option in red.options] == ["no", "yes", "missing"]
+    assert [option.text for option in grade.options] == ["7", "3", "5", "missing"]
+    assert [option.text for option in Select(find(browser, "#x")).options].count("100%") == 1
+    assert len(Select(find(browser, "#y")).options) == 3
+    for row in mixed.ROWS[:4]:
+        for index, select in ((3, red), (4, city), (5, grade)):
+            values = ([False, True, None], [*mixed.CITIES], [7, 3, 5, None])[index - 3]
+            select.select_by_index(values.index(row[index]))
+        for index, value in enumerate(row[:3]):
+            field = find(browser, f"#feature-{index}-number")
+            field.send_keys(Keys.CONTROL, "a", Keys.DELETE)
+            field.send_keys("" if value is None else f"{value:f}")
+        shares = pytest.approx(list(service.predict(mixed.as_json(row)).json()["probabilities"][0].values()))
+        until(lambda shares=shares: browser.execute_script(BARS) == shares, f"the bars for {row}")
+        assert not find(browser, "#trouble").is_displayed()
+    find(browser, "#presets button").click()
+    until(lambda: find(browser, "#answer").text.endswith("%"), "the answer for a row of training data")
+    assert "Of the 60 rows drawn" in find(browser, "#scatter-text").text
 
 
 def test_missing_model_is_reported(browser: Chrome, start: Start) -> None:
