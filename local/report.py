@@ -1,7 +1,13 @@
-"""Report of a training run: its candidates, and the version in Production."""
+"""Report of a training run: its candidates, and the version in Production.
+
+Everyone who reaches MLflow can write what is shown, so nothing in it may be an order to the terminal, or markup.
+"""
+
+import unicodedata
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from local.clients.mlflow import Run, Version
 
@@ -14,13 +20,13 @@ def leaderboard(candidates: list[Run], registered: str) -> RenderableType:
     title = f"{len(candidates)} candidates" + (f", the best {_SHOWN}" if len(candidates) > _SHOWN else "")
     table = Table("", title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
     for name in parameters:
-        table.add_column(name.replace("_", "\n"))
+        table.add_column(Text("\n").join(map(_plain, name.split("_"))))
     for name in ("CV\naccuracy", "hold-out\naccuracy", "hold-out\nmacro F1", "fit"):
         table.add_column(name, justify="right")
     registered_only = [run for run in candidates[_SHOWN:] if run.id == registered]
     for run in candidates[:_SHOWN] + registered_only:
         mark = "→" if run.id == registered else ""
-        table.add_row(mark, *(run.params.get(name, "") for name in parameters), *_numbers(run.metrics))
+        table.add_row(mark, *(_plain(run.params.get(name, "")) for name in parameters), *_numbers(run.metrics))
     return Group(table, "→ registered")
 
 
@@ -34,11 +40,16 @@ def _numbers(metrics: dict[str, float]) -> list[str]:
     return [number("cv_accuracy_mean") + spread, *judged, fit]
 
 
-def changes(version: Version, before: Version | None, after: Version) -> str:
+def changes(version: Version, before: Version | None, after: Version) -> Text:
     """Return the previous and the current version in Production, and the reason."""
     was = f"version {before.number}" if before else "nothing"
     if after.number == version.number:
         verdict = f"version {version.number} is in Production now; before it was {was}"
     else:
         verdict = f"version {version.number} was registered; version {after.number} stays in Production"
-    return f"\n{verdict}: {version.tags.get('reason', 'no reason given')}"
+    return Text("\n").append(_plain(f"{verdict}: {version.tags.get('reason', 'no reason given')}"))
+
+
+def _plain(text: str) -> Text:
+    """Return a text without effects: with � for control characters."""
+    return Text("".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) == "Cc" else each for each in text))
