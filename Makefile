@@ -49,8 +49,8 @@ help: ## List the commands
 setup: ADD := $(EXTRAS)
 setup: $(INSTALLED)run $(EXTRAS:%=$(INSTALLED)%) ## Install everything for development into .venv, as locked in uv.lock
 
-run: linux $(INSTALLED)run ## Start the stack, train, register the model and predict with it
-	@$(RUN) local run
+run: linux $(INSTALLED)run ## Start the stack, train, register the model and predict with it; CONTRACT=wine for another table
+	@$(RUN) local run --contract="$$CONTRACT"
 
 up: linux $(INSTALLED)run ## Start the stack and wait until it is ready
 	@$(RUN) local up

@@ -134,6 +134,7 @@ def serving(config: Config) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "SERVING_HOST": LOOPBACK,
         "SERVING_PORT": str(config.settings.api_port),
+        "SERVING_MODELS_FILE": str(config.layout.serving_models),
         "SERVING_CACHE_DIR": str(config.layout.serving_cache),
         "SERVING_TRUSTED_KEYS": config.credentials.trusted_keys,
         "TMPDIR": str(config.layout.serving_tables),  # /tmp may lie in memory
