@@ -145,7 +145,7 @@ def test_the_version_has_the_files_of_the_service(first: ModelVersion, data: Dat
     found.pop("registered_model_meta", None)  # MLflow's client adds it to what it downloads
     assert found == recorded
     contract = json.loads((folder / "inference/contract.json").read_text())
-    assert contract["species"] == ["Adelie", "Chinstrap", "Gentoo"]
+    assert contract["target"]["categories"] == ["Adelie", "Chinstrap", "Gentoo"]
     assert contract["features"][0]["name"] == "bill_length_mm"
     assert contract["features"][0]["min"] == data.features.iloc[data.train]["bill_length_mm"].min()
     onnx = (folder / "inference/model.onnx").read_bytes()
