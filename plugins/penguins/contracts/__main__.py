@@ -1,4 +1,4 @@
-"""`python -m penguins.contracts`: check contract files, and write their JSON schema.
+"""`python -m penguins.contracts`: check and show contract files, and write their JSON schema.
 
 `make check-contract` calls it. It imports no MLflow and asks no service.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contract import odcs
+from contract.example import example_row
 from contract.odcs.shape import Finding
 from contract.schema import DataContract
 from penguins import contracts
@@ -53,6 +54,14 @@ def _show(path: Path, contract: DataContract) -> None:
     )
 
 
+def show(arguments: argparse.Namespace) -> None:
+    """Print the names that a contract gives, and a row to predict, as JSON."""
+    found = contracts.find(arguments.contract)
+    training = found.training
+    names = {"name": found.name, "dag": found.dag_id, "experiment": training.experiment}
+    print(json.dumps(names | {"model": training.registered_model, "example": example_row(found)}))
+
+
 def schema(_arguments: argparse.Namespace) -> None:
     """Print the JSON schema of a contract file, for editors."""
     print(json.dumps(odcs.json_schema(), indent=2))
@@ -78,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     checking.set_defaults(command=check)
     checking.add_argument("--contract", default="", help="name of a contract in the folder")
     checking.add_argument("--file", default="", help="path of a contract file")
+    showing = commands.add_parser("show", help=show.__doc__)
+    showing.set_defaults(command=show)
+    showing.add_argument("contract", help="name of a contract in the folder")
     commands.add_parser("schema", help=schema.__doc__).set_defaults(command=schema)
     return parser
 
