@@ -32,6 +32,9 @@ override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
 override export CONTRACT := $(value CONTRACT)
 override export FILE := $(value FILE)
+override export FROM := $(value FROM)
+override export TARGET := $(value TARGET)
+override export NAME := $(value NAME)
 override export MODEL := $(value MODEL)
 # The model that a command is about; by default that of the penguins.
 OF = --contract="$$CONTRACT" --model="$$MODEL"
@@ -39,7 +42,7 @@ OF = --contract="$$CONTRACT" --model="$$MODEL"
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback sign check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-dag bench-serve bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-down compose-logs compose-models compose-promote compose-rollback compose-sign test-compose
 
@@ -78,6 +81,9 @@ rollback: linux $(INSTALLED)run ## Put the version before in Production again: R
 
 sign: linux $(INSTALLED)run ## Sign a version that isn't, after a look at it: VERSION=2; YES=1 not to ask
 	@$(RUN) local penguins sign $(OF) $(if $(YES),--yes) -- "$$VERSION"
+
+contract: $(INSTALLED)run ## Draft the contract of a table: FROM=file.csv TARGET=column; NAME=name, FORCE=1 to replace one
+	@PYTHONPATH=plugins $(RUN) penguins.contracts draft --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)
 
 check-contract: $(INSTALLED)run ## Check the contract files: CONTRACT=name or FILE=path for one
 	@PYTHONPATH=plugins $(RUN) penguins.contracts check --contract="$$CONTRACT" --file="$$FILE"
