@@ -1,5 +1,6 @@
 """The commands of `python -m local`."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -164,11 +165,17 @@ def lab() -> None:
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
 @_report_user_errors
 def penguins(context: typer.Context) -> None:
-    """Run `python -m penguins …` on the stack: models, promote, rollback, sign."""
-    stack = _running_stack()
-    config = stack.config
-    variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
-    done = subprocess.run([sys.executable, "-m", "penguins", *context.args], env=variables)
+    """Run `python -m penguins …` on the stack: models, promote, rollback, sign, check."""
+    command, arguments = context.args[:1], context.args[1:]
+    try:
+        config = _running_stack().config
+        variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
+    except StackError:
+        if command != ["check"]:
+            raise
+        # There is nothing to compare with, and a local file can be read without any program.
+        arguments, variables = ["--offline", *arguments], os.environ | environment.library()
+    done = subprocess.run([sys.executable, "-m", "penguins", *command, *arguments], env=variables)
     raise typer.Exit(done.returncode)
 
 

@@ -74,8 +74,13 @@ def _pipeline(config: Config) -> dict[str, str]:
         "PENGUINS_API_URL": config.urls["api"],
         "PENGUINS_GIT_COMMIT": _git_commit(),
         "PENGUINS_TRUSTED_KEYS": config.credentials.trusted_keys,
-        "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}",
+        **library(),
     }
+
+
+def library() -> dict[str, str]:
+    """Return where Python finds the pipeline's library."""
+    return {"PYTHONPATH": f"{REPO / 'plugins'}:{REPO}"}
 
 
 def _git_commit() -> str:
