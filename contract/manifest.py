@@ -72,11 +72,6 @@ class Contract(BaseModel):
         """Return the names of the classes, in the order of the labels."""
         return class_names(self.target)
 
-    @cached_property
-    def species(self) -> list[str]:
-        """Return the names of the classes as a list."""
-        return list(self.classes)
-
     @property
     def answer_key(self) -> str:
         """Return the key of an answer of the service that names the classes."""

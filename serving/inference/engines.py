@@ -9,7 +9,7 @@ from serving.inference.blocks import Labels, Probabilities, Rows, in_blocks
 from serving.registry.refusals import Code, RefusedError
 
 ONNX_ERRORS_ONLY = 3
-ROW_BY_ROW = {"TreeEnsembleClassifier"}
+ROW_BY_ROW = {"ArgMax", "Imputer", "TreeEnsembleClassifier"}
 """Operators that compute each row by itself."""
 
 

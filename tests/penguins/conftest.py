@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,9 +14,9 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from sklearn.base import ClassifierMixin
+from threadpoolctl import threadpool_limits
 
 from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
-from local.settings import REPO
 from local.stack import Stack
 from penguins import signing
 from penguins.data import ingest, preprocessing
@@ -34,6 +33,13 @@ from tests.penguins import ours
 # Five of the twenty need more memory than any machine has. For gradient boosting, which allocates at once.
 TOO_MANY_TREES = {"n_estimators": [2, 5, 10, 2**60], "max_depth": [1, 2, 3, 4, None]}
 GRID = {"n_estimators": [2, 5, 10, 20], "max_depth": [1, 2, 3, None, 8]}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Let histograms of small tables be built by one thread: several wait for each other on a busy machine."""
+    with threadpool_limits(1, "openmp"):
+        yield
 
 
 @pytest.fixture
@@ -99,9 +105,9 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
 def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
     """Register a version with small files, correct digests and made-up tags."""
     (folder / MODEL_FILE).write_bytes(model_file)
-    (folder / ONNX_FILE).parent.mkdir(exist_ok=True)
-    (folder / ONNX_FILE).write_bytes(b"an export")
-    shutil.copy(REPO / "tests/contract/version_1" / MANIFEST_FILE, folder / MANIFEST_FILE)
+    for name in (MANIFEST_FILE, ONNX_FILE):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"an export")
     run = client().create_run(experiment_id(ours.contract()))
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))

@@ -64,17 +64,18 @@ class RegisterBest(HITLOperator):
         """Register and judge; then decide, or ask."""
         from penguins.airflow import database, runs
         from penguins.promotion import approval, registration
-        from penguins.training import grid
+        from penguins.training import estimators, grid
 
         params, run = context["params"], runs.current_run()
         data = database.read_dataset(self._contract, params, run)
+        estimator = estimators.choose(params["estimator"], len(data.labels))
         with database.connect() as connection:
             report = registration.register_best(
                 connection,
                 data,
                 run.id,
                 ask=params["promotion"] == "manual",
-                expected=grid.count(params["grid"], params["estimator"]),
+                expected=grid.count(params["grid"], estimator),
             )
         if report.promoted is None:
             model = self._contract.training.registered_model

@@ -16,7 +16,7 @@ _SEPARATORS: Final = (",", ";", "\t", "|")
 _SHOWN: Final = {"\t": "\\t"}
 _BYTES: Final = 65_536  # that are looked at
 _ROWS: Final = 20
-DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d*,\d+\s*")
+_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d*,\d+\s*")
 
 
 def separator_of(path: Path) -> str:
@@ -30,7 +30,7 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
     The sentence begins with a blank, for a message.
     """
     with suppress(OSError, EOFError, UnicodeDecodeError, csv.Error):
-        lines = first_lines(path)
+        lines = _first_lines(path)
         for other in _SEPARATORS:
             rows = list(islice(csv.reader(lines, delimiter=other), _ROWS + 1))
             if other != separator and rows and set(required_columns(contract)) <= set(rows[0]):
@@ -38,8 +38,7 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
     return ""
 
 
-def first_lines(path: Path) -> list[str]:
-    """Return the lines at the begin of a file of text; the last may be cut off."""
+def _first_lines(path: Path) -> list[str]:
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         return file.read(_BYTES).decode("utf-8-sig", errors="ignore").splitlines()
 
@@ -48,7 +47,7 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]], contract: DataContract) -
     numbers = {column.name for column in contract.columns if column.type == "number"}
     places = [place for place, name in enumerate(rows[0]) if name in numbers]
     texts = [row[place] for row in rows[1:] for place in places if place < len(row)]
-    return any(map(DECIMAL_COMMA.fullmatch, texts))
+    return any(map(_DECIMAL_COMMA.fullmatch, texts))
 
 
 def _describe(separator: str, decimal_commas: bool) -> str:

@@ -2,8 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mlflow.entities import Run
@@ -20,7 +19,7 @@ from penguins.promotion.reasons import to_plain_text
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.signing import UntrustedError
-from penguins.training import candidate_records, candidate_runs, plots, tracking
+from penguins.training import candidate_records, candidate_runs, plots, refitting, tracking
 from penguins.training.tracking import DATA_DIGEST, client
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def register_best(
     """Register the best candidate of a DAG run, and promote it if the gate allows it.
 
     A second call for the same DAG run finds the version of the first, registers no other one, and keeps its verdict.
-    Other calls that promote or register wait meanwhile. A champion of another contract is replaced by a person only.
+    Other calls that promote or register wait meanwhile.
 
     Args:
         ask: judge the version, but leave the decision to a person, who gives it to `approval.answer`.
@@ -59,10 +58,19 @@ def register_best(
     model = training.registered_model
     with exclusive_lock(connection, production.lock_name(model)):
         experiment = tracking.find_experiment(training.experiment) or ""
-        records = candidate_records.read(connection, experiment, dag_run_id)
-        missing = candidate_records.describe_missing(records, expected)
+        records = [
+            record
+            for record in candidate_records.read(connection, experiment, dag_run_id)
+            if candidate_runs.REFIT_OF not in record.tags
+        ]
+        missing = candidate_records.describe_judging(records, expected)
         finished = _check_data(dag_run_id, [each.to_run() for each in records if each.outcome == "finished"], data)
-        candidate = _load_best(finished, model, missing)
+        best = candidate_runs.choose_best(finished, training.metric)
+        log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, missing)
+        if tracking.SAMPLE in best.data.tags:
+            (judged,) = (record for record in records if record.run_id == best.info.run_id)
+            best = refitting.fit_on_all_rows(connection, data, judged).to_run()
+        candidate = _load(best, model)
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection, model)
         version = candidate_versions.find_version(candidate, model) or candidate_versions.register(candidate, data)
@@ -71,7 +79,7 @@ def register_best(
         verdict = _judge(connection, version, champion, candidate, data)
         verdict = replace(verdict, reason=to_plain_text(verdict.reason + missing))
         _keep(connection, verdict, version, champion)
-        if ask or verdict.asks:
+        if ask:
             return RegisterReport(version.version, None, verdict.reason)
         decide = decisions.promote if verdict.promote else decisions.refuse
         decide(connection, version, verdict.reason, f"register_best of {dag_run_id}", verdict.numbers)
@@ -94,10 +102,8 @@ def _check_data(dag_run_id: str, finished: list[Run], data: Dataset) -> list[Run
     return finished
 
 
-def _load_best(finished: Sequence[Run], model: str, missing: str) -> LoadedCandidate:
+def _load(best: Run, model: str) -> LoadedCandidate:
     """Load the best candidate. Without its signature no other is chosen: anybody may remove a signature."""
-    best = candidate_runs.choose_best(finished)
-    log.info("the best of %d candidates is %s%s", len(finished), best.info.run_name, missing)
     try:
         return LoadedCandidate.load(best, model)
     except UntrustedError as error:
@@ -126,5 +132,5 @@ def _keep(
     log.info("The gate\n%s", gate.table(verdict.numbers, version.version))
     before = champion.version if champion else None
     verdicts.append(connection, version, before, verdict.promote, verdict.reason, verdict.numbers)
-    shown = {"promote": verdict.promote, "reason": verdict.reason, "numbers": verdict.numbers, "champion": before}
+    shown = asdict(verdict) | {"champion": before}
     client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))

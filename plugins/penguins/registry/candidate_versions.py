@@ -21,7 +21,7 @@ from penguins.errors import UserError
 from penguins.registry import model_versions, onnx_export
 from penguins.registry.manifests import build_manifest
 from penguins.training import candidate_runs
-from penguins.training.tracking import DAG_RUN, GIT_COMMIT, client, data_tags
+from penguins.training.tracking import DAG_RUN, GIT_COMMIT, SAMPLE, client, data_tags
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ def _describe(run: Run, data: Dataset) -> dict[str, str]:
     return {
         DAG_RUN: run.data.tags[DAG_RUN],
         **data_tags(data),
+        **{name: value for name, value in run.data.tags.items() if name == SAMPLE},
         candidate_runs.ESTIMATOR: run.data.tags[candidate_runs.ESTIMATOR],
         GIT_COMMIT: run.data.tags[MLFLOW_GIT_COMMIT],
         **{name: str(value) for name, value in run.data.metrics.items() if name != "fit_seconds"},

@@ -23,6 +23,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from penguins.training.tracking import SAMPLE
+
 Connect = Callable[[], AbstractContextManager[Connection[Any]]]
 Outcome = Literal["finished", "failed", "left out", "discarded"]
 
@@ -113,15 +115,20 @@ def discard_others(connection: Connection[Any], experiment_id: str, dag_run_id: 
     append(connection, [replace(each, outcome="discarded", run_id=None, model_id=None) for each in stale.values()])
 
 
-def describe_missing(records: Iterable[Record], expected: int) -> str:
-    """Describe, for a verdict, how many candidates of a DAG run weren't tried; empty for none.
+def describe_judging(records: Iterable[Record], expected: int) -> str:
+    """Describe, for a verdict, how many candidates of a DAG run weren't tried, and the sample that they were judged on.
+
+    It is empty if all were tried on all rows.
 
     Args:
         expected: number of candidates of the grid.
     """
+    records = list(records)
     outcomes = [record.outcome for record in records]
     left_out, missing = outcomes.count("left out"), expected - len(outcomes)
     notes = [f"{left_out} candidates were left out for the time budget"] if left_out else []
     if missing > 0:
         notes.append(f"{missing} of {expected} candidates are missing: grid_train didn't end by itself")
+    samples = {record.tags[SAMPLE] for record in records if SAMPLE in record.tags}
+    notes += [f"candidates were judged on a sample of {each} training rows" for each in samples]
     return f" ({'; '.join(notes)})" if notes else ""

@@ -3,29 +3,28 @@
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import mlflow.sklearn
-import pandas as pd
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from contract import manifest
 from contract.digests import DIGESTS, digest_files
-from contract.schema import Column
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.settings import settings
 from penguins.training.candidate_records import Outcome, Record
+from penguins.training.estimators import FOREST, estimator
 from penguins.training.grid import Candidate
+from penguins.training.model_contracts import describe_contract, model_signature
 from penguins.training.search import Failed, Fitted
 from penguins.training.tracking import (
     CANDIDATE,
@@ -42,16 +41,20 @@ from penguins.training.tracking import (
 FINGERPRINT: Final = "fingerprint"
 ESTIMATOR: Final = "estimator"
 REASON: Final = "reason"
+# Tag with the run of the candidate that was judged on a sample.
+REFIT_OF: Final = "refit_of"
 
 
-def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) -> Record:
+def log_candidate(
+    fitted: Fitted, parent: Run, data: Dataset, fingerprint: str, more_tags: Mapping[str, str] = MappingProxyType({})
+) -> Record:
     """Log a candidate as a finished child run of `parent`, and return what is to be recorded of it.
 
     The run becomes FINISHED last, after everything about it was sent. A run in another state is incomplete and must be
     discarded.
     """
     experiment = parent.info.experiment_id
-    run_id = _open(fitted.candidate, parent, data, {FINGERPRINT: fingerprint})
+    run_id = _open(fitted.candidate, parent, data, {FINGERPRINT: fingerprint, **more_tags})
     params = _params(fitted.candidate)
     model = client().create_logged_model(
         experiment, name=fitted.candidate.estimator, source_run_id=run_id, params=params
@@ -75,7 +78,7 @@ def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) 
                 model_id=model.model_id,
                 metadata={"contract": describe_contract(data).model_dump(mode="json")},
             ),
-            signature=_signature(data),
+            signature=model_signature(data),
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             pip_requirements=_requirements(),
         )
@@ -87,7 +90,8 @@ def log_candidate(fitted: Fitted, parent: Run, data: Dataset, fingerprint: str) 
     client().finalize_logged_model(model.model_id, "READY")
     client().set_terminated(run_id)
     record = describe(fitted.candidate, parent, data, fingerprint, "finished")
-    return replace(record, metrics=fitted.metrics, run_id=run_id, model_id=model.model_id)
+    tags = {**record.tags, **more_tags}
+    return replace(record, tags=tags, metrics=fitted.metrics, run_id=run_id, model_id=model.model_id)
 
 
 def log_failed_candidate(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> Record:
@@ -138,8 +142,8 @@ def model_id(run: Run) -> str:
     return str(run.outputs.model_outputs[0].model_id)
 
 
-def choose_best(runs: Sequence[Run]) -> Run:
-    """Choose the run that is best by cross-validated accuracy, then log loss, then fewer trees, then name.
+def choose_best(runs: Sequence[Run], metric: str = "accuracy") -> Run:
+    """Choose the run that is best by a cross-validated metric, then log loss, then fewer trees or rounds, then name.
 
     The hold-out isn't used, so that it stays a fair measure between versions.
     """
@@ -147,9 +151,9 @@ def choose_best(runs: Sequence[Run]) -> Run:
     def rank(run: Run) -> tuple[float, float, float, str]:
         metrics, params = run.data.metrics, run.data.params
         return (
-            -metrics["cv_accuracy_mean"],
+            metrics[f"cv_{metric}_mean"] * (1 if metric == "log_loss" else -1),
             metrics["cv_log_loss_mean"],
-            float(params.get("n_estimators", 100)),
+            float(params.get(estimator(run.data.tags.get(ESTIMATOR, FOREST)).size, 100)),
             run.info.run_name,
         )
 
@@ -170,32 +174,6 @@ def discard(runs: Sequence[Run]) -> None:
         for model in client().search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"):
             client().delete_logged_model(model.model_id)
         client().delete_run(run.info.run_id)
-
-
-def describe_contract(data: Dataset) -> manifest.Contract:
-    """Describe the model's input and output; see docs/reference/contract.md."""
-    contract, seen = data.contract, data.features.iloc[data.train]
-    return manifest.Contract(
-        name=contract.name,
-        title=contract.title,
-        target=contract.target,
-        features=[_describe_feature(column, seen[column.name]) for column in contract.features],
-    )
-
-
-def _describe_feature(column: Column, values: pd.Series) -> manifest.Feature:
-    low, high = values.min(), values.max()  # NaN if all are missing
-    has_range = column.is_numeric and pd.notna(low)
-    return manifest.Feature(
-        **dict(column), min=float(low) if has_range else None, max=float(high) if has_range else None
-    )
-
-
-def _signature(data: Dataset) -> ModelSignature:
-    return ModelSignature(
-        inputs=Schema([ColSpec(DataType.double, name) for name in data.contract.feature_names]),
-        outputs=Schema([ColSpec(DataType.long)]),
-    )
 
 
 @cache

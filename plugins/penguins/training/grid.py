@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import ParameterGrid
 
 from penguins.errors import UserError
+from penguins.training.columns import NUMBERS, Columns
 from penguins.training.estimators import FOREST, Estimator, Grid, estimator
 
 MINIMUM_CANDIDATES: Final = 20
@@ -31,13 +32,18 @@ class Candidate:
         return " ".join(f"{key}={json.dumps(value)}" for key, value in sorted(self.params.items()))
 
     @property
-    def trees(self) -> int:
-        """Return the number of trees, scikit-learn's default if the grid doesn't set it."""
-        return int(self.params.get("n_estimators", 100))
+    def size(self) -> int:
+        """Return the number of trees or rounds, scikit-learn's default if the grid doesn't set it; 0 without any."""
+        return int(self.params.get(self.grows_by, 100)) if self.grows_by else 0
 
-    def model(self, **changes: Any) -> ClassifierMixin:
-        """Build the unfitted model, with some hyperparameters changed."""
-        return estimator(self.estimator).build(**{**self.params, **changes})
+    @property
+    def grows_by(self) -> str:
+        """Return the hyperparameter with the size; empty for none."""
+        return estimator(self.estimator).size
+
+    def model(self, columns: Columns = NUMBERS, **changes: Any) -> ClassifierMixin:
+        """Build the unfitted model for these columns, with some hyperparameters changed."""
+        return estimator(self.estimator).build(columns, **{**self.params, **changes})
 
 
 def candidates(grid: Grid | None = None, name: str = FOREST) -> list[Candidate]:
@@ -81,7 +87,7 @@ def _check_values(grid: Grid, chosen: Estimator) -> None:
 
 def _check(candidate: Candidate) -> None:
     """Check a candidate by scikit-learn's rules for each parameter, and by a small fit."""
-    small = {"n_estimators": 1} if "n_estimators" in candidate.params else {}
+    small: dict[str, Any] = {candidate.grows_by: 1} if candidate.grows_by in candidate.params else {}
     try:
         for part in getattr(candidate.model(), "named_steps", {"": candidate.model()}).values():
             part._validate_params()  # the check that fit() begins with

@@ -15,8 +15,15 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from penguins.data.dataset import Dataset
 from penguins.training import tracking
+from penguins.training.estimators import ESTIMATORS
 
 IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
+IMPORTANCE_VALUES: Final = 100_000  # rows by features, at most: each feature is shuffled and predicted with
+SHOWN_FEATURES: Final = 20
+MAX_LABEL: Final = 30  # characters
+SHOWN_NUMBERS: Final = 12  # classes up to which a confusion matrix has readable numbers
+
+_SIZES: Final = {each.size for each in ESTIMATORS.values() if each.size}
 
 
 def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data: Dataset) -> None:
@@ -68,12 +75,12 @@ def grid_heat_map(runs: Sequence[Run]) -> Figure:
 
 
 def _across(runs: Sequence[Run]) -> str:
-    """Choose the hyperparameter for the columns: the number of trees, or else the one with the most values."""
+    """Choose the hyperparameter for the columns: the number of trees or rounds, or the one with the most values."""
     values: dict[str, set[str]] = defaultdict(set)
     for run in runs:
         for name, value in run.data.params.items():
             values[name].add(value)
-    return max(values, key=lambda name: (name == "n_estimators", len(values[name])), default="")
+    return max(values, key=lambda name: (name in _SIZES, len(values[name])), default="")
 
 
 def _rest(run: Run, across: str) -> str:
@@ -82,34 +89,69 @@ def _rest(run: Run, across: str) -> str:
 
 
 def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
-    """Draw the counts of true against predicted species on the hold-out."""
-    figure = Figure(figsize=(5, 4.2), layout="constrained")
+    """Draw the counts of true against predicted classes on the hold-out."""
+    classes = data.contract.classes
+    figure = Figure(figsize=_matrix_size(len(classes)), layout="constrained")
     axes = figure.subplots()
+    many = len(classes) > SHOWN_NUMBERS
     ConfusionMatrixDisplay.from_predictions(
         data.labels[data.holdout],
         model.predict(data.features.iloc[data.holdout]),
-        labels=range(len(data.contract.classes)),
-        display_labels=data.contract.classes,
+        labels=range(len(classes)),
+        display_labels=[_short(name) for name in classes],
         cmap="Blues",
-        colorbar=False,
+        include_values=not many,
+        xticks_rotation="vertical" if many else "horizontal",
+        colorbar=many,
         ax=axes,
     )
-    axes.set_title(f"The best candidate on {len(data.holdout)} held-out penguins")
+    axes.tick_params(labelsize=7 if many else None)
+    name = data.contract.title or data.contract.name
+    axes.set_title(f"The best candidate on {len(data.holdout)} held-out rows of {_short(name)}")
     return figure
 
 
+def _matrix_size(classes: int) -> tuple[float, float]:
+    side = min(14.0, max(4.2, 2.5 + 0.25 * classes))
+    return side + 0.8, side
+
+
 def importances(model: ClassifierMixin, data: Dataset) -> Figure:
-    """Draw the accuracy lost on the hold-out when a feature is shuffled: mean and standard deviation of five times."""
+    """Draw the accuracy lost on the hold-out when a feature is shuffled: mean and standard deviation of five times.
+
+    Of many features the most important ones are drawn.
+    """
+    names = data.contract.feature_names
     shuffled = permutation_importance(
         model,
         data.features.iloc[data.holdout],
         data.labels[data.holdout],
         random_state=data.seed,
-        max_samples=min(IMPORTANCE_ROWS, len(data.holdout)),
+        max_samples=min(IMPORTANCE_ROWS, IMPORTANCE_VALUES // len(names), len(data.holdout)),
     )
-    figure = Figure(figsize=(5.5, 2.8), layout="constrained")
+    shown = np.arange(len(names))
+    if len(names) > SHOWN_FEATURES:
+        shown = np.argsort(-shuffled.importances_mean, kind="stable")[:SHOWN_FEATURES]
+    figure = Figure(figsize=(5.5, max(2.8, 1.2 + 0.25 * len(shown))), layout="constrained")
     axes = figure.subplots()
-    axes.barh(data.contract.feature_names, shuffled.importances_mean, xerr=shuffled.importances_std, color="#4878a8")
+    axes.barh(
+        range(len(shown)),
+        shuffled.importances_mean[shown],
+        xerr=shuffled.importances_std[shown],
+        color="#4878a8",
+    )
+    axes.set_yticks(range(len(shown)), [_short(names[position]) for position in shown])
     axes.invert_yaxis()
-    axes.set(title="Feature importances", xlabel="accuracy lost on the hold-out when shuffled")
+    title = "Feature importances"
+    if len(shown) < len(names):
+        title += f": the greatest {len(shown)} of {len(names)}"
+    axes.set(title=title, xlabel="accuracy lost on the hold-out when shuffled")
     return figure
+
+
+def _short(name: str) -> str:
+    return _plain(name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 1]}…")
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")  # Matplotlib reads a formula between two

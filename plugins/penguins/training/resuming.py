@@ -12,11 +12,14 @@ from penguins.settings import settings
 from penguins.training import candidate_records, candidate_runs, tracking
 from penguins.training.candidate_records import Connect
 from penguins.training.grid import Candidate
+from penguins.training.sampling import Sample
 
 
 def fingerprint(candidate: Candidate, data: Dataset, cv_folds: int) -> str:
     """Return a hash of everything that a candidate's result depends on, and of the key that signs it."""
     split = [data.digest, data.seed, data.holdout_share, cv_folds]
+    if isinstance(data, Sample):
+        split.append(len(data.train))
     parts = [settings().git_commit, signing.signer(), candidate.estimator, candidate.name, *split]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -1,7 +1,8 @@
 """Fit and judge the candidates of a grid.
 
-Candidates that differ only in their number of trees share one fit. With an integer `random_state` the smaller ensemble
-is a prefix of the larger one, so one model grows through all sizes (`warm_start`, scikit-learn user guide 1.11.2).
+Candidates that differ only in their number of trees or rounds share one fit. With an integer `random_state` the smaller
+ensemble is a prefix of the larger one, so one model grows through all sizes (`warm_start`, scikit-learn user guide
+1.11.2).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,13 @@ import numpy as np
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import ClassifierMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
+from penguins.training.columns import Columns
 from penguins.training.grid import Candidate
+from penguins.training.snapshots import snapshot
 
 if TYPE_CHECKING:  # the fitting processes import this module, and need no pandas, pyarrow or psycopg
     from penguins.data.dataset import Dataset, Fold
@@ -73,11 +76,11 @@ def search(
     """
     features = data.features.to_numpy()
     splits = [*folds, (data.train, data.holdout)]
-    names = list(data.features.columns)
+    names, columns = np.array(data.features.columns, dtype=object), Columns.of(data.contract.features)
     deadline = time.monotonic() + seconds  # one clock for all processes of a machine
     work = [
         delayed(_fit_cell)(
-            cell, features, data.labels, split, data.seed, names if split is splits[-1] else None, deadline
+            cell, columns, features, data.labels, split, data.seed, names if split is splits[-1] else None, deadline
         )
         for cell in cells(grid)
         for split in splits
@@ -96,21 +99,22 @@ def search(
 
 
 def cells(grid: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Group the candidates that share a fit, each group in the order of its number of trees."""
+    """Group the candidates that share a fit, each group in the order of its size."""
     found: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in grid:
-        rest = {name: value for name, value in candidate.params.items() if name != "n_estimators"}
+        rest = {name: value for name, value in candidate.params.items() if name != candidate.grows_by}
         found[Candidate(rest).name].append(candidate)
-    return [sorted(cell, key=lambda candidate: candidate.trees) for cell in found.values()]
+    return [sorted(cell, key=lambda candidate: candidate.size) for cell in found.values()]
 
 
 def _fit_cell(
     cell: Sequence[Candidate],
+    columns: Columns,
     features: np.ndarray,
     labels: np.ndarray,
     split: Fold,
     seed: int,
-    keep_as: list[str] | None,
+    keep_as: np.ndarray | None,
     deadline: float,
 ) -> list[_Stage]:
     """Grow one model through all sizes of the cell until the deadline, and score it at each size.
@@ -127,34 +131,38 @@ def _fit_cell(
         try:
             started = time.perf_counter()
             if model is None:
-                model = candidate.model(random_state=seed, **grown)
+                model = candidate.model(columns, random_state=seed, **grown)
             else:
-                model.set_params(n_estimators=candidate.trees)
+                _last(model).set_params(**{candidate.grows_by: candidate.size})
             model.fit(features[fit], labels[fit])
             seconds += time.perf_counter() - started
-            metrics = score(labels[judge], model.predict_proba(features[judge]))
-            kept = _snapshot(model, keep_as) if keep_as else None
-            stages.append(_Stage(candidate, metrics, seconds, kept))
+            taken = snapshot(model)
+            metrics = score(labels[judge], taken.predict_proba(features[judge]))
+            stages.append(_Stage(candidate, metrics, seconds, None if keep_as is None else _named(taken, keep_as)))
         except Exception as error:  # noqa: BLE001 - any error fails this candidate only
             model = None
             stages.append(_Stage(candidate, {}, seconds, reason=f"{type(error).__name__}: {error}"))
     return stages
 
 
-def _snapshot(model: ClassifierMixin, names: list[str]) -> ClassifierMixin:
-    """Copy the model, so that later growth of `model` doesn't change the copy."""
-    taken = copy(model)
-    if hasattr(taken, "estimators_"):
-        taken.estimators_ = copy(model.estimators_)
-        taken.warm_start = False
-    # The model was fitted on an array for speed, and will predict on data frames.
-    first = taken[0] if isinstance(taken, Pipeline) else taken
-    first.feature_names_in_ = np.array(names, dtype=object)
-    return taken
+def _last(model: ClassifierMixin) -> ClassifierMixin:
+    return model[-1] if isinstance(model, Pipeline) else model
+
+
+def _named(model: ClassifierMixin, names: np.ndarray) -> ClassifierMixin:
+    """Give a model that was fitted on an array, for speed, the names of the data frames that it will predict on."""
+    if isinstance(model, Pipeline):
+        _named(model[0], names)
+        return model
+    model.feature_names_in_ = names
+    if isinstance(model, ColumnTransformer):
+        for _, step, positions in model.transformers_:
+            _named(step, names[positions])
+    return model
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Compute accuracy, macro-averaged F1 and log loss of `probabilities` `[n, 3]` against `labels` `[n]`."""
+    """Compute accuracy, macro-averaged F1 and log loss of `probabilities` `[n, classes]` against `labels` `[n]`."""
     classes, predicted = range(probabilities.shape[1]), probabilities.argmax(axis=1)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),

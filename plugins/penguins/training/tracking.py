@@ -17,12 +17,14 @@ from penguins.data.dataset import Dataset
 from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.settings import settings
+from penguins.training.sampling import Sample
 
 # The pipeline's tags on runs and versions; docs/reference/contract.md lists them.
 DAG_RUN: Final = "dag_run_id"
 DATA_DIGEST: Final = "data_digest"
 DATA_SOURCE: Final = "data_source"
 SPLIT: Final = "split"
+SAMPLE: Final = "sample"
 GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
 LEFT_OUT: Final = "left_out"  # followed by the number of the shard
@@ -140,7 +142,8 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
 def data_tags(data: Dataset) -> dict[str, str]:
     """Return tags for the rows of a run or a version: their source, digest and split."""
     source = {DATA_SOURCE: data.source.model_dump_json()} if data.source else {}
-    return {DATA_DIGEST: data.digest, SPLIT: split_of(data), **source}
+    sample = {SAMPLE: f"{len(data.train)} of {data.of}"} if isinstance(data, Sample) else {}
+    return {DATA_DIGEST: data.digest, SPLIT: split_of(data), **source, **sample}
 
 
 def source_of(tags: Mapping[str, str]) -> SourceFacts | None:
@@ -166,7 +169,7 @@ def dataset_input(data: Dataset) -> DatasetInput:
             schema=json.dumps({"mlflow_colspec": [*columns, {"name": "label", "type": "long", "required": True}]}),
             profile=json.dumps(
                 {"num_rows": len(data.labels), "num_train": len(data.train), "num_holdout": len(data.holdout)}
-                | {species: int((data.labels == label).sum()) for label, species in enumerate(data.contract.classes)}
+                | {name: int((data.labels == label).sum()) for label, name in enumerate(data.contract.classes)}
             ),
         )
     )

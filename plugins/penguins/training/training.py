@@ -14,10 +14,11 @@ from mlflow.entities import Run
 from penguins.data.dataset import Dataset, Fold
 from penguins.errors import UserError
 from penguins.settings import settings
-from penguins.training import candidate_records, candidate_runs, resuming, tracking
+from penguins.training import candidate_records, candidate_runs, progress, resuming, tracking
 from penguins.training.candidate_records import Connect, Record
-from penguins.training.estimators import ESTIMATORS, FOREST, Grid
+from penguins.training.estimators import ESTIMATORS, FOREST, Grid, choose
 from penguins.training.grid import Candidate, candidates
+from penguins.training.sampling import SAMPLE_ROWS, judged_rows
 from penguins.training.search import Failed, Fitted, cells, search
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def open_run(
     dag_run_id: str,
     estimator: str = FOREST,
     connect: Connect | None = None,
+    sample_rows: int = SAMPLE_ROWS,
 ) -> Run:
     """Open the parent run of the candidates of `dag_run_id`. One caller at a time may do so.
 
@@ -59,20 +61,25 @@ def open_run(
 
     Args:
         grid: None for the estimator's default grid.
+        estimator: name of an estimator, or `auto`.
         connect: as for `grid_train`.
+        sample_rows: as for `grid_train`.
 
     Raises:
         UserError: the estimator, the grid or the number of folds can't be used.
     """
+    estimator = choose(estimator, len(data.labels))
     found = candidates(grid, estimator)
-    expected = {resuming.fingerprint(candidate, data, cv_folds) for candidate in found}
-    data.folds(cv_folds)
+    judged = judged_rows(data, grid, sample_rows)
+    expected = {resuming.fingerprint(candidate, judged, cv_folds) for candidate in found}
+    judged.folds(cv_folds)
     params = {
         "estimator": estimator,
         "grid": dict(ESTIMATORS[estimator].grid if grid is None else grid),
         "cv_folds": cv_folds,
         "seed": data.seed,
         "holdout_share": data.holdout_share,
+        **({tracking.SAMPLE: len(judged.train)} if judged is not data else {}),
     }
     parent = tracking.open_parent(dag_run_id, params, data)
     resuming.discard_others(parent, expected, connect)
@@ -89,6 +96,7 @@ def grid_train(
     estimator: str = FOREST,
     time_budget: float = math.inf,
     connect: Connect | None = None,
+    sample_rows: int = SAMPLE_ROWS,
 ) -> TrainReport:
     """Train a shard of the grid and log one finished run for each of its candidates under `parent`.
 
@@ -101,24 +109,29 @@ def grid_train(
         cv_folds: folds of the cross-validation in the training part; 0 to score on the hold-out only.
         shard: index of the part of the grid, from 0.
         shards: number of parts of the grid.
+        estimator: name of an estimator, or `auto`.
         time_budget: seconds after which no fit is started.
         connect: opens the pipeline's database, to record the candidates. Without a record, `register_best` doesn't know
             a candidate.
+        sample_rows: training rows that candidates are fitted and judged on, at most. `register_best` fits the best
+            again on all. A grid with `max_samples` has a sample of its own for each tree, and gets all rows.
 
     Raises:
         UserError: the estimator, the grid or the number of folds can't be used, or no candidate is done.
     """
+    estimator = choose(estimator, len(data.labels))
+    whole, data = len(data.train), judged_rows(data, grid, sample_rows)
     mine = [candidate for cell in cells(candidates(grid, estimator))[shard::shards] for candidate in cell]
     expected = {resuming.fingerprint(candidate, data, cv_folds): candidate for candidate in mine}
     kept = resuming.find_kept(parent, expected, connect)
     missing = {fingerprint: candidate for fingerprint, candidate in expected.items() if fingerprint not in kept}
-    log.info("%d candidates to fit on %d rows, %d kept", len(missing), len(data.train), len(kept))
+    log.info("%d candidates to fit on %d of %d rows, %d kept", len(missing), len(data.train), whole, len(kept))
     try:
         found = _fit_and_log(data, missing, data.folds(cv_folds), parent, time_budget, connect) if missing else []
         failed = [record.tags[candidate_runs.REASON] for record in found if record.outcome == "failed"]
         left_out = len(missing) - len(found)
         if mine and len(kept) + len(found) == len(failed):
-            raise UserError(_nothing_done(failed, left_out, time_budget))
+            raise UserError(progress.nothing_done(failed, left_out, time_budget))
     except BaseException:
         tracking.client().set_terminated(parent.info.run_id, "FAILED")
         raise
@@ -135,12 +148,6 @@ def grid_train(
     tracking.set_left_out(parent, shard, left_out)
     tracking.client().set_terminated(parent.info.run_id)
     return TrainReport(parent.info.run_id, len(found) - len(failed), len(kept), len(failed), left_out)
-
-
-def _nothing_done(failed: Sequence[str], left_out: int, time_budget: float) -> str:
-    if not failed:
-        return f"time_budget: not one of {left_out} candidates was done within {time_budget:.0f} s. Give it more time."
-    return f"not one candidate could be fitted. The first of {len(failed)} failed with {failed[0]}"
 
 
 def _fit_and_log(
@@ -164,7 +171,7 @@ def _fit_and_log(
         if connect is not None:
             with connect() as connection:
                 candidate_records.append(connection, [record])
-        _log_result(found, next(done), len(missing), time.monotonic() - started)
+        progress.log_result(found, next(done), len(missing), time.monotonic() - started)
         return record
 
     pool = ThreadPoolExecutor(LOGGING_THREADS, thread_name_prefix="log")
@@ -180,15 +187,3 @@ def _fit_and_log(
     finally:
         pool.shutdown(cancel_futures=True)
     return records
-
-
-def _log_result(found: Fitted | Failed, done: int, total: int, seconds: float) -> None:
-    if isinstance(found, Failed):
-        log.warning("%2d/%d  %5.1f s  failed: %s  %s", done, total, seconds, found.reason, found.candidate.name)
-        return
-    judged = "  ".join(
-        f"{name} {found.metrics[name]:.4f}"
-        for name in ("cv_accuracy_mean", "holdout_accuracy")
-        if name in found.metrics
-    )
-    log.info("%2d/%d  %5.1f s  %s  %s", done, total, seconds, judged, found.candidate.name)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from penguins.errors import UserError
-from penguins.training.estimators import ESTIMATORS, FOREST
+from penguins.training.estimators import ESTIMATORS, FOREST, choose
 from penguins.training.grid import candidates
 
 ENOUGH = {"n_estimators": [10, 20, 30, 40, 50], "max_depth": [None, 2, 4, 8]}
@@ -72,3 +72,13 @@ def test_parameters_set_by_seed_or_machine_are_not_allowed(name: str) -> None:
 
 def test_the_forest_is_the_default() -> None:
     assert candidates() == candidates(None, FOREST)
+
+
+def test_auto_chooses_by_the_number_of_rows() -> None:
+    assert [choose("auto", rows) for rows in (2, 9_999, 10_000)] == [FOREST, FOREST, "hist_gradient_boosting"]
+    assert choose("logistic_regression", 1_000_000) == "logistic_regression"
+
+
+def test_early_stopping_cannot_be_varied() -> None:
+    with pytest.raises(UserError, match="unknown hyperparameter early_stopping"):
+        candidates({"max_iter": [1, 2, 3, 4, 5], "early_stopping": [True, False]}, "hist_gradient_boosting")

@@ -1,5 +1,7 @@
 """The leaderboard and the plots, read back from the figures."""
 
+from io import BytesIO
+
 import pytest
 from sklearn.dummy import DummyClassifier
 
@@ -7,6 +9,7 @@ from penguins.data.contract import FEATURE_NAMES, SPECIES
 from penguins.data.dataset import Dataset
 from penguins.training import plots
 from tests.penguins.training.made_up import made_up_run
+from tests.penguins.training.tables import MIXED, made_up
 
 ACCURACIES = {(2, 1): 0.90, (2, None): 0.95, (5, 1): 0.95, (5, None): 0.85}
 RUNS = [
@@ -32,6 +35,23 @@ def test_the_heat_map_has_the_trees_across_and_every_accuracy() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["max_depth=1", "max_depth=None"]
     shown = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axes.texts}
     assert shown == {(0, 0): "0.9000", (0, 1): "0.9500", (1, 0): "0.9500", (1, 1): "0.8500"}
+
+
+def test_the_plots_of_many_classes_and_features_show_the_most_important() -> None:
+    many = tuple(
+        column.model_copy(update={"name": f"{column.name} ${number}$"}) for number in range(34) for column in MIXED
+    )
+    data = made_up(many[:200], 50, 600)
+    constant = DummyClassifier(strategy="most_frequent").fit(data.features, data.labels)
+    matrix, bars = plots.confusion_matrix(constant, data), plots.importances(constant, data)
+    assert not matrix.axes[0].texts
+    assert [label.get_text() for label in matrix.axes[0].get_xticklabels()] == list(data.contract.classes)
+    assert matrix.axes[0].get_title() == "The best candidate on 120 held-out rows of made_up"
+    assert len(bars.axes[0].patches) == 20
+    assert bars.axes[0].get_title() == "Feature importances: the greatest 20 of 200"
+    for figure in (matrix, bars):
+        assert max(figure.get_size_inches()) < 16
+        figure.savefig(BytesIO())
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from penguins.data.dataset import Dataset
 from penguins.training.estimators import ESTIMATORS, Grid
 from penguins.training.grid import candidates
 from penguins.training.search import Failed, Fitted, score, search
+from penguins.training.snapshots import snapshot
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, real_penguins
 
 GRIDS: dict[str, Grid] = {
     "random_forest": GRID,
     "gradient_boosting": {**GRID, "max_depth": [1, 2, 3, 4, None]},
     "logistic_regression": ESTIMATORS["logistic_regression"].grid,
+    "hist_gradient_boosting": {"max_iter": [2, 5, 10, 20], "max_leaf_nodes": [2, 4, 8, 16, 31]},
 }
 
 
@@ -71,6 +73,16 @@ def test_shared_fits_give_the_trees_of_separate_fits(
         assert np.array_equal(fitted.model.predict_proba(data.features), expected)
 
 
+def test_shared_fits_give_the_histograms_of_separate_fits(
+    data: Dataset, searched: Callable[[str], list[Fitted]]
+) -> None:
+    for fitted in searched("hist_gradient_boosting"):
+        alone = snapshot(separately(data, fitted))
+        assert len(fitted.model._predictors) == fitted.candidate.params["max_iter"]
+        for one, other in zip(fitted.model._predictors, alone._predictors, strict=True):
+            assert [tree.nodes.tobytes() for tree in one] == [tree.nodes.tobytes() for tree in other]
+
+
 def test_scaling_is_part_of_the_model(data: Dataset, searched: Callable[[str], list[Fitted]]) -> None:
     for fitted in searched("logistic_regression")[:5]:
         assert np.allclose(fitted.model[0].mean_, data.features.iloc[data.train].mean().to_numpy())
@@ -82,7 +94,7 @@ def test_a_candidate_that_cannot_be_fitted_fails_alone_with_its_reason(data: Dat
     found = list(search(data, candidates(TOO_MANY_TREES, "gradient_boosting"), [], jobs=2))
     failed = [one for one in found if isinstance(one, Failed)]
     assert (len(found), len(failed)) == (20, 5)
-    assert {one.candidate.trees for one in failed} == {2**60}
+    assert {one.candidate.size for one in failed} == {2**60}
     assert all(one.reason.startswith(("MemoryError", "ValueError: array is too big")) for one in failed)
 
 
