@@ -29,6 +29,7 @@ from local.stack import Stack
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
+from penguins.settings import settings
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
 
@@ -123,6 +124,7 @@ def main() -> None:
         Stack(Settings.on_free_ports(Path(name, "state"))).running("mlflow") as stack,
     ):
         os.environ |= stack.environment | {"PENGUINS_EXPERIMENT": "scale"}
+        settings.cache_clear()  # they were read when the penguins' contract was
         url = stack.environment["AIRFLOW_CONN_PENGUINS_DB"]
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
         by = {

@@ -38,6 +38,7 @@ from local.stack import Stack
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
+from penguins.settings import settings
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
 
@@ -116,6 +117,7 @@ def main() -> None:
         Stack(Settings.on_free_ports(Path(folder))).running("mlflow") as stack,
     ):
         os.environ |= stack.environment | {"PENGUINS_EXPERIMENT": "ours"}
+        settings.cache_clear()  # they were read when the penguins' contract was
         mlflow.set_tracking_uri(stack.urls["mlflow"])
         with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
             load_raw(connection, "palmerpenguins", 0)
