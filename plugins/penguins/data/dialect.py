@@ -30,7 +30,7 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
     The sentence begins with a blank, for a message.
     """
     with suppress(OSError, EOFError, UnicodeDecodeError, csv.Error):
-        lines = _first_lines(path)
+        lines = first_lines(path)
         for other in _SEPARATORS:
             rows = list(islice(csv.reader(lines, delimiter=other), _ROWS + 1))
             if other != separator and rows and set(required_columns(contract)) <= set(rows[0]):
@@ -38,7 +38,7 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
     return ""
 
 
-def _first_lines(path: Path) -> list[str]:
+def first_lines(path: Path) -> list[str]:
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         return file.read(_BYTES).decode("utf-8-sig", errors="ignore").splitlines()
 

@@ -57,7 +57,15 @@ def open_text(name: str, path: Path, contract: DataContract, malformed: Malforme
             ),
         )
 
-    reader = read(None)
+    try:
+        reader = read(None)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error) and any(map(str.strip, dialect.first_lines(path))):
+            raise UserError(
+                f"{name}: the header has more than {BATCH_BYTES} bytes. The first line must have the names of the "
+                "columns, and each row a line of its own."
+            ) from None
+        raise
     names = reader.schema.names
     chosen = choose_columns(name, names, contract, partial(dialect.describe_other, path, contract, separator))
     # The types of other columns would be guessed by their first rows, and all later ones had to agree.

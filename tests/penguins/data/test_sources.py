@@ -100,6 +100,20 @@ def test_a_header_of_many_long_names_is_shortened(connection: Connection[Any], c
     assert len(str(raised.value)) < 1500
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv"])
+def test_a_header_that_is_too_long_is_not_called_empty(
+    connection: Connection[Any], tmp_path: Path, suffix: str
+) -> None:
+    source = tmp_path / f"penguins{suffix}"
+    content = b"x" * 400_000 + b",y\n1,2\n"
+    source.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    with pytest.raises(UserError, match="the header has more than 393216 bytes. The first line must have the names"):
+        load_raw(connection, str(source), 0)
+    source.write_bytes(gzip.compress(b"\n") if suffix.endswith(".gz") else b"\n")
+    with pytest.raises(UserError, match="the file is empty. It needs a header and rows"):
+        load_raw(connection, str(source), 0)
+
+
 def test_a_truncated_gzip_and_a_damaged_parquet_are_refused(connection: Connection[Any], tmp_path: Path) -> None:
     for name, content in {
         "penguins.csv.gz": gzip.compress((HEADER + ROW * 1000).encode())[:-40],
