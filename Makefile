@@ -30,8 +30,12 @@ IN_API_SERVER = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-api-server p
 # Texts from the user are passed in the environment: make must not expand their $, nor a shell read their quotes.
 override export VERSION := $(value VERSION)
 override export REASON := $(value REASON)
+override export SOURCE := $(value SOURCE)
 override export CONTRACT := $(value CONTRACT)
 override export FILE := $(value FILE)
+override export FROM := $(value FROM)
+override export TARGET := $(value TARGET)
+override export NAME := $(value NAME)
 override export MODEL := $(value MODEL)
 # The model that a command is about; by default that of the penguins.
 OF = --contract="$$CONTRACT" --model="$$MODEL"
@@ -39,9 +43,10 @@ OF = --contract="$$CONTRACT" --model="$$MODEL"
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback sign check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-serve bench-tables bench-tests drill fuzz env doctor \
-	compose-up compose-down compose-logs compose-models compose-promote compose-rollback compose-sign test-compose
+	compose-up compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
+	compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +54,8 @@ help: ## List the commands
 setup: ADD := $(EXTRAS)
 setup: $(INSTALLED)run $(EXTRAS:%=$(INSTALLED)%) ## Install everything for development into .venv, as locked in uv.lock
 
-run: linux $(INSTALLED)run ## Start the stack, train, register the model and predict with it
-	@$(RUN) local run
+run: linux $(INSTALLED)run ## Start the stack, train, register the model and predict with it; CONTRACT=wine for another table
+	@$(RUN) local run --contract="$$CONTRACT"
 
 up: linux $(INSTALLED)run ## Start the stack and wait until it is ready
 	@$(RUN) local up
@@ -76,8 +81,14 @@ promote: linux $(INSTALLED)run ## Put a version in Production: VERSION=2 REASON=
 rollback: linux $(INSTALLED)run ## Put the version before in Production again: REASON='why'
 	@$(RUN) local penguins rollback $(OF) --reason="$$REASON"
 
+check: linux $(INSTALLED)run ## Tell what a run would do with SOURCE=data.csv, and compare it with Production; CONTRACT=wine
+	@$(RUN) local penguins check $(OF) -- "$$SOURCE"
+
 sign: linux $(INSTALLED)run ## Sign a version that isn't, after a look at it: VERSION=2; YES=1 not to ask
 	@$(RUN) local penguins sign $(OF) $(if $(YES),--yes) -- "$$VERSION"
+
+contract: $(INSTALLED)run ## Draft the contract of a table: FROM=file.csv TARGET=column; NAME=name, FORCE=1 to replace one
+	@PYTHONPATH=plugins $(RUN) penguins.contracts draft --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)
 
 check-contract: $(INSTALLED)run ## Check the contract files: CONTRACT=name or FILE=path for one
 	@PYTHONPATH=plugins $(RUN) penguins.contracts check --contract="$$CONTRACT" --file="$$FILE"
@@ -158,6 +169,9 @@ compose-promote: ## As promote, in the containers
 
 compose-rollback: ## As rollback, in the containers
 	@$(IN_AIRFLOW) rollback $(OF) --reason="$$REASON" --by="$$(id -un)"
+
+compose-check: ## As check, in the containers
+	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"
 
 compose-sign: ## As sign, in the containers
 	@$(IN_AIRFLOW) sign $(OF) --by="$$(id -un)" $(if $(YES),--yes) -- "$$VERSION"

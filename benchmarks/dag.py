@@ -27,7 +27,6 @@ from benchmarks.ingest import seconds
 from local.clients.airflow import Airflow
 from local.clients.http import JsonApi
 from local.clients.service import Service
-from local.pipeline import DAG
 from local.settings import REPO, Settings
 from local.stack import Stack
 from local.waiting import until
@@ -36,6 +35,7 @@ from penguins.training.estimators import FOREST
 from penguins.training.grid import candidates
 from penguins.training.search import search
 
+DAG = "penguins_training"
 EMPTY = "empty"
 TASKS = ("load_raw", "preprocess", "grid_train", "register_best")
 

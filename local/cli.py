@@ -1,5 +1,6 @@
 """The commands of `python -m local`."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,10 +17,11 @@ from local import environment
 from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
+from local.contracts import DEFAULT, read_contract, serve, served_models
 from local.errors import StackError
 from local.lab import Lab
 from local.logs import follow, tail
-from local.pipeline import MODEL, Pipeline
+from local.pipeline import Pipeline
 from local.progress import Progress
 from local.settings import Settings
 from local.stack import Stack
@@ -129,14 +131,17 @@ def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
 
 @app.command()
 @_report_user_errors
-def run() -> None:
-    """Run the DAG once: train, register and predict. Starts the stack if necessary."""
+def run(contract: Annotated[str, typer.Option(help="The contract to run.")] = DEFAULT) -> None:
+    """Run the DAG of a contract once: train, register and predict. Starts the stack if necessary."""
     stack = Stack(Settings())
+    chosen = read_contract(stack.config, contract or DEFAULT)
+    serve(stack.config, chosen.model)
     _start(stack)
     urls = stack.urls
     password = stack.config.credentials.airflow_password
     airflow = Airflow(urls["airflow-api-server"], "admin", password, patience=_PATIENCE)
-    Pipeline(airflow, Mlflow(urls["mlflow"]), Service(urls["api"]), _out).run(urls["api"])
+    service = Service(urls["api"], None if chosen.name == DEFAULT else chosen.model)
+    Pipeline(chosen, airflow, Mlflow(urls["mlflow"]), service, _out).run()
     _out.print()
     _out.print(addresses(stack))
 
@@ -160,11 +165,17 @@ def lab() -> None:
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
 @_report_user_errors
 def penguins(context: typer.Context) -> None:
-    """Run `python -m penguins …` on the stack: models, promote, rollback, sign."""
-    stack = _running_stack()
-    config = stack.config
-    variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
-    done = subprocess.run([sys.executable, "-m", "penguins", *context.args], env=variables)
+    """Run `python -m penguins …` on the stack: models, promote, rollback, sign, check."""
+    command, arguments = context.args[:1], context.args[1:]
+    try:
+        config = _running_stack().config
+        variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
+    except StackError:
+        if command != ["check"]:
+            raise
+        # There is nothing to compare with, and a local file can be read without any program.
+        arguments, variables = ["--offline", *arguments], os.environ | environment.library()
+    done = subprocess.run([sys.executable, "-m", "penguins", *command, *arguments], env=variables)
     raise typer.Exit(done.returncode)
 
 
@@ -174,8 +185,9 @@ def _start(stack: Stack) -> None:
     if not changed:
         _out.print("The stack is running already.")
     mlflow, trusted_keys = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys
-    if warning := unsigned_in_production(mlflow, MODEL, trusted_keys):
-        _err.print(warning, style="yellow", markup=False, soft_wrap=True)
+    for model in served_models(stack.config):
+        if warning := unsigned_in_production(mlflow, model, trusted_keys):
+            _err.print(warning, style="yellow", markup=False, soft_wrap=True)
 
 
 def _running_stack() -> Stack:

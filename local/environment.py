@@ -74,8 +74,13 @@ def _pipeline(config: Config) -> dict[str, str]:
         "PENGUINS_API_URL": config.urls["api"],
         "PENGUINS_GIT_COMMIT": _git_commit(),
         "PENGUINS_TRUSTED_KEYS": config.credentials.trusted_keys,
-        "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}",
+        **library(),
     }
+
+
+def library() -> dict[str, str]:
+    """Return where Python finds the pipeline's library."""
+    return {"PYTHONPATH": f"{REPO / 'plugins'}:{REPO}"}
 
 
 def _git_commit() -> str:
@@ -134,6 +139,7 @@ def serving(config: Config) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "SERVING_HOST": LOOPBACK,
         "SERVING_PORT": str(config.settings.api_port),
+        "SERVING_MODELS_FILE": str(config.layout.serving_models),
         "SERVING_CACHE_DIR": str(config.layout.serving_cache),
         "SERVING_TRUSTED_KEYS": config.credentials.trusted_keys,
         "TMPDIR": str(config.layout.serving_tables),  # /tmp may lie in memory

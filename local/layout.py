@@ -25,6 +25,8 @@ class Layout:
         self.airflow = state / "airflow"
         self.airflow_passwords = self.airflow / "passwords.json"
         self.serving_cache = state / "serving"
+        self.serving_models = state / "models.txt"
+        """File with the registered models that the prediction service serves, one a line."""
         self.serving_tables = self.serving_cache / "tmp"
         self.jupyter = state / "jupyter"
         self.supervisor_conf = state / "supervisord.conf"

@@ -1,4 +1,4 @@
-"""One run of the training DAG through its HTTP interfaces: trigger it, follow it and print its result."""
+"""One run of a contract's DAG through its HTTP interfaces: trigger it, follow it and print its result."""
 
 import json
 import time
@@ -8,16 +8,13 @@ from rich.console import Console
 from local.clients.airflow import Airflow, Task
 from local.clients.mlflow import Mlflow, Version
 from local.clients.service import Service
+from local.contracts import Contract
 from local.errors import StackError
 from local.progress import Progress
 from local.report import changes, leaderboard
 from local.waiting import until
 
-DAG = "penguins_training"
-EXPERIMENT = "penguins_experiment"
-MODEL = "penguins_rf"
-PENGUIN: dict[str, float] = {"bill_length_mm": 20, "bill_depth_mm": 40, "flipper_length_mm": 200, "body_mass_g": 4000}
-
+_FILE = "penguins_training.py"  # makes the DAGs of all contracts
 _POLL = 0.5  # seconds
 _PARSE_TIMEOUT = 120.0  # seconds
 _REPARSE_TIMEOUT = 10.0  # seconds; an import error may belong to an older version of the file
@@ -26,50 +23,63 @@ _LOG_LINES = 30
 
 
 class Pipeline:
-    """The DAG, its results in MLflow, and the prediction service. Every method may raise StackError."""
+    """The DAG of a contract, its results in MLflow, and the prediction service. Every method may raise StackError."""
 
-    def __init__(self, airflow: Airflow, mlflow: Mlflow, service: Service, console: Console) -> None:
+    def __init__(
+        self, contract: Contract, airflow: Airflow, mlflow: Mlflow, service: Service, console: Console
+    ) -> None:
+        self._contract = contract
         self._airflow = airflow
         self._mlflow = mlflow
         self._service = service
         self._console = console
 
-    def run(self, service_url: str) -> None:
+    def run(self) -> None:
         """Train, wait for the service, predict, and print the result."""
+        dag, model = self._contract.dag, self._contract.model
         self._wait_for_dag()
-        before = self._mlflow.production(MODEL)
-        run = self._airflow.trigger(DAG)
+        before = self._mlflow.production(model)
+        run = self._airflow.trigger(dag)
         self._console.print(f"\nDAG run {run}")
         self._follow(run)
-        candidates = self._mlflow.children(EXPERIMENT, run)
-        version = self._mlflow.version_of(MODEL, run)
-        after = self._mlflow.production(MODEL)
+        candidates = self._mlflow.children(self._contract.experiment, run)
+        version = self._mlflow.version_of(model, run)
+        after = self._mlflow.production(model)
         if version is None or after is None:
-            raise StackError(f"the run succeeded, but {MODEL} has no version of it, or none in Production")
+            raise StackError(f"the run succeeded, but {model} has no version of it, or none in Production")
         self._console.print(leaderboard(candidates, version.run_id))
         self._console.print(changes(version, before, after), soft_wrap=True)
-        self._predict(after, service_url)
+        self._predict(after)
 
     def _wait_for_dag(self) -> None:
+        """Wait until Airflow has parsed the contract as it is now."""
+        dag = self._contract.dag
+        parsed = self._airflow.request_parsing(dag)
         started = time.monotonic()
-        while (error := self._airflow.import_errors().get(f"{DAG}.py")) or not self._airflow.has_dag(DAG):
+        while (error := self._airflow.import_errors().get(_FILE)) or not self._airflow.has_dag(dag, parsed):
             waited = time.monotonic() - started
             if error and waited > _REPARSE_TIMEOUT:
-                raise StackError(f"Airflow can't import {DAG}.py:\n{error}")
+                raise StackError(f"Airflow can't import {_FILE}:\n{error}")
             if waited > _PARSE_TIMEOUT:
-                raise StackError(f"Airflow hasn't found the DAG {DAG} after {_PARSE_TIMEOUT:.0f} s")
+                raise StackError(f"Airflow hasn't found the DAG {dag} after {_PARSE_TIMEOUT:.0f} s")
             time.sleep(_POLL)
 
     def _follow(self, run: str) -> None:
+        dag = self._contract.dag
         with Progress(self._console) as progress:
             state = "queued"
             while state not in ("success", "failed"):
                 time.sleep(_POLL)
-                state = self._airflow.run_state(DAG, run)
-                tasks = self._airflow.tasks(DAG, run)
+                state = self._airflow.run_state(dag, run)
+                tasks = self._airflow.tasks(dag, run)
                 for name in dict.fromkeys(task.name for task in tasks):
                     same = [task for task in tasks if task.name == name]
                     progress(name, _summary(same), max(task.seconds or 0.0 for task in same))
+                if waiting := next((task for task in tasks if task.state == "awaiting_input"), None):
+                    raise StackError(
+                        f"{waiting.name} asks a person: the version in Production has another contract. Decide in "
+                        f"Airflow under Required Actions, on the DAG {dag}."
+                    )
         if state == "failed":
             raise self._failure(run, tasks)
 
@@ -77,18 +87,19 @@ class Pipeline:
         failed = next((task for task in tasks if task.state == "failed"), None)
         if failed is None:
             return StackError(f"the DAG run {run} failed, but none of its tasks did: was it marked as failed?")
-        log = self._airflow.task_log(DAG, run, failed)
+        log = self._airflow.task_log(self._contract.dag, run, failed)
         return StackError("\n".join([f"{failed.name} failed. The end of its log:", *log[-_LOG_LINES:]]))
 
-    def _predict(self, production: Version, url: str) -> None:
+    def _predict(self, production: Version) -> None:
         until(
             lambda: self._service.version() == production.number,
-            f"the service to use version {production.number}; see {url}/model",
+            f"the service to use version {production.number}; see {self._service.url}/model",
             _SWAP_TIMEOUT,
         )
-        body = json.dumps(PENGUIN)
-        self._console.print(f"\ncurl {url}/predict -H 'Content-Type: application/json' -d '{body}'", soft_wrap=True)
-        self._console.print_json(data=self._service.predict(PENGUIN))
+        body = json.dumps(self._contract.example, ensure_ascii=False).replace("'", "'\\''")
+        curl = f"curl {self._service.url}/predict -H 'Content-Type: application/json' -d '{body}'"
+        self._console.print(f"\n{curl}", soft_wrap=True, markup=False)
+        self._console.print_json(data=self._service.predict(self._contract.example))
 
 
 def _summary(tasks: list[Task]) -> str:

@@ -54,7 +54,8 @@ def role_of(given: Property) -> Role:
 
 def findings(given: Property) -> Iterator[Finding]:
     """Yield the mistakes in a column whose keys and types are right."""
-    yield from _check_name(given.name)
+    if wrong := wrong_name(given.name):
+        yield ("name",), wrong
     yield from _check_role(given)
     yield from _check_enum(given)
     yield from _check_limits(given)
@@ -64,16 +65,15 @@ def findings(given: Property) -> Iterator[Finding]:
             yield ("customProperties",), f"{name} is there {count} times: keep one of them"
 
 
-def _check_name(name: str) -> Iterator[Finding]:
+def wrong_name(name: str) -> str:
+    """Return a sentence if a column can't have this name, or the empty string."""
     if not name.strip() or _CONTROL.search(name):
-        yield ("name",), f"{shown(name)} can't be the name of a column: it needs a name without line breaks"
-    elif (size := len(name.encode())) > MAX_NAME_BYTES:
-        yield (
-            ("name",),
-            f"{shown(name)} has {size} bytes, and PostgreSQL takes {MAX_NAME_BYTES}: rename it",
-        )
-    elif name == SOURCE_ROW or name in _SYSTEM_COLUMNS:
-        yield ("name",), f"{name!r} is a column that each table has of its own: rename yours"
+        return f"{shown(name)} can't be the name of a column: it needs a name without line breaks"
+    if (size := len(name.encode())) > MAX_NAME_BYTES:
+        return f"{shown(name)} has {size} bytes, and PostgreSQL takes {MAX_NAME_BYTES}: rename it"
+    if name == SOURCE_ROW or name in _SYSTEM_COLUMNS:
+        return f"{name!r} is a column that each table has of its own: rename yours"
+    return ""
 
 
 def _check_role(given: Property) -> Iterator[Finding]:
@@ -113,12 +113,13 @@ def _check_enum(given: Property) -> Iterator[Finding]:
             yield place, wrong
         elif value in seen:
             yield place, f"the {noun} {shown(value)} is there twice: delete one of them"
-        elif wrong := _wrong_category(value):
+        elif wrong := wrong_category(value):
             yield place, f"the {noun} {shown(value)} {wrong}"
         seen.add(value)
 
 
-def _wrong_category(value: Scalar) -> str:
+def wrong_category(value: Scalar) -> str:
+    """Return the end of a sentence if a value of the right type can't be a category, or the empty string."""
     if isinstance(value, int):
         return "" if abs(value) <= _MAX_INTEGER else "is larger than PostgreSQL's bigint: make the column a string"
     text = str(value)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import httpx
+
 from local.clients.http import JsonApi
 
 
@@ -30,10 +32,17 @@ class Airflow:
         token = self._api.post("/auth/token", {"username": user, "password": password})
         self._api.authorize(token["access_token"])
 
-    def has_dag(self, dag: str) -> bool:
-        """Return whether the DAG's file exists and was parsed."""
+    def has_dag(self, dag: str, parsed_before: str | None = None) -> bool:
+        """Return whether the DAG's file exists and was parsed, at another time than `parsed_before`."""
         found = self._api.find(f"/api/v2/dags/{dag}")
-        return found is not None and not found["is_stale"]
+        return found is not None and not found["is_stale"] and found["last_parsed_time"] != parsed_before
+
+    def request_parsing(self, dag: str) -> str | None:
+        """Let Airflow parse all DAG files soon, and return the time at which the DAG was parsed last, if it was."""
+        found = {each["dag_id"]: each for each in self._api.get("/api/v2/dags", limit=100)["dags"]}
+        for token in {each["file_token"] for each in found.values()}:
+            self._api.put(f"/api/v2/parseDagFile/{token}", httpx.codes.CONFLICT)  # if that was requested already
+        return found[dag]["last_parsed_time"] if dag in found else None
 
     def import_errors(self) -> dict[str, str]:
         """Return the stack trace of each file in the DAG folder that can't be imported."""

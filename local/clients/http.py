@@ -43,6 +43,12 @@ class JsonApi:
         """Return the answer to a POST. Raises StackError."""
         return self._json(self._request("POST", path, json=body))
 
+    def put(self, path: str, *ignored: int) -> None:
+        """Send a PUT without a body. Raises StackError, but not for an answer with one of the `ignored` statuses."""
+        response = self._request("PUT", path)
+        if response.status_code not in ignored:
+            self._json(response)
+
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         """Return the answer to a PATCH. Raises StackError."""
         return self._json(self._request("PATCH", path, json=body))

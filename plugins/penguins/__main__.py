@@ -1,7 +1,7 @@
-"""`python -m penguins`: versions, promotion, rollback and signatures on the command line.
+"""`python -m penguins`: versions, promotion, rollback, signatures and a look at a source on the command line.
 
-`make models`, `make promote`, `make rollback` and `make sign` call it with the environment of the embedded stack. The
-same targets with the prefix `compose-` call it in a container of Airflow.
+`make models`, `make promote`, `make rollback`, `make sign` and `make check` call it with the environment of the
+embedded stack. The same targets with the prefix `compose-` call it in a container of Airflow.
 """
 
 import argparse
@@ -38,6 +38,9 @@ def main() -> int:
     logging.disable(logging.WARNING)  # the command prints its result itself
     try:
         arguments.model = arguments.model or _model_of(arguments.contract or contracts.DEFAULT)
+        if arguments.command is check:
+            check(arguments)
+            return 0
         with _connect() as connection:
             arguments.command(connection, arguments)
     except UserError as error:
@@ -111,6 +114,16 @@ def sign(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     out.print(f"Version {inspected.version.version} is signed.")
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Show whether a file could be trained on, and how it differs from what Production was trained on."""
+    from penguins import source_check  # imports scikit-learn, which takes seconds
+
+    logging.disable(logging.NOTSET)  # the log names the columns that are ignored
+    contract = contracts.find(arguments.contract or contracts.DEFAULT)
+    model = None if arguments.offline else arguments.model
+    source_check.run(out, contract, arguments.source or contract.training.source, model)
+
+
 def _agrees(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
@@ -121,13 +134,16 @@ def _agrees(question: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback, sign):
+    for command in (models, promote, rollback, sign, check):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
         sub.add_argument("--model", metavar="NAME", help="registered model; by default the contract's")
         if command in (promote, sign):
             sub.add_argument("version", type=_non_empty, help="number of the version")
+        if command is check:
+            sub.add_argument("source", help="as for a run; empty for the contract's")
+            sub.add_argument("--offline", action="store_true", help="don't compare with Production")
         if command is sign:
             sub.add_argument("--yes", action="store_true", help="don't ask")
         if command in (promote, rollback):

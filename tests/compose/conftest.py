@@ -2,12 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.pipeline import DAG
 from local.waiting import until
 from tests.compose.stack import ComposeStack, running
 from tests.e2e.conftest import first_run as first_run
 from tests.e2e.conftest import second_run as second_run
-from tests.e2e.deployment import Deployment, Made
+from tests.e2e.deployment import DAG, Deployment, Made
 
 
 @pytest.fixture(scope="session")

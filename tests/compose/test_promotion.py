@@ -5,9 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local.pipeline import MODEL
 from tests.compose.stack import PROJECT, ComposeStack, run
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import MODEL, Deployment
 from tests.e2e.test_main_job import aliases
 from tests.e2e.test_promotion import (  # noqa: F401
     test_a_person_promotes_past_the_gate,

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from local.pipeline import DAG, MODEL, PENGUIN
 from local.waiting import until
 from tests.compose.stack import PROJECT, ComposeStack, run
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import DAG, MODEL, PENGUIN, Deployment
 
 KILL = ("sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
 CRASHES = {

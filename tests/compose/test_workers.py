@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from local.pipeline import DAG, MODEL
 from local.waiting import until
 from tests.compose.stack import ComposeStack, run
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import DAG, MODEL, Deployment
 from tests.e2e.test_main_job import children_of
 
 SHARDS = 4

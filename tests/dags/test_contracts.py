@@ -1,7 +1,10 @@
 """The DAGs that the DAG file makes of the contracts."""
 
 import runpy
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from local.settings import REPO
 from penguins.airflow.task_errors import Refused
 from penguins.settings import settings
+from tests.contract.odcs.conftest import WINE
 
 TASKS = ["load_raw", "preprocess", "grid_train", "register_best"]
 
@@ -19,6 +23,15 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the contracts `penguins` and `wine`."""
+    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", str(tmp_path))
+    (tmp_path / "penguins.yaml").write_bytes((REPO / "contracts/penguins.yaml").read_bytes())
+    (tmp_path / "wine.yaml").write_text(WINE)
+    return tmp_path
 
 
 def parse() -> dict[str, Any]:
@@ -82,3 +95,59 @@ def test_a_task_tells_that_its_contract_has_gone(monkeypatch: pytest.MonkeyPatch
     (dag,) = parse().values()
     assert (dag.dag_id, dag.task_ids) == ("wine_training", ["grid_train"])
     assert "there is no contract 'wine'" in reason_of(dag, "grid_train")
+
+
+@pytest.mark.usefixtures("folder")
+def test_every_contract_has_a_dag_with_its_own_names() -> None:
+    dags = parse()
+    assert list(dags) == ["penguins_training", "wine_training"]
+    wine = dags["wine_training"]
+    assert [task.task_id for task in wine.topological_sort()] == TASKS
+    assert (wine.dag_display_name, wine.tags) == ("Wine: train and promote", {"wine", "training"})
+    for name in ("`wine_raw`", "`wine_processed`", "`wine_rejected`", "encodes the cultivar"):
+        assert name in wine.doc_md
+    assert "penguins" not in wine.doc_md.lower()
+    assert not wine.params.get_param("source").has_value
+
+
+def test_a_broken_contract_says_why_and_harms_no_other(folder: Path) -> None:
+    spoilt = WINE.replace("logicalType: date", "logicalType: dat").replace("minAccuracy: 0.5", "minAccuracy: 5")
+    (folder / "more wine.yaml").write_text(spoilt)
+    (folder / "zweigelt.yaml").write_text(
+        WINE.replace("name: wine", "name: zweigelt").replace("id: wine", "id: zweigelt")
+    )
+    dags = parse()
+    assert set(dags) == {"penguins_training", "wine_training", "more_wine_training", "zweigelt_training"}
+    assert set(dags["wine_training"].task_ids) == set(dags["penguins_training"].task_ids) == set(TASKS)
+    reason = reason_of(dags["more_wine_training"], "read_contract")
+    assert {"logicalType", "minAccuracy"} <= {word.strip("':,") for word in reason.replace(".", " ").split()}
+    assert len(reason.splitlines()) >= 2
+    assert all(f"    {line}" in dags["more_wine_training"].doc_md for line in reason.splitlines())
+    assert "is that of the contract 'wine'" in reason_of(dags["zweigelt_training"], "read_contract")
+
+
+def test_the_start_of_a_task_reads_its_own_contract_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    start_of(monkeypatch, "wine_training", "grid_train")
+    assert list(parse()) == ["wine_training"]
+    assert [path for path in opened if path.endswith(".yaml")] == [str(folder / "wine.yaml")]
+
+
+def test_twenty_contracts_are_parsed_in_a_second(folder: Path) -> None:
+    parse()  # imports Airflow
+    for number in range(20):
+        text = (REPO / "contracts/penguins.yaml").read_text()
+        for name in (
+            "id: penguins",
+            "name: penguins",
+            "registeredModel: penguins_rf",
+            "experiment: penguins_experiment",
+        ):
+            text = text.replace(name, f"{name}_{number}")
+        (folder / f"penguins_{number}.yaml").write_text(text)
+    started = time.process_time()
+    dags = parse()
+    assert time.process_time() - started < 1
+    assert len(dags) == 22
+    assert all(set(dag.task_ids) == set(TASKS) for dag in dags.values())

@@ -1,9 +1,8 @@
 import pytest
 
-from local.pipeline import DAG
 from local.stack import Stack
 from local.waiting import until
-from tests.e2e.deployment import Deployment, Made, embedded, in_production
+from tests.e2e.deployment import DAG, Deployment, Made, embedded, in_production
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,13 @@ from local.clients.http import JsonApi
 from local.clients.mlflow import Mlflow, Version
 from local.clients.service import Service
 from local.environment import BUCKET
-from local.pipeline import DAG, MODEL, PENGUIN
 from local.stack import Stack
 from local.waiting import until
+
+DAG = "penguins_training"
+EXPERIMENT = "penguins_experiment"
+MODEL = "penguins_rf"
+PENGUIN = {"bill_length_mm": 20, "bill_depth_mm": 40, "flipper_length_mm": 200, "body_mass_g": 4000}
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from local.errors import StackError
-from local.pipeline import DAG, EXPERIMENT, MODEL, PENGUIN
 from local.waiting import until
-from tests.e2e.deployment import Deployment, Made
+from tests.e2e.deployment import DAG, EXPERIMENT, MODEL, PENGUIN, Deployment, Made
 
 HEADER = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
 ROW = "Adelie,Torgersen,39.1,18.7,181,3750,male,2007\n"

@@ -6,9 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from local.pipeline import DAG
 from local.waiting import until
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import DAG, Deployment
 from tests.e2e.test_main_job import MODEL, aliases
 
 pytestmark = pytest.mark.usefixtures("first_run")

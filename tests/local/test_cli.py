@@ -87,3 +87,15 @@ def test_a_directory_with_other_files_is_refused(unused, arguments):
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "has other files in it; choose another directory with PENGUINS_STATE_DIR" in " ".join(refused.stderr.split())
     assert [path.name for path in unused.state_dir.iterdir()] == ["thesis.tex"]
+
+
+def test_a_source_is_checked_without_a_stack(unused, tmp_path):
+    done = command(unused, "penguins", "check", "--contract=", "--model=", "--", "palmerpenguins")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "342 of 344 rows of palmerpenguins can be used; 2 lack a required value; 0 would be rejected." in done.stdout
+    (tmp_path / "penguins.csv").write_text("species;body_mass_g\n")
+    done = command(unused, "penguins", "check", "--", str(tmp_path / "penguins.csv"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{tmp_path}/penguins.csv: the header lacks 'species'")
+    assert "Traceback" not in done.stderr
+    assert not unused.state_dir.exists()

@@ -7,8 +7,8 @@ from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
 from local.errors import StackError
-from local.pipeline import DAG, EXPERIMENT, MODEL
 from local.waiting import until
+from tests.e2e.deployment import DAG, EXPERIMENT, MODEL
 
 
 @pytest.fixture(scope="module")

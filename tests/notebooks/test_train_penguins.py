@@ -10,9 +10,9 @@ from nbclient import NotebookClient
 from local import environment
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
-from local.pipeline import EXPERIMENT, MODEL
 from local.settings import REPO
 from local.stack import Stack
+from tests.e2e.deployment import EXPERIMENT, MODEL
 
 NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from sklearn.base import ClassifierMixin
 from threadpoolctl import threadpool_limits
 
 from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
+from local.settings import REPO
 from local.stack import Stack
 from penguins import signing
 from penguins.data import ingest, preprocessing
@@ -105,9 +107,9 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
 def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
     """Register a version with small files, correct digests and made-up tags."""
     (folder / MODEL_FILE).write_bytes(model_file)
-    for name in (MANIFEST_FILE, ONNX_FILE):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(b"an export")
+    (folder / ONNX_FILE).parent.mkdir(exist_ok=True)
+    (folder / ONNX_FILE).write_bytes(b"an export")
+    shutil.copy(REPO / "tests/contract/version_1" / MANIFEST_FILE, folder / MANIFEST_FILE)
     run = client().create_run(experiment_id(ours.contract()))
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))

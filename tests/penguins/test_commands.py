@@ -18,6 +18,7 @@ from local.stack import Stack
 from penguins.promotion import decisions
 from penguins.settings import settings
 from penguins.training.tracking import client
+from tests.contract.odcs.conftest import WINE
 from tests.penguins.conftest import made_up_version
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -73,6 +74,18 @@ def test_promote_models_and_rollback_change_and_show_production(command: Command
     assert any("ada" in line and "promote" in line and "number 1" in line for line in shown)
     assert command("rollback", "--reason", 'it\'s "worse"').stdout == "Version 1 is in Production again.\n"
     assert 'rolled back from version 2: it\'s "worse"' in command("models").stdout
+
+
+def test_a_command_is_about_the_model_that_is_named(command: Command, make: Command, tmp_path: Path) -> None:
+    made_up_version(tmp_path)
+    (tmp_path / "wine.yaml").write_text(WINE)
+    (tmp_path / "penguins.yaml").write_bytes((REPO / "contracts/penguins.yaml").read_bytes())
+    folder = {"PENGUINS_CONTRACTS_DIR": str(tmp_path)}
+    assert "wine has no version 1." in command("promote", "1", "--contract=wine", "--reason", "x", **folder).stderr
+    assert "wine has no version 1." in make("promote", "CONTRACT=wine", "VERSION=1", "REASON=x", **folder).stderr
+    assert "another has no version yet" in make("models", "MODEL=another", **folder).stdout
+    assert "there is no contract 'beer'" in command("rollback", "--contract=beer", "--reason", "x", **folder).stderr
+    assert make("promote", f"MODEL={settings().model_name}", "VERSION=1", "REASON=x").returncode == 0
 
 
 def test_a_rollback_names_the_versions_that_it_passes_over(command: Command, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from contract import odcs
 from contract.schema import DataContract, Training
 from penguins.errors import UserError
-from penguins.settings import Settings, settings
+from penguins.settings import ROOT, Settings, settings
+
+__all__ = ["DEFAULT", "OVERRIDES", "ROOT", "SUFFIX", "Contracts", "find", "path_of", "read", "read_all"]
 
 DEFAULT: Final = "penguins"
 SUFFIX: Final = ".yaml"

@@ -1,15 +1,17 @@
-"""`python -m penguins.contracts`: check contract files, and write their JSON schema.
+"""`python -m penguins.contracts`: draft, check and show contract files, and write their JSON schema.
 
-`make check-contract` calls it. It imports no MLflow and asks no service.
+`make contract` and `make check-contract` call it. It imports no MLflow and asks no service.
 """
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from contract import odcs
+from contract.example import example_row
 from contract.odcs.shape import Finding
 from contract.schema import DataContract
 from penguins import contracts
@@ -19,6 +21,7 @@ from penguins.errors import UserError
 def main() -> int:
     """Run one command. After an error, print its lines and return 1."""
     arguments = _parser().parse_args()
+    logging.disable(logging.WARNING)  # the command prints its result itself
     try:
         arguments.command(arguments)
     except UserError as error:
@@ -53,6 +56,36 @@ def _show(path: Path, contract: DataContract) -> None:
     )
 
 
+def show(arguments: argparse.Namespace) -> None:
+    """Print the names that a contract gives, and a row to predict, as JSON."""
+    found = contracts.find(arguments.contract)
+    training = found.training
+    names = {"name": found.name, "dag": found.dag_id, "experiment": training.experiment}
+    print(json.dumps(names | {"model": training.registered_model, "example": example_row(found)}))
+
+
+def draft(arguments: argparse.Namespace) -> None:
+    """Draft the contract of a table from its rows."""
+    from penguins.contracts.draft import draft, name_of, summary  # imports pyarrow
+
+    if not arguments.source or not arguments.target:
+        raise UserError("Say from what: make contract FROM=file.csv TARGET=column")
+    name = arguments.name or name_of(arguments.source)
+    path = contracts.path_of(name)
+    if path.exists() and not arguments.force:
+        raise UserError(f"{path} is there already. FORCE=1 replaces it; NAME=… makes another one.")
+    drafted = draft(arguments.source, arguments.target, name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.draft")
+        temporary.write_text(drafted.text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written: {error.strerror}") from error
+    summary(drafted)
+    print(f"Wrote {path}: each guess has a comment there. Next: make run CONTRACT={name}")
+
+
 def schema(_arguments: argparse.Namespace) -> None:
     """Print the JSON schema of a contract file, for editors."""
     print(json.dumps(odcs.json_schema(), indent=2))
@@ -78,6 +111,15 @@ def _parser() -> argparse.ArgumentParser:
     checking.set_defaults(command=check)
     checking.add_argument("--contract", default="", help="name of a contract in the folder")
     checking.add_argument("--file", default="", help="path of a contract file")
+    showing = commands.add_parser("show", help=show.__doc__)
+    showing.set_defaults(command=show)
+    showing.add_argument("contract", help="name of a contract in the folder")
+    drafting = commands.add_parser("draft", help=draft.__doc__)
+    drafting.set_defaults(command=draft)
+    drafting.add_argument("--from", dest="source", required=True, help="path of a file, or an s3:// address of one")
+    drafting.add_argument("--target", required=True, help="column that the model predicts")
+    drafting.add_argument("--name", default="", help="of the contract; by default that of the file")
+    drafting.add_argument("--force", action="store_true", help="replace a contract of this name")
     commands.add_parser("schema", help=schema.__doc__).set_defaults(command=schema)
     return parser
 

@@ -18,7 +18,7 @@ TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
 FALSE: Final = ("false", "f", "no", "n", "0", "0.0")
 """Texts that mean true and false; their case doesn't count."""
 
-_NUMBER: Final = r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"
+_NUMBER: Final = r"(?i)^[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|inf(inity)?|nan)$"
 _WHOLE: Final = r"^-?\d{1,18}$"  # always fits int64
 _LARGEST_EXACT: Final = 2**53  # float64 has all whole numbers up to it
 _NOUNS: Final = {

@@ -9,7 +9,7 @@ from penguins import contracts
 
 @cache
 def _penguins() -> DataContract:
-    return contracts.read(contracts.path_of(contracts.DEFAULT))
+    return contracts.read(contracts.ROOT / "contracts" / "penguins.yaml")
 
 
 def __getattr__(name: str) -> Any:

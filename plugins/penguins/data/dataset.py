@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -54,12 +53,6 @@ class Dataset:
     contract: DataContract = PENGUINS
     source: SourceFacts | None = None
 
-    @cached_property
-    def copies(self) -> np.ndarray:
-        """Return for each row the position of the first one with its values and label, int64 `[n]`."""
-        _, first, of_row = np.unique(_hash(self.features, self.labels, 0), return_index=True, return_inverse=True)
-        return np.asarray(first[of_row])
-
     def folds(self, count: int) -> list[Fold]:
         """Cut stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.
 
@@ -77,7 +70,9 @@ class Dataset:
         if count > fewest:
             name = self.contract.target.name
             raise UserError(f"cv_folds={count}: a {name} has only {fewest} training rows. Use at most {fewest} folds.")
-        originals, original_of = np.unique(self.copies[self.train], return_inverse=True)
+        hashes = _hash(self.features, self.labels, 0)[self.train]
+        original_of, _ = pd.factorize(hashes)
+        originals = self.train[~pd.Series(hashes).duplicated().to_numpy()]
         if count > np.bincount(self.labels[originals], minlength=len(self.contract.classes)).min():
             log.warning("a %s has fewer different rows than there are folds: %s", self.contract.target.name, _APART)
             originals, original_of = self.train, np.arange(len(self.train))
@@ -116,7 +111,7 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataCon
         held_out[members[chosen]] = True
     train, holdout = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     data = Dataset(features, labels, train, holdout, _digest(features, labels), seed, holdout_share, contract)
-    _warn_of_copies(len(np.unique(hashes)), len(rows), contract)
+    _warn_of_copies(len(pd.unique(hashes)), len(rows), contract)
     return data
 
 

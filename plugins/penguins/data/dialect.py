@@ -16,7 +16,7 @@ _SEPARATORS: Final = (",", ";", "\t", "|")
 _SHOWN: Final = {"\t": "\\t"}
 _BYTES: Final = 65_536  # that are looked at
 _ROWS: Final = 20
-_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d*,\d+\s*")
+DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d*,\d+\s*")
 
 
 def separator_of(path: Path) -> str:
@@ -39,6 +39,7 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
 
 
 def first_lines(path: Path) -> list[str]:
+    """Return the lines at the begin of a file of text; the last may be cut off."""
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         return file.read(_BYTES).decode("utf-8-sig", errors="ignore").splitlines()
 
@@ -47,7 +48,7 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]], contract: DataContract) -
     numbers = {column.name for column in contract.columns if column.type == "number"}
     places = [place for place, name in enumerate(rows[0]) if name in numbers]
     texts = [row[place] for row in rows[1:] for place in places if place < len(row)]
-    return any(map(_DECIMAL_COMMA.fullmatch, texts))
+    return any(map(DECIMAL_COMMA.fullmatch, texts))
 
 
 def _describe(separator: str, decimal_commas: bool) -> str:

@@ -35,11 +35,18 @@ Types = Mapping[str, pa.DataType]
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that breaks the contract: its number in the source, the reason, and its content as JSON."""
+    """A row that breaks the contract.
+
+    Attributes:
+        source_row: its number in the source.
+        record: its content as JSON.
+        columns: names of the columns that the reason is about.
+    """
 
     source_row: int
     reason: str
     record: str
+    columns: tuple[str, ...] = ()
 
 
 def raw_types(contract: DataContract, table: Mapping[str, Field] | None = None) -> Types:
@@ -68,7 +75,7 @@ def parse(
     Raises:
         UserError: a column is neither numbers nor text, or a text holds a character that isn't allowed.
     """
-    reasons: dict[int, list[str]] = {}
+    reasons: dict[int, dict[str, str]] = {}
     columns: dict[str, pa.Array] = {SOURCE_ROW: pa.array(numbers)}
     for column in contract.columns:
         name, kind = column.name, types[column.name]
@@ -82,17 +89,16 @@ def parse(
         columns[name], wrong = casting.cast(given, kind, contract.reading.decimal_mark)
         for position in wrong:
             why = casting.describe_wrong(given[int(position)].as_py(), kind, contract.reading.decimal_mark)
-            reasons.setdefault(int(position), []).append(f"{name}: {why}")
+            reasons.setdefault(int(position), {})[name] = f"{name}: {why}"
     typed = pa.RecordBatch.from_pydict(columns)
     if not reasons:
         return typed, []
-    positions = sorted(reasons)
     keep = np.ones(len(batch), dtype=bool)
-    keep[positions] = False
-    records = batch.take(pa.array(positions)).to_pylist()
+    keep[list(reasons)] = False
+    records = batch.filter(pa.array(~keep)).to_pylist()
     rejected = [
-        Rejected(int(numbers[position]), "; ".join(reasons[position]), _as_json(record))
-        for position, record in zip(positions, records, strict=True)
+        Rejected(int(numbers[position]), "; ".join(why.values()), _as_json(record), tuple(why))
+        for (position, why), record in zip(sorted(reasons.items()), records, strict=True)
     ]
     return typed.filter(pa.array(keep)), rejected
 

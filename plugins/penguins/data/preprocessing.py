@@ -98,7 +98,13 @@ def _judged_rows(raw: sql.Identifier, contract: DataContract) -> sql.Composed:
 
 def _violations(contract: DataContract) -> sql.Composed:
     """Compose an expression that gives the reason why a row breaks the contract, or the empty string."""
-    parts = [sql.SQL("CASE WHEN {} THEN {} END").format(rule.is_broken(), rule.reason()) for rule in rules(contract)]
+    unknown = sql.SQL("label.number IS NULL")  # as the rule of the target says, and found already
+    parts = [
+        sql.SQL("CASE WHEN {} THEN {} END").format(
+            unknown if rule.column.role == "target" else rule.is_broken(), rule.reason()
+        )
+        for rule in rules(contract)
+    ]
     # An array, because a function has 100 arguments at most.
     return sql.SQL("array_to_string(ARRAY[{}]::text[], '; ')").format(sql.SQL(", ").join(parts))
 

@@ -67,6 +67,7 @@ class Within(Rule):
 
     def broken(self, values: pa.Array) -> pa.Array:
         """Return for each value whether it breaks the rule, null for null."""
+        values = values.cast(pa.float64(), safe=False)  # Arrow refuses to compare a large whole number
         above = (pc.greater if self.low_excluded else pc.greater_equal)(values, self.low)
         below = (pc.less if self.high_excluded else pc.less_equal)(values, self.high)
         return pc.invert(pc.and_(above, below))

@@ -55,7 +55,7 @@ def open_source(source: str, contract: DataContract = PENGUINS) -> Iterator[Sour
         UserError: the source can't be read, now or when its batches are taken, or its columns aren't those of the
             contract.
     """
-    with _as_local_file(source) as path:
+    with as_local_file(source) as path:
         with _translate_errors(source):
             opened = _open(source, path, contract)
         opened.batches = _read(opened, path, opened.batches)
@@ -100,7 +100,8 @@ def _translate_errors(source: str) -> Iterator[None]:
 
 
 @contextmanager
-def _as_local_file(source: str) -> Iterator[Path]:
+def as_local_file(source: str) -> Iterator[Path]:
+    """Return the path of a source, while the block lasts."""
     if source == "palmerpenguins":
         with resources.as_file(resources.files("palmerpenguins") / "data" / "penguins.csv") as path:
             yield path

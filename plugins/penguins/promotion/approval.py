@@ -14,6 +14,7 @@ from penguins.locks import exclusive_lock
 from penguins.promotion import audit, decisions, gate, production, registration, verdicts
 from penguins.promotion.reasons import MAX_REASON_LENGTH, to_plain_text
 from penguins.promotion.registration import RegisterReport
+from penguins.promotion.schema_change import SCHEMA_CHANGED
 from penguins.registry import model_versions
 
 
@@ -43,6 +44,8 @@ def question(connection: Connection[Any], contract: DataContract, number: str, b
     champion = kept.champion or ""
     chosen = "" if contract.name == contracts.DEFAULT else f"?contract={contract.name}"
     advice = "promote" if kept.promote else "keep the champion"
+    if kept.reason.startswith(SCHEMA_CHANGED):
+        advice = "compare them yourself"
     pictures = [
         f"Version {each}:\n\n![true against predicted {contract.target.name}]"
         f"({base_path}/penguins/confusion/{each}{chosen})"

@@ -16,7 +16,8 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from contract.schema import Training
 from penguins.data.dataset import Dataset
-from penguins.promotion.opponents import Classifier, Opponent, find_opponent, predict_holdout
+from penguins.promotion.opponents import Classifier, Opponent, SchemaChangedError, find_opponent, predict_holdout
+from penguins.promotion.schema_change import SCHEMA_CHANGED
 from penguins.promotion.shared_rows import find_shared_rows
 
 # Many close results have a p-value of exactly 0.5; an error in the last digit must not exceed the limit.
@@ -54,11 +55,13 @@ class Verdict:
     Attributes:
         numbers: the fields of a Comparison or, without one, the `champion` if any, and the challenger's `accuracy` on
             the `rows` of the hold-out.
+        asks: whether a person is to decide, because the gate can't.
     """
 
     promote: bool
     reason: str
     numbers: dict[str, Any] = field(default_factory=dict)
+    asks: bool = False
 
 
 def judge(
@@ -79,15 +82,19 @@ def judge(
     accuracy = float(accuracy_score(data.labels[data.holdout], answers))
     numbers = {"rows": len(answers), "accuracy": accuracy} | ({"champion": champion.version} if champion else {})
     before = [champion, *earlier] if champion else list(earlier)
-    opponent, remark = find_opponent(before, data)
-    if opponent is not None:
-        verdict = _compare_with(opponent, champion, answers, data, origins.get(opponent.version.version))
-        if remark:
-            verdict = replace(verdict, reason=f"{remark}, so {verdict.reason}")
-    elif before:
-        verdict = _without_opponent(before[0].version, origins.get(before[0].version), remark, numbers)
+    try:
+        opponent, remark = find_opponent(before, data)
+    except SchemaChangedError as error:
+        verdict = _of_another_contract(error, numbers, data.contract.training)
     else:
-        verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
+        if opponent is not None:
+            verdict = _compare_with(opponent, champion, answers, data, origins.get(opponent.version.version))
+            if remark:
+                verdict = replace(verdict, reason=f"{remark}, so {verdict.reason}")
+        elif before:
+            verdict = _without_opponent(before[0].version, origins.get(before[0].version), remark, numbers)
+        else:
+            verdict = Verdict(True, f"the first version, with an accuracy of {accuracy:.4f} on the hold-out", numbers)
     if accuracy < (floor := data.contract.training.min_accuracy):
         reason = f"below the floor: the accuracy {accuracy:.4f} is less than the required {floor:g}"
         return Verdict(False, reason, verdict.numbers)
@@ -170,6 +177,14 @@ def table(found: Mapping[str, Any], challenger: str) -> str:
     lines.append(("rows", "", str(found["rows"])))
     texts = [f"| {name:<32} | {before:>13} | {after:>13} |" for name, before, after in lines]
     return "\n".join([texts[0], f"|:{'-' * 33}|{'-' * 14}:|{'-' * 14}:|", *texts[1:]])
+
+
+def _of_another_contract(error: SchemaChangedError, numbers: dict[str, Any], training: Training) -> Verdict:
+    """Leave the decision to a person, or refuse, because the last version has another contract."""
+    asks = training.schema_change == "ask"
+    reason = f"{SCHEMA_CHANGED}: version {error.version.version} has another contract, so the two can't be compared: "
+    remedy = "a person decides" if asks else "promote it by hand, for the contract's schemaChange is refuse"
+    return Verdict(False, f"{reason}{error.change}; {remedy}", numbers, asks)
 
 
 def _without_opponent(last: str, origin: Run | None, why: str, numbers: dict[str, Any]) -> Verdict:

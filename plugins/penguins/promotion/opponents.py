@@ -10,6 +10,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
+from penguins.promotion.schema_change import describe_change
 from penguins.registry import model_versions
 
 NAMED: Final = 3  # number of broken versions that a remark gives the reasons of; tags have a limit
@@ -30,19 +31,39 @@ class Opponent:
     answers: np.ndarray
 
 
+class SchemaChangedError(Exception):
+    """A version has another contract than the data set, so the answers of its model can't be compared.
+
+    Attributes:
+        change: description of what differs.
+    """
+
+    def __init__(self, version: ModelVersion, change: str) -> None:
+        super().__init__(f"version {version.version}: {change}")
+        self.version = version
+        self.change = change
+
+
 def find_opponent(versions: Iterable[ModelVersion], data: Dataset) -> tuple[Opponent | None, str]:
     """Find the first version that can be judged.
 
     Returns:
         The opponent, if any, and a remark that names the versions before it and why they can't be judged.
+
+    Raises:
+        SchemaChangedError: the first version that can be loaded has another contract.
     """
     broken: list[str] = []
     for version in versions:
         try:
-            model = model_versions.load(model_versions.model_id(version), model_versions.recorded_digests(version))
-            return Opponent(version, predict_holdout(model, data)), _describe(broken)
+            model, contract = model_versions.load_with_contract(version)
+            change = describe_change(contract, data.contract) if contract else ""
+            if not change:
+                return Opponent(version, predict_holdout(model, data)), _describe(broken)
         except UserError as error:
             broken.append(f"version {version.version} can't be judged ({error})")
+        else:
+            raise SchemaChangedError(version, change)
     return None, _describe(broken)
 
 

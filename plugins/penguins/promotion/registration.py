@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlflow.entities import Run
@@ -45,7 +45,7 @@ def register_best(
     """Register the best candidate of a DAG run, and promote it if the gate allows it.
 
     A second call for the same DAG run finds the version of the first, registers no other one, and keeps its verdict.
-    Other calls that promote or register wait meanwhile.
+    Other calls that promote or register wait meanwhile. A champion of another contract is replaced by a person only.
 
     Args:
         ask: judge the version, but leave the decision to a person, who gives it to `approval.answer`.
@@ -79,7 +79,7 @@ def register_best(
         verdict = _judge(connection, version, champion, candidate, data)
         verdict = replace(verdict, reason=to_plain_text(verdict.reason + missing))
         _keep(connection, verdict, version, champion)
-        if ask:
+        if ask or verdict.asks:
             return RegisterReport(version.version, None, verdict.reason)
         decide = decisions.promote if verdict.promote else decisions.refuse
         decide(connection, version, verdict.reason, f"register_best of {dag_run_id}", verdict.numbers)
@@ -132,5 +132,5 @@ def _keep(
     log.info("The gate\n%s", gate.table(verdict.numbers, version.version))
     before = champion.version if champion else None
     verdicts.append(connection, version, before, verdict.promote, verdict.reason, verdict.numbers)
-    shown = asdict(verdict) | {"champion": before}
+    shown = {"promote": verdict.promote, "reason": verdict.reason, "numbers": verdict.numbers, "champion": before}
     client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))

@@ -3,10 +3,15 @@
 from typing import Final
 
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from pydantic import ValidationError
 from sklearn.base import ClassifierMixin
 
+from contract.digests import MANIFEST_FILE, DigestError, verify
 from contract.manifest import Example, Manifest, Points, Value
 from penguins.data.dataset import Dataset
+from penguins.errors import UserError
+from penguins.registry import logged_models, model_versions
 from penguins.training.model_contracts import describe_contract
 
 EXAMPLE_ROWS: Final = 10
@@ -36,6 +41,24 @@ def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
         ),
         scatter=Points(inputs=_values(data.features.iloc[drawn]), labels=data.labels[drawn].tolist()),
     )
+
+
+def read_manifest(version: ModelVersion) -> Manifest | None:
+    """Return the manifest of a version; None for one that was registered without it.
+
+    Raises:
+        UserError: no trusted key has signed the version, or the file isn't the signed one or can't be read.
+    """
+    digests = model_versions.recorded_digests(version)
+    if MANIFEST_FILE not in digests:
+        return None
+    location = logged_models.find(model_versions.model_id(version)).artifact_location
+    content = logged_models.download(location, MANIFEST_FILE)
+    try:
+        verify(MANIFEST_FILE, content, digests)
+        return Manifest.model_validate_json(content)
+    except (DigestError, ValidationError) as error:
+        raise UserError(f"{version.name} version {version.version}: {MANIFEST_FILE} can't be used: {error}") from error
 
 
 def _values(rows: pd.DataFrame) -> list[list[Value]]:

@@ -9,11 +9,13 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from contract.digests import MODEL_FILE, DigestError, serving_files, verify
+from contract.manifest import Contract
 from contract.schema import DataContract
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.errors import UserError
 from penguins.registry import logged_models
+from penguins.registry.recorded_contracts import read_contract
 from penguins.training.tracking import client
 
 ALIAS: Final = "production"
@@ -89,7 +91,21 @@ def load(logged_model_id: str, recorded: Mapping[str, str]) -> Any:
         MemoryError: the machine has too little memory at the moment.
         UserError: as `files`, or the model can't be unpickled with the installed libraries.
     """
-    content = files(logged_model_id, recorded)[MODEL_FILE]
+    return _unpickle(logged_model_id, files(logged_model_id, recorded)[MODEL_FILE])
+
+
+def load_with_contract(version: ModelVersion) -> tuple[Any, Contract | None]:
+    """Load the scikit-learn model of a version, and its contract if it has one, after checking its files.
+
+    Raises:
+        MemoryError, UserError: as `load`, `model_id` and `recorded_digests`, or the contract can't be read.
+    """
+    logged_model_id = model_id(version)
+    found = files(logged_model_id, recorded_digests(version))
+    return _unpickle(logged_model_id, found[MODEL_FILE]), read_contract(found)
+
+
+def _unpickle(logged_model_id: str, content: bytes) -> Any:
     try:
         return cloudpickle.loads(content)
     except MemoryError:  # not an error of the model: a retry may succeed

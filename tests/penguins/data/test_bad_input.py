@@ -49,6 +49,7 @@ def write(folder: Path, text: str | bytes, name: str = "fruit.csv") -> Path:
 
 READ: Mapping[str, tuple[Column, str, Any]] = {
     "a number": (SIZE, " 1.50 ", 1.5),
+    "an infinite number, which the limits exclude": (SIZE, "-Inf", float("-inf")),
     "an exponent": (SIZE, "+1e-3", 0.001),
     "no number": (SIZE, "N/A", None),
     "a question mark": (SIZE, "?", None),
@@ -109,6 +110,12 @@ def test_a_wrong_value_sets_its_row_aside_with_a_remedy(tmp_path: Path, column: 
     assert len(reasons) == 1
     assert reasons[0].startswith("row 2: ")
     assert reason in reasons[0]
+
+
+def test_a_wrong_text_doesnt_change_how_others_are_read(tmp_path: Path) -> None:
+    rows, reasons = read(write(tmp_path, "kind,size\nApple,inf\nApple,-1.5E3\nPear,large\n"), made(SIZE))
+    assert [row["size"] for row in rows] == [float("inf"), -1500.0]
+    assert reasons == ["row 3: size: 'large' is not a number"]
 
 
 def test_the_contract_says_how_a_file_is_read(tmp_path: Path) -> None:

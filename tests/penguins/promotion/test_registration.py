@@ -145,7 +145,7 @@ def test_the_version_has_the_files_of_the_service(first: ModelVersion, data: Dat
     found.pop("registered_model_meta", None)  # MLflow's client adds it to what it downloads
     assert found == recorded
     contract = json.loads((folder / "inference/contract.json").read_text())
-    assert contract["species"] == ["Adelie", "Chinstrap", "Gentoo"]
+    assert contract["target"]["categories"] == ["Adelie", "Chinstrap", "Gentoo"]
     assert contract["features"][0]["name"] == "bill_length_mm"
     assert contract["features"][0]["min"] == data.features.iloc[data.train]["bill_length_mm"].min()
     onnx = (folder / "inference/model.onnx").read_bytes()
@@ -564,3 +564,43 @@ def test_promote_by_hand_and_back_never_leaves_production_empty(
     promote(connection, first, "back", by="ada")
     assert aliases() == {"production": "1"}
     assert stages() == {"1": "Production", "2": "Archived"}
+
+
+def in_centimetres(data: Dataset, schema_change: str) -> Dataset:
+    """Return the rows with a contract that has another unit than that of the version in Production."""
+    columns = [
+        column.model_copy(update={"unit": "cm"}) if column.name == "bill_length_mm" else column
+        for column in data.contract.columns
+    ]
+    training = data.contract.training.model_copy(update={"schema_change": schema_change})
+    return replace(data, contract=data.contract.model_copy(update={"columns": tuple(columns), "training": training}))
+
+
+OTHER_CONTRACT = (
+    "schema_changed: version 1 has another contract, so the two can't be compared: 'bill_length_mm' is in cm, "
+)
+
+
+def test_a_champion_of_another_contract_is_replaced_by_a_person_only(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    report = register_best(connection, in_centimetres(data, "ask"), NEXT_RUN)
+    assert (report.version, report.promoted) == ("2", None)
+    assert report.reason == f"{OTHER_CONTRACT}before in mm; a person decides"
+    assert aliases() == {"production": first.version}
+    verdict = verdicts.require(connection, model_versions.version(ours.model(), "2"))
+    assert (verdict.promote, set(verdict.numbers)) == (False, {"rows", "accuracy", "champion"})
+    asked = question(connection, ours.contract(), "2", "")
+    assert "The gate says: **compare them yourself**: schema_changed: " in asked.body
+    answered = answer(connection, ours.model(), "2", approved=True, by="ada", comment="seen", seen="1")
+    assert (answered.promoted, aliases()) == (True, {"production": "2"})
+
+
+def test_a_contract_may_refuse_to_replace_a_champion_of_another_contract(
+    connection: Connection[Any], first: ModelVersion, data: Dataset
+) -> None:
+    report = register_best(connection, in_centimetres(data, "refuse"), NEXT_RUN)
+    assert (report.version, report.promoted) == ("2", False)
+    assert report.reason.startswith(OTHER_CONTRACT)
+    assert report.reason.endswith("; promote it by hand, for the contract's schemaChange is refuse")
+    assert aliases() == {"production": first.version, "challenger": "2"}

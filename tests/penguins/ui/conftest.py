@@ -1,6 +1,7 @@
 """A real Airflow API server behind a path prefix, with two users, and two versions to promote."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -12,7 +13,9 @@ from mlflow import MlflowClient
 
 from local import environment
 from local.ports import free_ports
+from local.settings import REPO
 from local.stack import Stack
+from tests.contract.odcs.conftest import WINE
 from tests.server import running
 from tests.serving.publisher import Publisher, forest
 
@@ -28,11 +31,15 @@ def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder, (port,) = tmp_path_factory.mktemp("airflow"), free_ports(1)
     url = f"http://127.0.0.1:{port}{PREFIX}"
     (folder / "passwords.json").write_text(json.dumps(PASSWORDS))
+    contracts = folder / "contracts"
+    shutil.copytree(REPO / "contracts", contracts)
+    (contracts / "wine.yaml").write_text(WINE)
     options = {
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin,vera:viewer",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "PENGUINS_CONTRACTS_DIR": str(contracts),
         "PENGUINS_MODEL_NAME": MODEL,
     }
     variables = environment.inherited(stack.config) | environment.airflow(stack.config) | options

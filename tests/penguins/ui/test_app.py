@@ -46,6 +46,21 @@ def test_a_promotion_is_in_the_trail_with_the_users_name(ada: httpx.Client, firs
     )
 
 
+def test_the_page_is_about_the_contract_that_a_request_names(ada: httpx.Client, first: str) -> None:
+    assert ada.get("api/contracts").json() == ["penguins", "wine"]
+    wine = ada.get("api/overview?contract=wine").json()
+    assert (wine["model"], wine["target"], wine["production"], wine["versions"]) == ("wine", "cultivar", None, [])
+    answer = ada.post("api/promote?contract=wine", json=REQUEST | {"expected_champion": None})
+    assert (answer.status_code, answer.json()["detail"]) == (409, "wine has no version 2.")
+    assert ada.get("api/overview?contract=penguins").json()["production"] == first
+    unknown = ada.get("api/overview?contract=beer")
+    assert unknown.status_code == 409
+    assert unknown.json()["detail"].startswith("there is no contract 'beer'. Known are penguins, wine;")
+    assert ada.get("api/overview?contract=../penguins").status_code == 422
+    with httpx.Client(base_url=ada.base_url, timeout=60) as anybody:
+        assert anybody.get("api/contracts").status_code == 401
+
+
 @pytest.mark.parametrize(
     ("change", "status", "message"),
     [

@@ -1,0 +1,364 @@
+"""`make contract`: what is guessed from a table, what is refused, and that the draft takes the table as it is."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_wine
+
+from contract.odcs import read_text
+from contract.schema import Column, DataContract
+from local.settings import REPO
+from penguins.contracts.draft import draft, name_of
+from penguins.data.parsing import parse, raw_types
+from penguins.data.rules import rules
+from penguins.data.sources import open_source
+from penguins.errors import UserError
+
+ROWS = 24
+CLASSES = ["a", "b"] * (ROWS // 2)
+
+
+def drafted(path: Path, target: str = "kind") -> DataContract:
+    found = draft(str(path), target, "fruit")
+    return read_text(found.text.encode(), "fruit.yaml", "fruit")
+
+
+def unread(path: Path, contract: DataContract) -> list[object]:
+    """Return the rows that the contract rejects, and those that lack what it requires."""
+    found: list[object] = []
+    with open_source(str(path), contract) as source:
+        for batch in source.batches:
+            typed, rejected = parse(batch, np.arange(1, len(batch) + 1), contract, raw_types(contract))
+            found += rejected
+            for rule in rules(contract):
+                values = typed.column(rule.column.name)
+                values = values.dictionary_decode() if hasattr(values, "dictionary_decode") else values
+                if pc.any(rule.broken(values)).as_py():
+                    found.append((rule.column.name, values))
+            found += [each.name for each in contract.features if each.required and typed.column(each.name).null_count]
+    return [*found, *source.malformed]
+
+
+def write(folder: Path, columns: dict[str, list[object]], name: str = "fruit.csv", **how: object) -> Path:
+    path = folder / name
+    pd.DataFrame(columns).to_csv(path, index=False, **how)  # type: ignore[call-overload]
+    return path
+
+
+def column(contract: DataContract, name: str) -> Column:
+    return next(each for each in contract.columns if each.name == name)
+
+
+def test_each_kind_of_column_is_guessed(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "passenger": [f"Person {number}" for number in range(ROWS)],
+        "row": list(range(1, ROWS + 1)),
+        "customer_id": [(number * 7919) % 1000 for number in range(ROWS)],
+        "length (cm)": [number * 1.25 - 3 for number in range(ROWS)],
+        "rooms": [number % 7 for number in range(ROWS)],
+        "weight_kg": [None, *range(1, ROWS)],
+        'colour "%" 🍷': ["red", "dark, blue", None] * (ROWS // 3),
+        "ripe": [True, False, True] * (ROWS // 3),
+        "bought": ["2026-01-31", "2025-12-01", None] * (ROWS // 3),
+        "seen": ["2026-01-31T12:00:00", "2025-12-01 10:00", None] * (ROWS // 3),
+        "planet": ["Earth"] * ROWS,
+        "nothing": [None] * ROWS,
+        "copy": [1 if each == "a" else 0 for each in CLASSES],
+        "kind": [*CLASSES],
+    }
+    path = write(tmp_path, columns)
+    found = drafted(path)
+    assert {each.name: (each.type, each.role, each.required) for each in found.columns} == {
+        "passenger": ("string", "id", False),
+        "row": ("integer", "id", False),
+        "customer_id": ("integer", "id", False),
+        "length (cm)": ("number", "feature", True),
+        "rooms": ("integer", "feature", True),
+        "weight_kg": ("number", "feature", False),
+        'colour "%" 🍷': ("string", "feature", False),
+        "ripe": ("boolean", "feature", True),
+        "bought": ("date", "time", False),
+        "seen": ("timestamp", "time", False),
+        "planet": ("string", "ignored", False),
+        "nothing": ("string", "ignored", False),
+        "copy": ("integer", "ignored", False),
+        "kind": ("string", "target", True),
+    }
+    assert column(found, 'colour "%" 🍷').categories == ("dark, blue", "red")
+    length = column(found, "length (cm)")
+    assert (length.unit, length.decimals) == ("cm", 2)
+    assert (length.plausible.minimum, length.plausible.maximum) == (-32, 55)
+    assert column(found, "rooms").plausible.minimum == 0  # none is below, and the room goes no further
+    assert (found.training.min_accuracy, found.training.folds) == (0.55, 5)
+    assert found.training.source == str(path)
+    assert unread(path, found) == []
+
+
+def test_each_guess_has_a_comment_that_says_why(tmp_path: Path) -> None:
+    path = write(tmp_path, {"size": [None, 2.5, *range(1, ROWS - 1)], "same": ["x"] * ROWS, "kind": [*CLASSES]})
+    text = draft(str(path), "kind").text
+    for line in (
+        "- name: size # from 1 to 22; 1 of 24 rows lack it",
+        "- name: same # every row has 'x'",
+        "- value: a # 12 rows",
+        "# 50.0% of the rows are a: a model that says nothing else is as often right. This floor is",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("fruit.csv.gz", {}),
+        ("fruit.tsv", {"sep": "\t"}),
+        ("fruit.csv", {"sep": ";", "decimal": ","}),
+        ("fruit.csv", {"sep": "|"}),
+        ("fruit.csv", {"encoding": "utf-8-sig", "lineterminator": "\r\n"}),
+    ],
+)
+def test_the_form_of_a_file_of_text_is_guessed(tmp_path: Path, name: str, how: dict[str, object]) -> None:
+    path = write(tmp_path, {"size": [each / 4 for each in range(ROWS)], "kind": [*CLASSES]}, name, **how)
+    found = drafted(path)
+    assert column(found, "size").type == "number"
+    assert found.reading.separator == (how.get("sep") if name == "fruit.csv" else None)
+    assert unread(path, found) == []
+
+
+def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "size": np.linspace(0, 1, ROWS, dtype="float32"),
+            "colour": pd.Categorical(["red", None] * (ROWS // 2)),
+            "ripe": [True, None] * (ROWS // 2),
+            "parts": [[1, 2]] * ROWS,
+            "kind": CLASSES,
+        }
+    )
+    table.to_parquet(tmp_path / "fruit.parquet")
+    table.drop(columns="parts").to_json(tmp_path / "fruit.jsonl", orient="records", lines=True)
+    for name in ("fruit.parquet", "fruit.jsonl"):
+        found = drafted(tmp_path / name)
+        assert [(each.name, each.type) for each in found.columns] == [
+            ("size", "number"),
+            ("colour", "string"),
+            ("ripe", "boolean"),
+            ("kind", "string"),
+        ]
+        assert unread(tmp_path / name, found) == []
+    assert "parts: holds list" in draft(str(tmp_path / "fruit.parquet"), "kind").text
+
+
+def test_the_indices_of_pandas_are_left_out(tmp_path: Path) -> None:
+    table = pd.DataFrame({"size": np.arange(ROWS) / 3, "kind": CLASSES})
+    table.to_csv(tmp_path / "fruit.csv")
+    table.query("size >= 0").set_index(table.index[::-1]).to_parquet(tmp_path / "fruit.parquet")
+    for name in ("fruit.csv", "fruit.parquet"):
+        found = drafted(tmp_path / name)
+        assert [each.name for each in found.columns] == ["size", "kind"]
+        assert unread(tmp_path / name, found) == []
+
+
+def test_texts_for_missing_values_are_found(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {"size": ["?", "-", "N/A", *range(ROWS - 3)], "colour": ["red", "-", "blue"] * 8, "kind": [*CLASSES]},
+    )
+    found = drafted(path)
+    assert column(found, "size").type == "integer"
+    assert column(found, "colour").categories == ("blue", "red")
+    assert "-" in found.reading.null_values
+    assert "# seen: '-', '?', 'N/A'" in draft(str(path), "kind").text
+    assert unread(path, found) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "classes"),
+    [
+        ([3, -1], "integer", ("-1", "3")),
+        (["1.0", "0.0"], "integer", ("0", "1")),
+        ([True, False], "boolean", ("false", "true")),
+        (["yes", "no"], "string", ("no", "yes")),
+        (["NO", "true"], "string", ("NO", "true")),
+        (['say "hi", 🐧', "#x: y"], "string", ("#x: y", 'say "hi", 🐧')),
+    ],
+)
+def test_targets_are_text_integers_or_booleans(
+    tmp_path: Path, values: list[object], kind: str, classes: tuple[str, ...]
+) -> None:
+    path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": values * (ROWS // 2)})
+    found = drafted(path)
+    assert (found.target.type, found.classes) == (kind, classes)
+    assert unread(path, found) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"kind": [each / 7 for each in range(ROWS)]}, "has 24 different numbers: to predict a number is regression"),
+        ({"kind": list(range(200))}, "has 200 different numbers: to predict a number is regression, which isn't there"),
+        ({"kind": ["a"] * ROWS}, "has one class only, 'a'"),
+        ({"kind": [None] * ROWS}, "no row has a value"),
+        ({"kind": ["rare", *CLASSES]}, "the class 'rare' has 1 row, and 3 are needed"),
+        ({"kind": ["rare", "rare", "few", *CLASSES]}, "the class 'few', 'rare' has 1 row, and 3 are needed"),
+        ({"kind": [f"class {each}" for each in range(1001)] * 3}, "has more than 1,000 classes"),
+        ({"sort": [*CLASSES], "size": list(range(ROWS))}, "there is no column 'kind'. TARGET is one of 'sort', 'size'"),
+        (
+            {"kind": [*CLASSES], "same": [1] * ROWS},
+            "no column beside the target is of use to a model. 'same': every row",
+        ),
+        ({"kind": [*CLASSES]}, "no column beside the target is of use to a model. There is none"),
+        ({"kind": []}, "no row has a value"),
+    ],
+)
+def test_a_table_that_no_model_can_be_trained_on_is_refused(
+    tmp_path: Path, columns: dict[str, list[object]], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        draft(str(write(tmp_path, columns)), "kind")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "there is no column 'kind'"),
+        (b"size,kind\n", "no row has a value"),
+        (b"size,size,kind\n1,2,a\n", "the header has 'size' more than once"),
+        ("size,kind\n1,\xe9t\xe9\n".encode("latin-1"), "isn't UTF-8"),
+        (b"\x1f\x8b\x08\x00damaged", "there is no column 'kind'"),
+        (b'size,kind\n1,"open\n2,b\n', "TARGET 'kind'"),
+        (b"size,kind\n1,a\x00b\n", "a value has a line break or a NUL character"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "fruit.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        draft(str(path), "kind")
+    assert message in str(caught.value)
+
+
+def test_columns_that_no_table_can_have_are_left_out(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "xmin": [1, 2] * 12,
+        "x" * 64: [1, 2] * 12,
+        "a\tb": [1, 2] * 12,
+        "note": ["two\nlines", "one"] * 12,
+        "size": [*range(23), 50],
+        "kind": [*CLASSES],
+    }
+    path = write(tmp_path, columns)
+    found = drafted(path)
+    assert [each.name for each in found.columns] == ["size", "kind"]
+    assert unread(path, found) == []
+
+
+def test_a_small_class_gets_fewer_folds(tmp_path: Path) -> None:
+    path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": ["a"] * 20 + ["b"] * 4})
+    assert drafted(path).training.folds == 3
+
+
+@pytest.mark.parametrize(("source", "name"), [("/a/My Table-2.csv.gz", "my_table_2"), ("s3://b/1st.parquet", "st")])
+def test_the_name_is_made_from_that_of_the_file(source: str, name: str) -> None:
+    assert name_of(source) == name
+
+
+def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": [*CLASSES]})
+    for name in ("Wine", "../wine", "a b", "x" * 42):
+        with pytest.raises(UserError, match="a contract's name has up to 41 small letters"):
+            draft(str(path), "kind", name)
+    with pytest.raises(UserError, match="NAME=wine"):
+        name_of("/data/2024.csv")
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_the_tables_of_scikit_learn_give_a_contract(tmp_path: Path, load: object) -> None:
+    loaded = load(as_frame=True)  # type: ignore[operator]
+    loaded.frame.to_csv(tmp_path / "fruit.csv")
+    found = drafted(tmp_path / "fruit.csv", "target")
+    assert len(found.features) == loaded.data.shape[1]
+    assert unread(tmp_path / "fruit.csv", found) == []
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    variables = os.environ | {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder), "COLUMNS": "150"}
+    command = [sys.executable, "-m", "penguins.contracts", "draft", *arguments]
+    return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True)
+
+
+def test_the_command_writes_a_file_and_overwrites_none(tmp_path: Path) -> None:
+    path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": [*CLASSES]})
+    arguments = [f"--from={path}", "--target=kind"]
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "size    integer  feature  from 0 to 46" in done.stdout
+    assert f"Wrote {tmp_path}/fruit.yaml" in done.stdout
+    assert "make run CONTRACT=fruit" in done.stdout
+    (tmp_path / "fruit.yaml").write_text("mine")
+    done = run(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{tmp_path}/fruit.yaml is there already. FORCE=1 replaces it; NAME=… makes another one.\n"
+    assert (tmp_path / "fruit.yaml").read_text() == "mine"
+    assert run(tmp_path, *arguments, "--force").returncode == 0
+    assert read_text((tmp_path / "fruit.yaml").read_bytes(), "fruit.yaml", "fruit").feature_names == ("size",)
+
+
+NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).map(str.strip).filter(bool)
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\x00\n"), max_size=10)
+VALUES = st.one_of(
+    st.lists(st.integers(-(10**20), 10**20), min_size=ROWS, max_size=ROWS),
+    st.lists(st.integers(0, 3), min_size=ROWS, max_size=ROWS),
+    st.lists(st.floats(width=64), min_size=ROWS, max_size=ROWS),
+    st.lists(st.decimals(-1000, 1000, places=2), min_size=ROWS, max_size=ROWS),
+    st.lists(st.booleans() | st.none(), min_size=ROWS, max_size=ROWS),
+    st.lists(TEXTS, min_size=ROWS, max_size=ROWS),
+    st.lists(
+        st.sampled_from(["red", "dark, blue", "no", "1", "-", "?", "1e5", "", " x ", "🍷", 'a "b"', "#"]),
+        min_size=ROWS,
+        max_size=ROWS,
+    ),
+    st.lists(st.dates() | st.none(), min_size=ROWS, max_size=ROWS),
+    st.lists(st.datetimes(), min_size=ROWS, max_size=ROWS),
+    st.lists(st.sampled_from([1, 2.5, None, "-", "n/a"]), min_size=ROWS, max_size=ROWS),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    columns=st.dictionaries(NAMES.filter(lambda name: name not in ("kind", "size")), VALUES, max_size=4),
+    classes=st.sampled_from([("a", "b"), (1, 0), (True, False), ("x, y", "🐧 "), ("no", "1.5"), ("n", "-1")]),
+    separator=st.sampled_from([",", ";", "\t"]),
+)
+@example(columns={"a": ["inf"] * ROWS, "b": [1e308, -1e308] * 12}, classes=("a", "b"), separator=",")
+@example(columns={"a": ["1,5", "2"] * 12, "b": ["1.5", "1,5"] * 12}, classes=("a", "b"), separator=";")
+def test_a_draft_takes_the_table_as_it_is(
+    columns: dict[str, list[object]], classes: tuple[object, object], separator: str
+) -> None:
+    table: dict[str, list[object]] = {"size": [2 * each for each in range(ROWS)], **columns}
+    table["kind"] = [*classes] * (ROWS // 2)
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator)
+    writer.writerow(table)
+    writer.writerows(zip(*table.values(), strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("fruit.tsv.gz" if separator == "\t" else "fruit.csv")
+        content = text.getvalue().encode()
+        path.write_bytes(gzip.compress(content) if separator == "\t" else content)
+        found = drafted(path)
+        assert "size" in found.feature_names
+        assert unread(path, found) == []
+        assert json.dumps(found.model_dump(mode="json"))
