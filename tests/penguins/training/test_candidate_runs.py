@@ -94,3 +94,11 @@ def test_the_best_candidate_is_chosen_without_the_hold_out(best: Run, other: Run
     best.data.metrics["holdout_accuracy"], other.data.metrics["holdout_accuracy"] = 0.0, 1.0
     for runs in ([best, other], [other, best]):
         assert candidate_runs.choose_best(runs) is best
+
+
+def test_the_best_candidate_is_chosen_by_the_metric_of_the_contract() -> None:
+    exact = made_up_run({"max_depth": 1}, cv_accuracy_mean=0.9, cv_f1_macro_mean=0.5, cv_log_loss_mean=0.4)
+    fair = made_up_run({"max_depth": 2}, cv_accuracy_mean=0.8, cv_f1_macro_mean=0.7, cv_log_loss_mean=0.3)
+    assert candidate_runs.choose_best([exact, fair]) is exact
+    assert candidate_runs.choose_best([exact, fair], "f1_macro") is fair
+    assert candidate_runs.choose_best([exact, fair], "log_loss") is fair
