@@ -33,6 +33,16 @@ class Settings(BaseSettings):
         description="MLflow server that holds the registry and the artifacts.",
     )
     model_name: str = Field(default="penguins_rf", pattern=NAME, description="Registered model to serve.")
+    models: str = Field(
+        default="",
+        pattern=r"^[^/:%\s'\"]*$",
+        description="Registered models to serve, separated by commas; the first is that of `/predict`; empty for"
+        " SERVING_MODEL_NAME.",
+    )
+    models_file: Path | None = Field(
+        default=None,
+        description="File with more registered models, one a line; read again whenever it changes.",
+    )
     alias: str = Field(default="production", pattern=NAME, description="Alias of the version to serve.")
     stage: str = Field(default="Production", description="Stage of the version to serve while the alias isn't set.")
     trusted_keys: str | None = Field(
@@ -116,6 +126,11 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         default=10.0, gt=0, description="Longest wait for requests under way when the service is stopped."
     )
+
+    @property
+    def first_models(self) -> tuple[str, ...]:
+        """Return the registered models that aren't in the file, the one of `/predict` first."""
+        return tuple(dict.fromkeys(name for name in self.models.split(",") if name)) or (self.model_name,)
 
     def read_trusted_keys(self) -> TrustedKeys:
         """Return the trusted keys.

@@ -7,15 +7,14 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from serving.api import health, metrics, model, page, predict
+from serving.api import health, metrics, model, models, page, predict
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
 from serving.api.openapi import Reference, describe
-from serving.api.responses import State
+from serving.api.responses import RequestError, State, request_error
 from serving.logs import configure
 from serving.registry.client import Registry
-from serving.reload.cache import Cache
-from serving.reload.watcher import Watcher
+from serving.reload.models import Models
 from serving.settings import Settings
 from serving.tables.pool import Tables
 
@@ -30,11 +29,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         registry = Registry(settings)
-        watcher = Watcher(settings, registry, Cache(settings))
-        await watcher.start_from_cache()
+        models = Models(settings, registry)
+        await models.start_from_cache()
         tables = Tables(settings)
-        tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(tables.run(lambda: watcher.model))]
-        yield {"settings": settings, "watcher": watcher, "tables": tables}
+        tasks = [asyncio.create_task(models.run()), asyncio.create_task(tables.run(models.served))]
+        yield {"settings": settings, "models": models, "tables": tables}
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -51,8 +50,9 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the host that the client claims
     )
-    for router in (predict.router, health.router, model.router, metrics.router, page.router):
+    for router in (predict.router, health.router, model.router, models.router, metrics.router, page.router):
         app.include_router(router)
+    app.add_exception_handler(RequestError, request_error)
     page.mount_files(app)
     describe(app)
     app.state.reference = Reference(app)

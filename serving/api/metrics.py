@@ -12,8 +12,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
-from serving.api.responses import NO_STORE, watcher_of
-from serving.reload.watcher import Watcher
+from serving.api.responses import NO_STORE, models_of
+from serving.reload.models import Models
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Variable with the folder of the counts of several workers."""
@@ -26,11 +26,11 @@ EXAMPLE = 'penguins_requests_total{method="POST",route="/predict",status="200"} 
 class _State(Collector):
     """The current state of the worker that answers."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, models: Models) -> None:
+        self._models = models
 
     def collect(self) -> Iterator[Metric]:
-        watcher = self._watcher
+        watcher = self._models.first
         if watcher.answered_at is not None:
             age = GaugeMetricFamily("penguins_poll_age_seconds", "Seconds since the registry last answered.")
             age.add_metric([], time.monotonic() - watcher.answered_at)
@@ -45,6 +45,13 @@ class _State(Collector):
             info = GaugeMetricFamily("penguins_model", "The version that serves.", labels=["version", "engine"])
             info.add_metric([watcher.model.version, watcher.model.engine.name], 1)
             yield info
+        ready = GaugeMetricFamily("penguins_model_ready", "1 if a version of the model serves.", labels=["model"])
+        served = GaugeMetricFamily("penguins_model_version", "The version that serves.", labels=["model", "version"])
+        for watcher in self._models:
+            ready.add_metric([watcher.name], float(watcher.model is not None))
+            if watcher.model is not None:
+                served.add_metric([watcher.name, watcher.model.version], 1)
+        yield from (ready, served)
 
 
 @router.get(
@@ -57,14 +64,14 @@ async def metrics(request: Request) -> Response:
     """Return the counts of all workers, and the state of the one that answers."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     # Reading the files of the workers, and those of /proc, blocks.
-    body = await run_in_threadpool(lambda: encode(_registry(watcher_of(request))))
+    body = await run_in_threadpool(lambda: encode(_registry(models_of(request))))
     return Response(body, headers={"Content-Type": content_type, **NO_STORE})
 
 
-def _registry(watcher: Watcher) -> CollectorRegistry:
+def _registry(models: Models) -> CollectorRegistry:
     """Return a registry for this one answer, with the counts and the state."""
     registry = CollectorRegistry()
-    registry.register(_State(watcher))
+    registry.register(_State(models))
     if MULTIPROCESS in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:

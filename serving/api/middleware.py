@@ -31,6 +31,8 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 _ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
+_MODEL = re.compile(r"/models/([^/]+)(/[a-z]+)?")
+
 _PROCESS = os.urandom(12).hex().encode()
 _numbers = itertools.count(1)
 """A random number for each request would cost a system call."""
@@ -109,7 +111,9 @@ class Middleware:
             await _foreign_host()(scope, receive, send)
         elif self._keys.required and path.startswith(self._protected) and not self._keys.accept(key):
             await _no_key()(scope, receive, send)
-        elif path == "/predict" and scope["method"] == "POST":
+        elif scope["method"] == "POST" and (path == "/predict" or (name := _model_to_ask(path))):
+            if path != "/predict":
+                scope["path_params"] = {"model": name}
             limit = self._tables if media_type_of(scope) in TABLES else self._requests
             if limit.under_way >= limit.most:
                 await _overloaded(limit)(scope, receive, send)
@@ -133,15 +137,26 @@ class Middleware:
         except TimeoutError:
             raise UnreadError from None
 
+    def _route(self, path: str) -> str:
+        found = _MODEL.fullmatch(path)
+        route = f"/models/{{model}}{found[2] or ''}" if found else ""
+        return route if route in self._routes else "other"
+
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # Unknown paths and methods share a label: clients could make up any number of them.
         path, method = scope["path"], scope["method"]
-        route = path if path in self._routes else "other"
+        route = path if path in self._routes else self._route(path)
         metrics.requests(method if method in METHODS else "other", route, status).inc()
         metrics.request_seconds(route).observe(seconds)
         if self._access_log:
             fields: dict[str, Any] = {"method": method, "path": path, "status": status}
             logger.info("request.answered", extra={"fields": fields | {"milliseconds": round(seconds * 1000, 3)}})
+
+
+def _model_to_ask(path: str) -> str:
+    """Return the model of `/models/{model}/predict`; an empty text for another path."""
+    found = _MODEL.fullmatch(path)
+    return found[1] if found and found[2] == "/predict" else ""
 
 
 def _request_id(headers: dict[bytes, bytes]) -> bytes:

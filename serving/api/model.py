@@ -1,4 +1,4 @@
-"""`/model…`: the version that serves, its origin, and the versions before it."""
+"""`/model…` and `/models/{model}…`: the version that serves, its origin, and the versions before it."""
 
 import os
 import time
@@ -22,15 +22,25 @@ from serving.api.model_responses import (
     ServingPeriod,
     Status,
 )
-from serving.api.responses import NO_KEY, NOT_READY, json_response, not_ready, settings_of, watcher_of
+from serving.api.predict_docs import MODEL
+from serving.api.responses import NO_KEY, NO_MODEL, NOT_READY, json_response, not_ready, settings_of, watcher_of
 from serving.inference.model import LoadedModel
 from serving.reload.watcher import Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")
 
+WITH_MODEL = {"parameters": [MODEL]}
+
 router = APIRouter(tags=["status"])
 
 
+@router.get(
+    "/models/{model}",
+    summary="One model",
+    name="model_of",
+    responses={200: {"model": Status}, **NO_KEY, **NO_MODEL},
+    openapi_extra=WITH_MODEL,
+)
 @router.get("/model", summary="Model", responses={200: {"model": Status}, **NO_KEY})
 async def model(request: Request) -> Response:
     """Return version, contract and lineage of the model, and the outcome of the last poll of the registry."""
@@ -38,7 +48,7 @@ async def model(request: Request) -> Response:
     status = Status(
         status="serving" if watcher.model else "waiting",
         reason=None if watcher.model else watcher.unready_reason[1],
-        registered_model=settings.model_name,
+        registered_model=watcher.name,
         alias=settings.alias,
         stage=settings.stage,
         model=_served(watcher.model) if watcher.model else None,
@@ -50,6 +60,13 @@ async def model(request: Request) -> Response:
     return json_response(status)
 
 
+@router.get(
+    "/models/{model}/history",
+    summary="Serving history of a model",
+    name="history_of",
+    responses={200: {"model": History}, **NO_KEY, **NO_MODEL},
+    openapi_extra=WITH_MODEL,
+)
 @router.get("/model/history", summary="Serving history", responses={200: {"model": History}, **NO_KEY})
 async def history(request: Request) -> Response:
     """List the versions that have served since the start, with the times from and to."""
@@ -57,6 +74,13 @@ async def history(request: Request) -> Response:
     return json_response(History(process=os.getpid(), served=served))
 
 
+@router.get(
+    "/models/{model}/points",
+    summary="Training data of a model",
+    name="points_of",
+    responses={200: {"model": DrawnPoints}, **NO_KEY, **NO_MODEL, **NOT_READY},
+    openapi_extra=WITH_MODEL,
+)
 @router.get("/model/points", summary="Training data", responses={200: {"model": DrawnPoints}, **NO_KEY, **NOT_READY})
 async def points(request: Request) -> Response:
     """Return rows of known classes from the version's artifacts: training data, or recorded examples."""

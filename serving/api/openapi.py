@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI
 
@@ -52,9 +53,20 @@ class Reference:
         if self._document is None or engines != self._engines:
             document = deepcopy(self._app.openapi())
             for model in models:
-                describe_model(document["paths"]["/predict"]["post"], model.contract)
+                _add(document["paths"], model)
             self._document, self._engines = document, engines
         return self._document
+
+
+def _add(paths: dict[str, Any], model: LoadedModel) -> None:
+    """Describe the predictions of a model."""
+    if model.is_first:
+        describe_model(paths["/predict"]["post"], model.contract)
+    own = deepcopy(paths["/models/{model}/predict"]["post"])
+    own["parameters"] = [each for each in own["parameters"] if each["in"] != "path"]
+    own |= {"operationId": f"{own['operationId']}_{model.name}", "summary": f"Predict with {model.name}"}
+    describe_model(own, model.contract)
+    paths[f"/models/{quote(model.name)}/predict"] = {"post": own}
 
 
 def _describe(operation: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from serving.api.openapi import Reference
-from serving.api.responses import json_response, watcher_of
+from serving.api.responses import json_response, models_of
 
 STATIC = Path(__file__).parent / "static"
 SWAGGER_UI = Path(str(files("fastapi_offline"))) / "static"
@@ -45,9 +45,9 @@ async def docs() -> FileResponse:
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    """Return the OpenAPI document of the model that serves."""
-    model, reference = watcher_of(request).model, cast(Reference, request.app.state.reference)
-    return json_response(reference.document([model] if model else []))
+    """Return the OpenAPI document of the models that serve."""
+    reference = cast(Reference, request.app.state.reference)
+    return json_response(reference.document([watcher.model for watcher in models_of(request) if watcher.model]))
 
 
 def mount_files(app: FastAPI) -> None:

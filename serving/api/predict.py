@@ -1,11 +1,12 @@
-"""`POST /predict`."""
+"""`POST /predict`, and `POST /models/{model}/predict`."""
 
 from fastapi import APIRouter, Request, Response
 
-from serving.api.predict_docs import RESPONSES, request_body
+from serving.api.predict_docs import MODEL, RESPONSES, request_body
 from serving.api.predict_json import predict_json
 from serving.api.predict_table import predict_table
 from serving.api.responses import (
+    NO_MODEL,
     Failure,
     RequestError,
     json_response,
@@ -20,6 +21,14 @@ from serving.codecs.media_types import TABLES, is_json
 router = APIRouter(tags=["predictions"])
 
 
+@router.post(
+    "/models/{model}/predict",
+    summary="Predict with a model",
+    response_class=Response,
+    responses=RESPONSES | NO_MODEL,
+    openapi_extra={"requestBody": request_body(), "parameters": [MODEL]},
+    name="predict_with",
+)
 @router.post(
     "/predict",
     summary="Predict",
@@ -36,8 +45,9 @@ async def predict(request: Request) -> Response:
     A list is read and answered at once, so its length is limited. A table in CSV, in Arrow's stream format
     or in Parquet, with the columns of a row, is answered with a table of the same kind in constant memory.
     """
-    settings, watcher, media_type = settings_of(request), watcher_of(request), media_type_of(request.scope)
+    settings, media_type = settings_of(request), media_type_of(request.scope)
     try:
+        watcher = watcher_of(request)
         if not (media_type in TABLES or is_json(media_type)):
             raise RequestError(415, "send the body as JSON, with the header Content-Type: application/json")
         if (model := watcher.model) is None:

@@ -16,6 +16,13 @@ from serving.codecs.row_model import row_model
 from serving.inference.prediction import PROBABILITY_DIGITS
 from serving.settings import Settings
 
+MODEL = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "Registered model, one of GET /models.",
+    "schema": {"type": "string"},
+}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 TEXT = {"schema": {"type": "string"}}
 ANY_ROW = {"type": "object", "description": "A value for each feature of the model; GET /model lists them."}

@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.types import Scope
 
+from serving.codecs.errors import shown
+from serving.reload.models import Models
 from serving.reload.watcher import Watcher
 from serving.settings import Settings
 from serving.tables.pool import Tables
@@ -46,6 +48,7 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
         "headers": RETRY_AFTER,
     }
 }
+NO_MODEL: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "No such model is served."}}
 NO_KEY: dict[int | str, dict[str, Any]] = {
     401: {"model": Failure, "description": "The service wants an API key, and there is none or another one."}
 }
@@ -77,13 +80,32 @@ class State(TypedDict):
     """State of the application, which the server adds to every request."""
 
     settings: Settings
-    watcher: Watcher
+    models: Models
     tables: Tables
 
 
+def models_of(request: Request) -> Models:
+    """Return the app's models."""
+    return cast(State, request.scope["state"])["models"]
+
+
 def watcher_of(request: Request) -> Watcher:
-    """Return the app's watcher."""
-    return cast(State, request.scope["state"])["watcher"]
+    """Return the watcher of the model in the request's path, by default of the first one.
+
+    Raises:
+        RequestError: no such model is served.
+    """
+    models, name = models_of(request), request.scope.get("path_params", {}).get("model")
+    watcher = models.first if name is None else models.get(name)
+    if watcher is None:
+        raise RequestError(404, f"no model {shown(name)} is served here: GET /models lists them")
+    return watcher
+
+
+async def request_error(_: Request, error: Exception) -> Response:
+    """Return the answer to a request that can't be answered."""
+    refused = cast(RequestError, error)
+    return json_response(Failure(detail=refused.detail), refused.status)
 
 
 def tables_of(request: Request) -> Tables:

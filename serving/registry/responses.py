@@ -17,6 +17,10 @@ def _tags(value: Any) -> Any:
     return {tag["key"]: tag["value"] for tag in value} if isinstance(value, list) else value
 
 
+def _aliases(value: Any) -> Any:
+    return {each["alias"]: each["version"] for each in value} if isinstance(value, list) else value
+
+
 Tags = Annotated[dict[str, str], BeforeValidator(_tags)]
 
 
@@ -31,6 +35,7 @@ class ModelVersion(BaseModel):
     source: str
     run_id: str = ""
     model_id: str = ""
+    current_stage: str = ""
     tags: Tags = {}
 
     @property
@@ -55,6 +60,23 @@ class Latest(BaseModel):
     """Of `registered-models/get-latest-versions`; empty where no version is in the stage."""
 
     model_versions: list[ModelVersion] = []
+
+
+class RegisteredModel(BaseModel):
+    """A registered model."""
+
+    name: str
+    latest_versions: list[ModelVersion] = []
+    """The latest version in each stage."""
+    aliases: Annotated[dict[str, str], BeforeValidator(_aliases)] = {}
+    """Alias → number of its version."""
+
+
+class RegisteredModels(BaseModel):
+    """Of `registered-models/search`."""
+
+    registered_models: list[RegisteredModel] = []
+    next_page_token: str = ""
 
 
 class DownloadUri(BaseModel):

@@ -51,10 +51,10 @@ class _Index(BaseModel):
 class Cache:
     """The copies of one registered model of one MLflow server. Its methods block: call them in a thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        served = (settings.mlflow_tracking_uri, settings.model_name, settings.alias, settings.stage)
+    def __init__(self, settings: Settings, name: str) -> None:
+        served = (settings.mlflow_tracking_uri, name, settings.alias, settings.stage)
         key = _short_hash([str(part) for part in served])
-        self.folder = settings.cache_dir / f"{settings.model_name}-{key}"
+        self.folder = settings.cache_dir / f"{name}-{key}"
         self._limit = settings.max_artifact_bytes
         self._trusted = settings.read_trusted_keys()
 

@@ -1,8 +1,7 @@
-"""Follow the registry: load the version in Production, and swap to it."""
+"""Follow a registered model: load the version in Production, and swap to it."""
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,28 +11,30 @@ from datetime import UTC, datetime
 from serving import metrics
 from serving.inference.model import LoadedModel, Release, load
 from serving.inference.signed import signed_release
-from serving.registry.client import Registry, UnavailableError
+from serving.registry.client import Registry
+from serving.registry.connection import UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 from serving.reload.cache import Cache
 from serving.reload.events import FAILURES, Outcome, Poll, Refusal, ServingPeriod
 from serving.settings import Settings
 
-JITTER = 0.1
 MAX_HISTORY = 100
 
 logger = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Holds the model that serves, and the state of the registry. Used from the event loop only."""
+    """Holds the version of a registered model that serves. Used from the event loop only."""
 
-    def __init__(self, settings: Settings, registry: Registry, cache: Cache) -> None:
+    def __init__(self, settings: Settings, registry: Registry, name: str, is_first: bool) -> None:
+        """Start without a version; `is_first` is whether `/predict` asks the registered model `name`."""
+        self.name, self._is_first = name, is_first
         self._settings = settings
         self._registry = registry
-        self._cache = cache
+        self._cache = Cache(settings, name)
         self._trusted = settings.read_trusted_keys()
-        self._failures = 0
+        self.failures = 0  # in a row
         self._uncached: tuple[Release, Mapping[str, bytes]] | None = None
         """The release that serves, while it isn't on disk."""
         self.model: LoadedModel | None = None
@@ -68,24 +69,18 @@ class Watcher:
             self.cache_error = f"the copy on disk was refused ({error.code}): {error.message}"
             logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
 
-    async def run(self) -> None:
-        """Poll the registry forever; less often while polls fail."""
-        while True:
-            await self.poll_once()
-            pause = self._settings.poll_seconds * 2 ** min(self._failures, 16)
-            pause = min(pause, max(self._settings.max_backoff_seconds, self._settings.poll_seconds))
-            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
-
-    async def poll_once(self) -> None:
-        """Poll the registry once, and load the version in Production."""
+    async def follow(self, found: ModelVersion | Exception | None) -> None:
+        """Load the version in Production, after a poll of the registry that found it, found none, or failed."""
         try:
-            outcome, detail = await self._follow()
+            if isinstance(found, Exception):
+                raise found
+            outcome, detail = await self._follow(found)
         except UnavailableError as error:
             outcome, detail = Outcome.UNAVAILABLE, str(error)
         except Exception as error:  # a defect must neither end the polling nor go unnoticed
             logger.exception("poll.failed")
             outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {error}"
-        if self.model is None and outcome in FAILURES and not self._failures:
+        if self.model is None and outcome in FAILURES and not self.failures:
             await self._fall_back()
         self._record(Poll(outcome, detail, datetime.now(UTC)))
 
@@ -103,11 +98,10 @@ class Watcher:
             logger.warning("cache.fallback version=%s reason=%r", release.version.version, reason)
             return
 
-    async def _follow(self) -> tuple[Outcome, str]:
-        version = await self._registry.production()
+    async def _follow(self, version: ModelVersion | None) -> tuple[Outcome, str]:
         if version is None:
             self.refusal = None
-            name, alias, stage = self._settings.model_name, self._settings.alias, self._settings.stage
+            name, alias, stage = self.name, self._settings.alias, self._settings.stage
             return Outcome.NO_PRODUCTION, f"no version of {name} has the alias {alias} or the stage {stage}"
         if self.model and self.model.release.version.identity == version.identity:
             self.refusal = None
@@ -143,14 +137,14 @@ class Watcher:
 
     def _swap(self, model: LoadedModel) -> None:
         before = self.model.version if self.model else None
-        self.model, self.refusal = model, None
+        self.model, self.refusal = replace(model, is_first=self._is_first), None
         if self.history:
             self.history.append(replace(self.history.pop(), until=model.loaded_at))
         self.history.append(ServingPeriod(model.version, model.engine.name, model.origin, model.loaded_at))
         metrics.RELOADS.labels("swapped").inc()
         logger.info(
-            "model.swapped version=%s before=%s engine=%s origin=%s",
-            model.version, before, model.engine.name, model.origin,
+            "model.swapped version=%s before=%s engine=%s origin=%s name=%s",
+            model.version, before, model.engine.name, model.origin, self.name,
         )  # fmt: skip
 
     async def _store(self, release: Release, files: Mapping[str, bytes]) -> None:
@@ -179,7 +173,13 @@ class Watcher:
         if is_known and release is None:  # nothing was tried, so there is no retry to schedule
             return Outcome.REFUSED, error.message
         if not is_known:
-            logger.warning("model.refused version=%s code=%s reason=%r", version.version, error.code, error.message)
+            logger.warning(
+                "model.refused version=%s name=%s code=%s reason=%r",
+                version.version,
+                self.name,
+                error.code,
+                error.message,
+            )
         metrics.RELOADS.labels(error.code).inc()
         retry_at = time.monotonic() + self._settings.retry_refused_seconds
         self.refusal = Refusal(version, release, error, datetime.now(UTC), retry_at)
@@ -194,7 +194,7 @@ class Watcher:
         failed = poll.outcome in FAILURES
         if not failed:
             self.answered_at = time.monotonic()
-        if self._failures and not failed:
-            logger.info("registry.available after_failures=%d", self._failures)
-        self._failures = self._failures + 1 if failed else 0
+        if self.failures and not failed:
+            logger.info("registry.available after_failures=%d", self.failures)
+        self.failures = self.failures + 1 if failed else 0
         self.poll = poll

@@ -46,35 +46,46 @@ class LostError(Exception):
     """The launcher has ended, for a reason that isn't in the table."""
 
 
-class Tables:
-    """Answers tables with the workers of one launcher, which a swap of the model replaces.
+class _Kept:
+    """The launcher of a registered model, and its use."""
 
-    Used from the event loop only.
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher, self.under_way, self.used_at = launcher, 0, time.monotonic()
+
+
+class Tables:
+    """Answers tables with the workers of a launcher for each registered model, which a swap replaces.
+
+    Of the models only those that were asked last have a launcher, `max_tables` of them: a launcher and its spare worker
+    take memory while they wait. Used from the event loop only.
     """
 
     def __init__(self, settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
         self._settings = settings
         self._idle_seconds = idle_seconds
-        self._launcher: Launcher | None = None
+        self._kept: dict[str, _Kept] = {}
         self._replaced: list[Launcher] = []
         self._starting = asyncio.Lock()
-        self._under_way = 0
-        self._used_at = time.monotonic()
 
-    async def run(self, current: Callable[[], LoadedModel | None]) -> None:
-        """Replace the launcher after a swap to another model, and end it when it is idle, until cancelled."""
+    async def run(self, current: Callable[[str], LoadedModel | None]) -> None:
+        """Replace launchers after a swap, and end those that are idle or whose model is gone, until cancelled.
+
+        Args:
+            current: returns the version of a registered model that serves.
+        """
         try:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 self._replaced = [launcher for launcher in self._replaced if launcher.is_running]
-                if not self._launcher:
-                    continue
-                if not self._under_way and time.monotonic() - self._used_at > self._idle_seconds:
-                    self._replace(None)
-                elif (model := current()) and model.engine is not self._launcher.engine:
-                    await self._launcher_of(model)
+                for name, kept in list(self._kept.items()):
+                    is_idle = not kept.under_way and time.monotonic() - kept.used_at > self._idle_seconds
+                    if is_idle or (model := current(name)) is None:
+                        self._drop(name)
+                    elif model.engine is not kept.launcher.engine:
+                        await self._launcher_of(model)
         finally:
-            self._replace(None)
+            for name in list(self._kept):
+                self._drop(name)
             for launcher in self._replaced:
                 launcher.kill()
 
@@ -91,24 +102,28 @@ class Tables:
         size = os.fstat(body.fileno()).st_size
         limits = limits_of(self._settings, size, len(model.contract.features))
         answer = TemporaryFile()  # noqa: SIM115 - returned open
-        self._under_way += 1
         try:
             outcome = await self._outcome(model, Job(media_type, limits), body, answer)
             self._check(model, outcome)
         except BaseException:
             answer.close()
             raise
-        finally:
-            self._under_way -= 1
-            self._used_at = time.monotonic()
         answer.seek(0)
         return answer
 
     async def _outcome(self, model: LoadedModel, job: Job, body: IO[bytes], answer: IO[bytes]) -> Outcome:
         try:
-            launcher = await self._launcher_of(model)
+            kept = await self._launcher_of(model)
         except OSError as error:
             return Ended(Reason.LOST, f"the launcher can't be started: {error}")
+        kept.under_way += 1
+        try:
+            return await self._give(kept.launcher, job, body, answer)
+        finally:
+            kept.under_way -= 1
+            kept.used_at = time.monotonic()
+
+    async def _give(self, launcher: Launcher, job: Job, body: IO[bytes], answer: IO[bytes]) -> Outcome:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             ours.setblocking(False)
@@ -124,19 +139,23 @@ class Tables:
         except msgspec.MsgspecError as error:
             return Ended(Reason.FAILED, f"the worker sent something else: {error}")
 
-    async def _launcher_of(self, model: LoadedModel) -> Launcher:
+    async def _launcher_of(self, model: LoadedModel) -> _Kept:
         async with self._starting:
-            launcher = self._launcher
-            if not launcher or launcher.engine is not model.engine or not launcher.is_running:
-                launcher = await asyncio.to_thread(Launcher, model)
-                self._replace(launcher)
-        return launcher
+            kept = self._kept.get(model.name)
+            if not kept or kept.launcher.engine is not model.engine or not kept.launcher.is_running:
+                kept = _Kept(await asyncio.to_thread(Launcher, model))
+                self._drop(model.name)
+                self._kept[model.name] = kept
+            kept.used_at = time.monotonic()
+            for name in sorted(self._kept, key=lambda name: self._kept[name].used_at)[: -self._settings.max_tables]:
+                self._drop(name)
+        return kept
 
-    def _replace(self, launcher: Launcher | None) -> None:
-        if self._launcher:
-            self._launcher.close()
-            self._replaced.append(self._launcher)
-        self._launcher = launcher
+    def _drop(self, name: str) -> None:
+        """Let a launcher end, once no worker of it is busy."""
+        if kept := self._kept.pop(name, None):
+            kept.launcher.close()
+            self._replaced.append(kept.launcher)
 
     def _check(self, model: LoadedModel, outcome: Outcome) -> None:
         """Count the predictions; raise the error of an outcome without an answer."""

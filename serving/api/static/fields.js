@@ -4,7 +4,7 @@ import { decimals, element, isNumeric, label, step, withUnit, written } from "./
 
 const BEYOND = 0.15; // how far the sliders go beyond the range seen in training, as a share of it
 const MISSING = "missing";
-const taken = new Set([...document.querySelectorAll("[id]")].map(({ id }) => id));
+const taken = new Set(["name", ...[...document.querySelectorAll("[id]")].map(({ id }) => id)]);
 
 export function startValue(feature) {
   if (feature.type === "boolean") return false;
@@ -34,11 +34,12 @@ export function control(feature, index, value, change) {
 }
 
 function limits(feature) {
-  const { min, max, bounds } = feature;
+  const { min, max } = feature;
+  const bounds = Object.fromEntries(Object.entries(feature.bounds).filter(([, value]) => value !== null));
   const [size, least, most] = [step(feature), min ?? 0, max ?? 1];
   const beyond = BEYOND * (most - least);
-  const low = bounds.minimum ?? (bounds.exclusive_minimum === null ? -Infinity : bounds.exclusive_minimum + size);
-  const high = bounds.maximum ?? (bounds.exclusive_maximum === null ? Infinity : bounds.exclusive_maximum - size);
+  const low = bounds.minimum ?? (bounds.exclusive_minimum === undefined ? -Infinity : bounds.exclusive_minimum + size);
+  const high = bounds.maximum ?? (bounds.exclusive_maximum === undefined ? Infinity : bounds.exclusive_maximum - size);
   return [
     Math.max(low, Math.floor((least - beyond) / size) * size),
     Math.min(high, Math.ceil((most + beyond) / size) * size),

@@ -7,7 +7,7 @@ import { drawLegend, drawScatter, mostTelling } from "./scatter.js";
 
 const REFRESH_MS = 5000;
 
-const state = { model: null, points: null, values: {}, asked: 0, asking: false, troubles: {} };
+const state = { name: null, model: null, points: null, values: {}, asked: 0, asking: false, troubles: {} };
 
 async function ask(path, options = {}) {
   const key = sessionStorage.getItem("key");
@@ -20,6 +20,9 @@ async function ask(path, options = {}) {
   throw new Error(detail ?? `the service answered ${response.status}`);
 }
 
+// Where the chosen model is asked: the first one has paths of its own.
+const path = (part) => (state.name === null ? part : `models/${encodeURIComponent(state.name)}/${part}`);
+
 function complain(about, found) {
   state.troubles[about] = found;
   const error = state.troubles.model ?? state.troubles.answer;
@@ -29,7 +32,10 @@ function complain(about, found) {
 
 async function refresh() {
   try {
-    const status = await ask("model");
+    await refreshModels();
+    const asked = state.name;
+    const status = await ask(asked === null ? "model" : `models/${encodeURIComponent(asked)}`);
+    if (asked !== state.name) return;
     if (!status.model) throw new Error(status.reason);
     complain("model", null);
     const changed = state.model?.version !== status.model.version || state.model?.run_id !== status.model.run_id;
@@ -38,6 +44,26 @@ async function refresh() {
   } catch (error) {
     complain("model", error);
   }
+}
+
+async function refreshModels() {
+  const names = (await ask("models")).models.map(({ name }) => name);
+  const shown = [...document.querySelectorAll("#name option")].map(({ value }) => value);
+  if (shown.join("\n") === (names.length > 1 ? names.join("\n") : "")) return;
+  if (!names.includes(state.name)) choose(null);
+  const select = element("select", { id: "name" });
+  select.append(...names.map((name) => element("option", { value: name }, name)));
+  select.value = state.name ?? names[0];
+  select.addEventListener("change", () => {
+    choose(select.selectedIndex ? select.value : null);
+    showNoAnswer();
+    refresh();
+  });
+  $("choice").replaceChildren(...(names.length > 1 ? [element("label", { for: "name" }, "Model "), select] : []));
+}
+
+function choose(name) {
+  Object.assign(state, { name, model: null, points: null, values: {} });
 }
 
 function showModel(status) {
@@ -51,7 +77,7 @@ function showModel(status) {
 }
 
 async function takeOver(model) {
-  const points = await ask("model/points");
+  const points = await ask(state.name === null ? "model/points" : path("points"));
   Object.assign(state, { model, points, values: kept(model.features) });
   const { row_name: row, answer_key: key } = model;
   $("question").textContent = `Which ${row === "row" ? key : row} is it?`;
@@ -115,24 +141,26 @@ async function predict() {
   state.asked += 1;
   if (state.asking) return;
   state.asking = true;
-  try {
-    let answered = 0;
-    while (answered !== state.asked) {
-      answered = state.asked;
-      const body = JSON.stringify(state.values);
-      const { model } = state;
-      const answer = await ask("predict", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-      if (answer.model_version !== model.version) refresh();
-      const winner = model.classes[answer.prediction[0]];
-      if (winner !== undefined) showAnswer(model.classes, winner, answer.probabilities[0], answer.warnings);
+  for (let answered = 0; state.model && answered !== state.asked;) {
+    answered = state.asked;
+    try {
+      await predictOnce(state.model);
+      complain("answer", null);
+    } catch (error) {
+      complain("answer", error);
+      showNoAnswer();
     }
-    complain("answer", null);
-  } catch (error) {
-    complain("answer", error);
-    showNoAnswer();
-  } finally {
-    state.asking = false;
   }
+  state.asking = false;
+}
+
+async function predictOnce(model) {
+  const body = JSON.stringify(state.values);
+  const answer = await ask(path("predict"), { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  if (state.model !== model) return;
+  if (answer.model_version !== model.version) refresh();
+  const winner = model.classes[answer.prediction[0]];
+  if (winner !== undefined) showAnswer(model.classes, winner, answer.probabilities[0], answer.warnings);
 }
 
 function draw() {

@@ -17,9 +17,11 @@ from tests.serving.publisher import Publisher
 
 def test_requests_without_a_valid_key_are_refused(publisher: Publisher, start: Start) -> None:
     service = started(publisher, start, SERVING_API_KEYS="first, second")
-    for path in ("/model", "/model/history", "/model/points"):
+    for path in ("/model", "/model/history", "/model/points", "/models"):
         assert service.http.get(path).status_code == 401
         assert service.http.get(path, headers={"X-API-Key": "second"}).status_code == 200
+    assert service.http.get("/models/unknown/points").status_code == 401
+    assert service.http.post("/models/unknown/predict").status_code == 401
     for path in ("/", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"):
         assert service.http.get(path).status_code == 200
     assert [predict(service, X_API_Key=key).status_code for key in ("first", "second")] == [200, 200]

@@ -220,6 +220,26 @@ def test_page_follows_the_contract_of_the_version(browser: Chrome, publisher: Pu
     assert "Of the 60 rows drawn" in find(browser, "#scatter-text").text
 
 
+def test_the_page_has_a_select_of_several_models(
+    browser: Chrome, publisher: Publisher, start: Start, mlflow_url: str
+) -> None:
+    grapes = Publisher(mlflow_url, f"{publisher.model_name}_grapes")
+    publisher.promote(publisher.publish(forest()))
+    grapes.promote(grapes.publish(forest(), lambda files: files.update(mixed.files())))
+    service = start(SERVING_MODELS=f"{publisher.model_name},{grapes.model_name}")
+    until(lambda: all(each["version"] for each in service.http.get("/models").json()["models"]), "both to serve")
+    opened(browser, service)
+    select = Select(find(browser, "#name"))
+    assert [option.text for option in select.options] == [publisher.model_name, grapes.model_name]
+    select.select_by_visible_text(grapes.model_name)
+    until(lambda: find(browser, "h1").text == "Which kind of grape is it?", "the page to show the other model")
+    until(lambda: find(browser, "#answer").text.endswith("%"), "its answer")
+    assert find(browser, "#model").text.startswith(f"{grapes.model_name} version 1")
+    select.select_by_visible_text(publisher.model_name)
+    until(lambda: answer(browser) in SPECIES, "the answer of the first model")
+    assert find(browser, "h1").text == "Which penguin is it?"
+
+
 def test_missing_model_is_reported(browser: Chrome, start: Start) -> None:
     service = start()
     service.polled("no_production")

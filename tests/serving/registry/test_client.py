@@ -9,7 +9,8 @@ from typing import TypeVar
 import pytest
 
 from local.ports import free_ports
-from serving.registry.client import Registry, UnavailableError
+from serving.registry.client import Registry
+from serving.registry.connection import UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion, proxied
 from serving.settings import Settings
@@ -33,13 +34,18 @@ def ask(url: str, question: Callable[[Registry], Awaitable[Result]], **settings:
     return asyncio.run(asking())
 
 
+def first(registry: Registry) -> Awaitable[ModelVersion | None]:
+    """Ask for the version in Production of one model."""
+    return registry.production("penguins_rf")
+
+
 def production(publisher: Publisher, url: str) -> ModelVersion | None:
     """Return the version in Production."""
-    return ask(url, Registry.production, model_name=publisher.model_name)
+    return ask(url, lambda registry: registry.production(publisher.model_name))
 
 
 def test_missing_model_version_or_alias_means_no_production(mlflow_url: str, publisher: Publisher) -> None:
-    assert ask(mlflow_url, Registry.production, model_name="unknown_model") is None
+    assert ask(mlflow_url, lambda registry: registry.production("unknown_model")) is None
     assert production(publisher, mlflow_url) is None
     publisher.publish(forest())
     assert production(publisher, mlflow_url) is None
@@ -53,6 +59,33 @@ def test_production_gives_version_signature_and_files(mlflow_url: str, publisher
     files = inference_files(forest())
     assert ask(mlflow_url, lambda registry: registry.signature(version)) == version.tags["signature"]
     assert ask(mlflow_url, lambda registry: registry.download(version, files)) == files
+
+
+def test_the_versions_of_several_models_are_found_at_once(mlflow_url: str, publisher: Publisher) -> None:
+    others = [Publisher(mlflow_url, f"{publisher.model_name}_{suffix}") for suffix in ("old", "stage", "none")]
+    old, stage, _ = others
+    for each in others[:2]:
+        each.promote(each.publish(forest(), tags={"git_commit": "abc"}))
+        each.publish(forest(1))
+    old.publish(forest(2))
+    old.client.transition_model_version_stage(old.model_name, "2", "Production")  # the alias names another one
+    stage.client.delete_registered_model_alias(stage.model_name, "production")
+    stage.client.transition_model_version_stage(stage.model_name, "1", "Production")
+    names = ["unknown_model", *(each.model_name for each in others)]
+    asked: list[str] = []
+
+    async def ask_all(registry: Registry) -> dict[str, ModelVersion | None]:
+        one, get = await registry.production(stage.model_name), registry._connection.get
+        registry._connection.get = lambda path, *rest: asked.append(path) or get(path, *rest)  # type: ignore[method-assign, func-returns-value]
+        found = await registry.productions(names)
+        assert found[stage.model_name] == one
+        return found
+
+    found = ask(mlflow_url, ask_all)
+    assert [found[name] and found[name].version for name in names] == [None, "1", "1", None]  # type: ignore[union-attr]
+    assert [path.rpartition("/")[2] for path in asked] == ["search", "alias"]
+    assert all(version.tags["git_commit"] == "abc" for version in found.values() if version)
+    assert ask(mlflow_url, lambda registry: registry.productions(names[:1])) == {"unknown_model": None}
 
 
 def test_missing_or_too_large_file_is_refused(mlflow_url: str, publisher: Publisher) -> None:
@@ -94,12 +127,12 @@ def test_artifacts_elsewhere_are_refused(uri: str) -> None:
 def test_an_unreachable_server_is_reported() -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(UnavailableError, match=rf"MLflow at {url} can't be reached \(ConnectError"):
-        ask(url, Registry.production)
+        ask(url, first)
 
 
 def test_password_is_not_in_the_error() -> None:
     with pytest.raises(UnavailableError) as unavailable:
-        ask(f"http://eve:secret@127.0.0.1:{free_ports(1)[0]}", Registry.production)
+        ask(f"http://eve:secret@127.0.0.1:{free_ports(1)[0]}", first)
     assert "secret" not in str(unavailable.value)
 
 
@@ -145,4 +178,4 @@ def other_server(request: pytest.FixtureRequest) -> Iterator[str]:
 )
 def test_unexpected_answers_are_reported(other_server: str, text: str) -> None:
     with pytest.raises(UnavailableError, match=text):
-        ask(other_server, Registry.production)
+        ask(other_server, first)

@@ -40,7 +40,7 @@ def release(version: int, files: dict[str, bytes] = FILES) -> Release:
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     """An empty cache."""
-    return Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC))
+    return Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC), "penguins_rf")
 
 
 def entries(cache: Cache) -> list[str]:
@@ -81,7 +81,7 @@ def test_folder_left_by_a_killed_process_is_removed(cache: Cache) -> None:
 def test_workers_can_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom tests.serving.reload.test_cache import *\n"
-        "cache = Cache(Settings(cache_dir=sys.argv[1], trusted_keys=PUBLIC))\n"
+        "cache = Cache(Settings(cache_dir=sys.argv[1], trusted_keys=PUBLIC), 'penguins_rf')\n"
         "for version in range(1, 51):\n    cache.store(release(version % 3), FILES)"
     )
     workers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
@@ -156,7 +156,7 @@ def test_a_copy_of_a_key_that_is_not_trusted_any_more_is_refused(cache: Cache, t
     cache.store(release(1), FILES)
     other = SigningKey(SigningKey.generate()).public
     with pytest.raises(RefusedError, match="isn't trusted here. Look at version 1 and sign it") as refused:
-        Cache(Settings(cache_dir=tmp_path, trusted_keys=other)).current()
+        Cache(Settings(cache_dir=tmp_path, trusted_keys=other), "penguins_rf").current()
     assert refused.value.code == "untrusted_key"
 
 
@@ -189,10 +189,11 @@ def test_a_copy_from_before_signatures_is_read(cache: Cache) -> None:
 
 
 def test_each_server_and_model_has_its_own_copies(tmp_path: Path) -> None:
-    Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC)).store(release(1), FILES)
-    others: list[dict[str, Any]] = [{"model_name": "b"}, {"alias": "b"}, {"mlflow_tracking_uri": "http://b"}]
+    Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC), "penguins_rf").store(release(1), FILES)
+    assert Cache(Settings(cache_dir=tmp_path), "b").current() is None
+    others: list[dict[str, Any]] = [{"alias": "b"}, {"mlflow_tracking_uri": "http://b"}]
     for other in others:
-        assert Cache(Settings(cache_dir=tmp_path, **other)).current() is None
+        assert Cache(Settings(cache_dir=tmp_path, **other), "penguins_rf").current() is None
 
 
 def test_service_restarts_without_mlflow(publisher: Publisher, start: Start, line: Line) -> None:

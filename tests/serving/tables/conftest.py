@@ -17,10 +17,10 @@ from tests.serving.publisher import digests, forest, inference_files
 Result = TypeVar("Result")
 
 
-def loaded(version: str, seed: int = 0) -> LoadedModel:
-    """Return a small forest as this version."""
+def loaded(version: str, seed: int = 0, name: str = "penguins_rf") -> LoadedModel:
+    """Return a small forest as this version of a registered model."""
     files = inference_files(forest(seed, n_estimators=2))
-    found = ModelVersion(name="penguins_rf", version=version, creation_timestamp=1, source="models:/m-1")
+    found = ModelVersion(name=name, version=version, creation_timestamp=1, source="models:/m-1")
     return load(Release(found, digests(files), None), files, "registry")
 
 
@@ -35,9 +35,14 @@ class Workshop:
 
     def __init__(self, idle_seconds: float = 60, **settings: Any) -> None:
         self.current: LoadedModel | None = None
+        self.asked: dict[str, LoadedModel] = {}
         self._loop = asyncio.new_event_loop()
         self.tables = Tables(Settings(**settings), idle_seconds)
-        self._running = self._loop.create_task(self.tables.run(lambda: self.current))
+        self._running = self._loop.create_task(self.tables.run(self._served))
+
+    def _served(self, name: str) -> LoadedModel | None:
+        """Return the model that serves; by default any that was asked stays."""
+        return self.current or self.asked.get(name)
 
     def run(self, task: Coroutine[Any, Any, Result]) -> Result:
         """Return the result of a coroutine."""
@@ -49,6 +54,7 @@ class Workshop:
 
     async def answering(self, model: LoadedModel, media_type: str, body: bytes) -> bytes:
         """Return the answer to a table."""
+        self.asked[model.name] = model
         with TemporaryFile() as file:
             file.write(body)
             with await self.tables.answer(model, media_type, file) as answer:

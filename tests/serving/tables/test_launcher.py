@@ -56,3 +56,20 @@ def test_end_of_the_launcher_is_no_fault_of_the_table(own: Workshop, model: Load
     (outcome,) = own.run(lose())
     assert isinstance(outcome, LostError)
     assert own.answer(model, *SMALL)
+
+
+def test_models_share_a_limited_number_of_launchers() -> None:
+    workshop = Workshop(max_tables=2)
+    models = [loaded("1", seed, name) for seed, name in enumerate("abc")]
+    try:
+        answers = [workshop.answer(model, *SMALL) for model in models]
+        workshop.until(lambda: len(launchers()) == 2)
+        kept = launchers()
+        assert [workshop.answer(model, *SMALL) for model in models[1:]] == answers[1:]
+        assert launchers() == kept
+        assert workshop.answer(models[0], *SMALL) == answers[0]
+        workshop.until(lambda: len(launchers()) == 2)
+        assert len(set(answers)) > 1
+    finally:
+        workshop.close()
+    assert not launchers()
