@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from contract.schema import DataContract
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 from penguins.data.lineage import SourceFacts
 from penguins.data.processed import read_processed
 from penguins.errors import UserError
@@ -50,7 +50,7 @@ class Dataset:
     digest: str
     seed: int
     holdout_share: float
-    contract: DataContract = PENGUINS
+    contract: DataContract
     source: SourceFacts | None = None
 
     def folds(self, count: int) -> list[Fold]:
@@ -84,7 +84,7 @@ class Dataset:
         return [(self.train[fold_of != number], self.train[fold_of == number]) for number in range(count)]
 
 
-def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataContract = PENGUINS) -> Dataset:
+def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataContract | None = None) -> Dataset:
     """Hold out, of each class, the rows with the smallest hashes.
 
     Args:
@@ -95,6 +95,7 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataCon
     Raises:
         UserError: a class is absent, or too rare to be in both parts.
     """
+    contract = or_penguins(contract)
     features = rows[list(contract.feature_names)]
     labels = rows[contract.label_column].to_numpy(dtype=np.int64)
     _check_classes(labels, contract)

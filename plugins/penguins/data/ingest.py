@@ -16,7 +16,7 @@ from psycopg import Connection, Cursor, sql
 
 from contract.schema import SOURCE_ROW, DataContract
 from penguins.data import binary_copy
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 from penguins.data.ddl import read_fields
 from penguins.data.lineage import SourceFacts, address_of
 from penguins.data.parsing import Rejected, Types, parse, raw_types
@@ -54,7 +54,7 @@ def load_raw(
     source: str,
     max_rejected_share: float,
     run: Run | None = None,
-    contract: DataContract = PENGUINS,
+    contract: DataContract | None = None,
 ) -> LoadReport:
     """Replace the raw table of a DAG run by the rows of `source`, in constant memory.
 
@@ -67,7 +67,7 @@ def load_raw(
     Raises:
         UserError: the source can't be read, has no rows, or too many of them are broken.
     """
-    address = address_of(source)
+    contract, address = or_penguins(contract), address_of(source)
     if run:
         open_run(connection, contract, run)
     with (

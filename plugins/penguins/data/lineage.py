@@ -7,7 +7,7 @@ from psycopg import Connection
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.schema import DataContract
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 from penguins.data.runs import Run
 from penguins.errors import UserError
 
@@ -53,8 +53,8 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def read_source(connection: Connection[Any], run: Run, contract: DataContract = PENGUINS) -> SourceFacts | None:
+def read_source(connection: Connection[Any], run: Run, contract: DataContract | None = None) -> SourceFacts | None:
     """Return the source that a run has loaded, if it is known."""
     query = "SELECT source FROM penguins_runs WHERE contract = %s AND run_id = %s"
-    (found,) = connection.execute(query, [contract.name, run.id]).fetchone() or (None,)
+    (found,) = connection.execute(query, [or_penguins(contract).name, run.id]).fetchone() or (None,)
     return None if found is None else SourceFacts.model_validate(found)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from contract.schema import SOURCE_ROW, DataContract, free_name
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 from penguins.data.rules import rules
 from penguins.data.runs import Run, find_table, id_of
 from penguins.data.tables import check_rejected_share, forget_rejected, replace_table
@@ -34,7 +34,7 @@ class PreprocessReport:
 
 
 def preprocess(
-    connection: Connection[Any], max_rejected_share: float, contract: DataContract = PENGUINS, run: Run | None = None
+    connection: Connection[Any], max_rejected_share: float, contract: DataContract | None = None, run: Run | None = None
 ) -> PreprocessReport:
     """Replace the processed table of a DAG run by the complete and possible rows of its raw table.
 
@@ -48,6 +48,7 @@ def preprocess(
     Raises:
         UserError: the raw table is empty or was dropped, or too many of its rows break the contract.
     """
+    contract = or_penguins(contract)
     name = contract.table("raw")
     with replace_table(connection, contract, "processed", run) as staging:
         raw = find_table(connection, contract, "raw", run)

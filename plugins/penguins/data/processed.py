@@ -11,13 +11,13 @@ from psycopg import Connection, sql
 
 from contract.encoding import encode, missing_value
 from contract.schema import SOURCE_ROW, Column, DataContract
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 from penguins.data.runs import Run, find_table
 from penguins.errors import UserError
 
 
 def read_processed(
-    connection: Connection[Any], contract: DataContract = PENGUINS, run: Run | None = None
+    connection: Connection[Any], contract: DataContract | None = None, run: Run | None = None
 ) -> pd.DataFrame:
     """Read the processed table of a run: the features (float64) and the label, ordered by source row.
 
@@ -27,6 +27,7 @@ def read_processed(
     Raises:
         UserError: the run's table was dropped, or has a value that the contract doesn't know any more.
     """
+    contract = or_penguins(contract)
     names = (*contract.feature_names, contract.label_column)
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in names)
     text = io.BytesIO()

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from contract.schema import MAX_NAME_BYTES, DataContract
 from penguins.data import ddl
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 from penguins.data.ddl import Kind
 from penguins.errors import UserError
 
@@ -122,13 +122,16 @@ def keeps_tables(connection: Connection[Any], contract: DataContract, run: Run) 
     return connection.execute(query, [contract.name, run.id]).rowcount == 1
 
 
-def drop_old(connection: Connection[Any], is_active: Callable[[str], bool], contract: DataContract = PENGUINS) -> None:
+def drop_old(
+    connection: Connection[Any], is_active: Callable[[str], bool], contract: DataContract | None = None
+) -> None:
     """Drop tables and rejected rows of all runs but those that have loaded last and those that haven't ended.
 
     Args:
         is_active: tells by its id whether a run hasn't ended.
         contract: runs of other contracts are left alone.
     """
+    contract = or_penguins(contract)
     old = connection.execute(
         """SELECT run_id, started_at FROM penguins_runs WHERE contract = %(contract)s AND run_id NOT IN
            (SELECT run_id FROM penguins_runs WHERE contract = %(contract)s AND loaded_at IS NOT NULL

@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from contract.schema import DataContract
 from penguins.data import formats
-from penguins.data.contract import PENGUINS
 from penguins.data.formats import MAX_TEXT_LENGTH
 from penguins.errors import UserError
 
@@ -48,7 +47,7 @@ class Source:
 
 
 @contextmanager
-def open_source(source: str, contract: DataContract = PENGUINS) -> Iterator[Source]:
+def open_source(source: str, contract: DataContract) -> Iterator[Source]:
     """Open `palmerpenguins`, the path of a file, or an s3:// address of one.
 
     Raises:

@@ -8,8 +8,8 @@ from typing import Any
 from psycopg import Connection, Error, sql
 
 from contract.schema import DataContract
+from penguins import contracts
 from penguins.data import ddl
-from penguins.data.contract import PENGUINS
 from penguins.data.publishing import place_table
 from penguins.data.runs import Run, drop_table, id_of, staging_of
 from penguins.errors import UserError
@@ -103,4 +103,4 @@ def check_rejected_share(
 
 def name_of_limit(contract: DataContract) -> str:
     """Return the name of the setting that limits the share of rejected rows."""
-    return "PENGUINS_MAX_REJECTED_SHARE" if contract.name == PENGUINS.name else "maxRejectedShare in the contract"
+    return "PENGUINS_MAX_REJECTED_SHARE" if contract.name == contracts.DEFAULT else "maxRejectedShare in the contract"

@@ -7,14 +7,15 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from contract.schema import Bounds, Column, DataContract, Reading, Training
-from penguins.data.contract import PENGUINS
+from penguins.data.contract import or_penguins
 
 
 def narrowed(features: int, classes: Sequence[str]) -> DataContract:
     """Return the contract of the penguins with its first features and some of its classes only."""
-    kept = [*PENGUINS.others, *PENGUINS.features[:features]]
-    target = PENGUINS.target.model_copy(update={"categories": tuple(classes)})
-    return DataContract(name=PENGUINS.name, columns=(target, *kept), training=PENGUINS.training)
+    whole = or_penguins(None)
+    kept = [*whole.others, *whole.features[:features]]
+    target = whole.target.model_copy(update={"categories": tuple(classes)})
+    return DataContract(name=whole.name, columns=(target, *kept), training=whole.training)
 
 
 def made(*columns: Column, name: str = "fruit", **reading: Any) -> DataContract:
