@@ -18,7 +18,7 @@ MARKS = ("PENGUINS_STACK", "SUPERVISOR_PROCESS_NAME")
 
 FORGET = """
 UPDATE job SET state = 'failed'
-WHERE job_type = 'SchedulerJob' AND state = 'running' AND hostname = ANY(%s)
+WHERE job_type = 'SchedulerJob' AND state = 'running' AND split_part(hostname, '.', 1) = split_part(%s, '.', 1)
 """
 
 
@@ -45,7 +45,8 @@ def forget_predecessor() -> None:
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "", 1)
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
-            connection.execute(FORGET, [[socket.gethostname(), socket.getfqdn()]])
+            # Not getfqdn, which waits for DNS on a machine without it.
+            connection.execute(FORGET, [socket.gethostname()])
     except psycopg.Error as error:
         print(f"tasks of a scheduler that was killed may wait for five minutes: {error}", flush=True)
 
