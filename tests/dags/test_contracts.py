@@ -107,6 +107,7 @@ def test_every_contract_has_a_dag_with_its_own_names() -> None:
     for name in ("`wine_raw`", "`wine_processed`", "`wine_rejected`", "encodes the cultivar"):
         assert name in wine.doc_md
     assert "penguins" not in wine.doc_md.lower()
+    assert wine.params.dump()["estimator"] == "auto"
     assert not wine.params.get_param("source").has_value
 
 
