@@ -93,11 +93,11 @@ class Pipeline:
     def _predict(self, production: Version) -> None:
         until(
             lambda: self._service.version() == production.number,
-            f"the service to use version {production.number}; see {self._service.url}/model",
+            f"the service to use version {production.number}; see {self._service.status_url}",
             _SWAP_TIMEOUT,
         )
         body = json.dumps(self._contract.example, ensure_ascii=False).replace("'", "'\\''")
-        curl = f"curl {self._service.url}/predict -H 'Content-Type: application/json' -d '{body}'"
+        curl = f"curl {self._service.predict_url} -H 'Content-Type: application/json' -d '{body}'"
         self._console.print(f"\n{curl}", soft_wrap=True, markup=False)
         self._console.print_json(data=self._service.predict(self._contract.example))
 

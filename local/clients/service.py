@@ -15,19 +15,20 @@ class Service:
         Args:
             model: None for the first model that the service serves.
         """
-        self.url = base_url if model is None else f"{base_url}/models/{quote(model, safe='')}"
+        own = "" if model is None else f"/models/{quote(model, safe='')}"
+        self.status_url = f"{base_url}{own or '/model'}"
+        self.predict_url = f"{base_url}{own}/predict"
         self._api = JsonApi(base_url)
-        self._prefix = self.url.removeprefix(base_url)
 
     def status(self) -> dict[str, Any]:
         """Return the status of the model."""
-        return dict(self._api.get(f"{self._prefix}/model"))
+        return dict(self._api.get(self.status_url))
 
     def version(self) -> str | None:
-        """Return the number of the version that serves, or None."""
-        model = self.status()["model"]
-        return None if model is None else str(model["version"])
+        """Return the number of the version that serves; None if none does, or the service doesn't know the model yet."""
+        found = self._api.find(self.status_url)
+        return str(found["model"]["version"]) if found and found["model"] else None
 
     def predict(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the prediction for one row."""
-        return dict(self._api.post(f"{self._prefix}/predict", row))
+        return dict(self._api.post(self.predict_url, row))
