@@ -81,7 +81,7 @@ def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:
         when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", to_plain_text(entry.who), to_plain_text(entry.reason)
         trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
     now = f"Version {champion.version} is in Production." if champion else "Nothing is in Production."
-    out.print(*map(to_plain_text, [now, *service_status.read().describe()]), "", sep="\n")
+    out.print(*map(to_plain_text, [now, *service_status.read(model).describe()]), "", sep="\n")
     none = f"{model} has no version yet: a run of the DAG registers one."
     out.print(versions if versions.row_count else none)
     if trail.row_count:

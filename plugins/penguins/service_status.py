@@ -1,6 +1,7 @@
-"""The version that the prediction service serves, and the one that it refuses, as the service says."""
+"""The version of a model that the prediction service serves, and the one that it refuses, as the service says."""
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 import requests
 from pydantic import BaseModel, ValidationError
@@ -52,14 +53,18 @@ class ServiceStatus(BaseModel):
         return [serves, f"It refuses version {self.refused.version} ({self.refused.code}): {self.refused.message}"]
 
 
-def read() -> ServiceStatus:
-    """Ask the service for its status. An outage is a part of the answer."""
+def read(model: str) -> ServiceStatus:
+    """Ask the service about a registered model. An outage is a part of the answer."""
     url, key = settings().api_url, settings().api_key
     headers = {"X-API-Key": key.get_secret_value()} if key else {}
     try:
-        answer = requests.get(f"{url.rstrip('/')}/model", headers=headers, timeout=TIMEOUT_SECONDS)
+        answer = requests.get(
+            f"{url.rstrip('/')}/models/{quote(model, safe='')}", headers=headers, timeout=TIMEOUT_SECONDS
+        )
         if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return ServiceStatus(trouble="it wants an API key. Set PENGUINS_API_KEY to one of its keys.")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return ServiceStatus(reason=f"it doesn't have the model {model}. `make run` of its contract adds it.")
         answer.raise_for_status()
         return ServiceStatus.model_validate_json(answer.content)
     except (requests.RequestException, ValidationError) as error:

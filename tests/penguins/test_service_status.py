@@ -20,11 +20,11 @@ UNKNOWN = "What the service serves is unknown: "
 def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
     """Ask the service at an address."""
 
-    def ask(url: object, **variables: str) -> list[str]:
+    def ask(url: object, model: str, **variables: str) -> list[str]:
         for name, value in {"API_URL": str(url), **variables}.items():
             monkeypatch.setenv(f"PENGUINS_{name}", value)
         settings.cache_clear()
-        return service_status.read().describe()
+        return service_status.read(model).describe()
 
     yield ask
     settings.cache_clear()
@@ -43,13 +43,15 @@ def test_it_says_what_the_service_serves_and_refuses(ask: Ask, stack: Stack, tmp
 
     sound, damaged = publisher.publish(forest(0)), publisher.publish(forest(1), after=damage)
     with start(stack, tmp_path, publisher.model_name) as service:
-        assert ask(service.http.base_url)[0].startswith("The service serves nothing: ")
+        assert ask(service.http.base_url, publisher.model_name)[0].startswith("The service serves nothing: ")
         publisher.promote(sound)
         service.serves(sound)
-        assert ask(service.http.base_url) == [f"The service serves version {sound} with onnxruntime."]
+        assert ask(service.http.base_url, publisher.model_name) == [
+            f"The service serves version {sound} with onnxruntime."
+        ]
         publisher.promote(damaged)
         service.refuses(damaged)
-        serves, refuses = ask(service.http.base_url)
+        serves, refuses = ask(service.http.base_url, publisher.model_name)
     assert serves == f"The service serves version {sound} with onnxruntime."
     assert refuses.startswith(f"It refuses version {damaged} (digest_mismatch): ")
 
@@ -57,9 +59,13 @@ def test_it_says_what_the_service_serves_and_refuses(ask: Ask, stack: Stack, tmp
 def test_it_needs_a_key_where_the_service_requires_one(ask: Ask, stack: Stack, tmp_path: Path) -> None:
     with start(stack, tmp_path, "asked_with_a_key", SERVING_API_KEYS="secret") as service:
         url = service.http.base_url
-        assert ask(url) == [f"{UNKNOWN}it wants an API key. Set PENGUINS_API_KEY to one of its keys."]
-        assert ask(url, API_KEY="secret")[0].startswith("The service serves nothing: ")
+        assert ask(url, "asked_with_a_key") == [
+            f"{UNKNOWN}it wants an API key. Set PENGUINS_API_KEY to one of its keys."
+        ]
+        assert ask(url, "asked_with_a_key", API_KEY="secret")[0].startswith("The service serves nothing: ")
+        absent = "The service serves nothing: it doesn't have the model wine/1%. `make run` of its contract adds it."
+        assert ask(url, "wine/1%", API_KEY="secret") == [absent]
 
 
 def test_a_service_that_does_not_answer_is_named(ask: Ask) -> None:
-    assert ask("http://127.0.0.1:9") == [f"{UNKNOWN}http://127.0.0.1:9 doesn't answer (ConnectionError)."]
+    assert ask("http://127.0.0.1:9", "wine") == [f"{UNKNOWN}http://127.0.0.1:9 doesn't answer (ConnectionError)."]

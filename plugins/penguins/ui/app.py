@@ -89,9 +89,10 @@ def show_contracts(names: Readable) -> list[str]:
 
 
 @app.get("/api/service", dependencies=[READER])
-async def show_service() -> list[str]:
+async def show_service(contract: Chosen) -> list[str]:
     """Return what the prediction service serves and refuses, in sentences."""
-    return (await _check(service_status.read, "The prediction service")).describe()
+    model = contract.training.registered_model
+    return (await _check(lambda: service_status.read(model), "The prediction service")).describe()
 
 
 @app.get("/api/rollback", dependencies=[WRITER])
