@@ -44,8 +44,8 @@ OF = --contract="$$CONTRACT" --model="$$MODEL"
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback check sign contract check-contract clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-serve bench-tables bench-tests drill fuzz env doctor \
-	compose-up compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-serve bench-tables bench-tests drill fuzz env doctor \
+	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-sign test-compose
 
 help: ## List the commands
@@ -129,6 +129,9 @@ bench-large: linux $(INSTALLED)run ## Measure the training on a million rows aga
 
 bench-dag: linux $(INSTALLED)run ## Run the DAG and show the time of each step; ROWS=1000000 for synthetic rows
 	@PYTHONPATH=plugins $(RUN) benchmarks.dag $(if $(ROWS),--rows $(ROWS)) $(if $(CONF),--conf $(CONF))
+
+bench-contract: linux $(INSTALLED)run ## Measure the time from a new table to an answer from Production, for three tables
+	@PYTHONPATH=plugins $(RUN) benchmarks.contract $(if $(ROWS),--rows $(ROWS))
 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve

@@ -19,7 +19,7 @@ def _example(column: Column) -> Value:
     if column.type == "boolean":
         return False
     value = _inside(column.plausible if column.plausible != Bounds() else column.bounds)
-    return round(value) if column.type == "integer" else value
+    return round(value) if column.type == "integer" else float(f"{value:.6g}")
 
 
 def _inside(bounds: Bounds) -> float:

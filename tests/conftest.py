@@ -1,12 +1,15 @@
 """Fixtures for every test, and the hooks that order and clean up a run of the suite."""
 
+import shutil
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.clients.mlflow import Mlflow
+from local.settings import REPO
 from local.stack import Stack
 from tests import logs, order, run, stacks
 from tests.commands import command
@@ -80,9 +83,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def contracts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole stack's contracts, with that of the penguins."""
+    folder = tmp_path_factory.mktemp("contracts")
+    shutil.copy(REPO / "contracts" / "penguins.yaml", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, contracts_folder: Path) -> Iterator[Stack]:
     """The whole stack. A test that stops or kills a program starts it again."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENGUINS_CONTRACTS_DIR", str(contracts_folder))
         patch.setenv("PENGUINS_RETRY_SECONDS", "3")
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:

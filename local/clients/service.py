@@ -25,7 +25,7 @@ class Service:
         return dict(self._api.get(self.status_url))
 
     def version(self) -> str | None:
-        """Return the number of the version that serves; None if none does, or the service doesn't know the model yet."""
+        """Return the number of the version that serves; None if none does, or the service doesn't have the model."""
         found = self._api.find(self.status_url)
         return str(found["model"]["version"]) if found and found["model"] else None
 
