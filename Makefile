@@ -158,6 +158,9 @@ compose-up: env ## Build and start the stack in containers; WORKERS=2 for tasks 
 	@$(COMPOSE) $(if $(WORKERS),--profile celery) up --detach --build --wait --remove-orphans \
 		$(if $(WORKERS),--scale airflow-worker=$(WORKERS)) || { $(OPS) doctor; exit 1; }
 
+compose-run: ## As run, in the containers that are up
+	@$(OPS) run --contract="$$CONTRACT"
+
 compose-down: ## Stop the containers; their data stays
 	@$(COMPOSE) --profile '*' down --remove-orphans
 

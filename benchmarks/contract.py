@@ -4,9 +4,8 @@
 
 Each table is a CSV as pandas writes it. Two commands lead to the answer, as in docs/how-to/your-table.md:
 `make contract FROM=… TARGET=…` and `make run CONTRACT=…`, on a stack that is up. Nothing is edited between them, and
-the candidates are those of the default grid. The tables are scikit-learn's wine (13 numbers, 3 classes) and breast
-cancer (30 numbers, 2 classes), and one of the penguins with categories, a boolean and missing values; rows are drawn
-from them with small changes, so that few are copies.
+the candidates are those of the default grid. The tables are those of examples/contracts; rows are drawn from them with
+small changes, so that few are copies.
 """
 
 import argparse
@@ -15,30 +14,16 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
-from palmerpenguins import load_penguins
+from examples.contracts import tables
 from rich.console import Console
-from sklearn.datasets import load_breast_cancer, load_wine
 
 from local.settings import REPO, Settings
 from local.stack import Stack
 
-TARGETS: Final = {"wine": "class", "breast_cancer": "class", "mixed": "species"}
-LIMIT: Final = 90  # seconds
-
 console = Console(highlight=False)
-
-
-def tables(rows: int) -> dict[str, pd.DataFrame]:
-    """Return the tables by their names."""
-    found = {"mixed": load_penguins().assign(heavy=lambda table: table["body_mass_g"] > 4000)}
-    for name, load in (("wine", load_wine), ("breast_cancer", load_breast_cancer)):
-        data = load(as_frame=True)
-        found[name] = data.data.assign(**{"class": [str(data.target_names[label]) for label in data.target]})
-    return {name: drawn(found[name], rows) for name in TARGETS}
 
 
 def drawn(table: pd.DataFrame, rows: int) -> pd.DataFrame:
@@ -53,7 +38,7 @@ def drawn(table: pd.DataFrame, rows: int) -> pd.DataFrame:
 def seconds_of(name: str, source: Path, variables: dict[str, str]) -> float:
     """Run the two commands and return the seconds that they took."""
     started = time.monotonic()
-    for words in (["contract", f"FROM={source}", f"TARGET={TARGETS[name]}"], ["run", f"CONTRACT={name}"]):
+    for words in (["contract", f"FROM={source}", f"TARGET={tables.TARGETS[name]}"], ["run", f"CONTRACT={name}"]):
         command = ["make", "--no-print-directory", *words]
         done = subprocess.run(command, env=variables, cwd=REPO, capture_output=True, text=True)
         if done.returncode != 0:
@@ -79,10 +64,9 @@ def main() -> None:
         with Stack(settings).running():
             console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
             taken = {}
-            for name, table in tables(options.rows).items():
-                source = Path(folder, f"{name}.csv")
-                table.to_csv(source)
-                taken[name] = seconds_of(name, source, variables)
+            for name, source in tables.write(Path(folder)).items():
+                drawn(pd.read_csv(source), options.rows).to_csv(source)
+                taken[name.removeprefix("penguins_")] = seconds_of(name, source, variables)
     console.print(" ".join(f"seconds_{name}={seconds:.1f}" for name, seconds in taken.items()))
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from ops import doctor, env
+from ops import doctor, dotenv, env, run
 
 
 def main() -> int:
@@ -15,15 +15,21 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("env", help="write .env with random secrets; values already in it are kept")
     commands.add_parser("doctor", help="check for common problems, and print how to fix them")
+    running = commands.add_parser("run", help="run the DAG of a contract once in the containers, and predict")
+    running.add_argument("--contract", default="", help="name of the contract, default: penguins")
     arguments = parser.parse_args()
     if arguments.command == "env":
         return _env(arguments.env_file)
+    if arguments.command == "run":
+        return run.main(arguments.env_file, arguments.contract)
     return doctor.main(arguments.env_file)
 
 
 def _env(path: Path) -> int:
     existed = path.exists()
     added = env.complete(path)
+    # Otherwise Docker would make it, for root only.
+    run.models_folder(dotenv.parse(path.read_text())).mkdir(exist_ok=True)
     if not existed:
         print(f"Wrote {os.path.relpath(path)} with random secrets; only you can read it.")
     elif added:

@@ -166,8 +166,8 @@ def _refused(_request: Request, error: UserError) -> JSONResponse:
 
 @app.exception_handler(RequestValidationError)
 def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
-    problems = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
-    return JSONResponse({"detail": problems}, status_code=422)
+    problems = dict.fromkeys(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    return JSONResponse({"detail": "; ".join(problems)}, status_code=422)
 
 
 # Not for Exception: after its handler the server closes the connection, which the browser would use again.

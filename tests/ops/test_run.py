@@ -1,0 +1,30 @@
+"""`make compose-run`, as far as it needs no containers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.stack import Stack
+from ops import run
+from tests.e2e.deployment import PENGUIN, Made
+
+
+def test_a_model_is_added_to_the_list_once(tmp_path: Path) -> None:
+    for model in ("wine", "breast cancer", "wine"):
+        run.serve(tmp_path, model)
+    assert (tmp_path / "models.txt").read_text() == "wine\nbreast cancer\n"
+    assert run.models_folder({"PENGUINS_MODELS_DIR": str(tmp_path)}) == tmp_path
+
+
+def test_the_answer_of_the_service_is_printed(whole: Stack, made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = {"API_PORT": str(whole.config.settings.api_port)}
+    run._predict(variables, {"name": "penguins", "model": "penguins_rf", "example": PENGUIN})
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"\ncurl {whole.urls['api']}/predict -H 'Content-Type: application/json' -d '{{")
+    assert json.loads(shown[shown.index("\n{") :])["species"] == made.answer["species"]
+
+
+def test_an_address_without_a_service_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(tmp_path / ".env", "wine") == 1
+    assert "No such file or directory" in capsys.readouterr().err
