@@ -6,10 +6,9 @@ import psutil
 import pytest
 
 from local.orphans import has_ended
-from local.pipeline import DAG
 from local.stack import Stack
 from local.waiting import until
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import DAG, Deployment
 from tests.e2e.test_main_job import children_of, tags, versions
 
 # All outages share a run, to save time.
