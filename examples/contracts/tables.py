@@ -19,7 +19,8 @@ def write(folder: Path) -> dict[str, Path]:
     """Write all tables, and return their paths by name."""
     paths = {name: folder / f"{name}.csv" for name in TARGETS}
     _of_scikit_learn(load_wine, "cultivar").to_csv(paths["wine"], index=False)
-    _of_scikit_learn(load_breast_cancer, "diagnosis").to_csv(paths["breast_cancer"])  # with an index, as many files have
+    # With an index, as many files have.
+    _of_scikit_learn(load_breast_cancer, "diagnosis").to_csv(paths["breast_cancer"])
     _penguins().to_csv(paths["penguins_mixed"], index=False)
     return paths
 

@@ -117,6 +117,12 @@ def test_a_broken_contract_harms_no_other(folder: Path) -> None:
         contracts.find("beer")
 
 
+def test_the_pipeline_works_by_another_contract_while_the_penguins_is_broken(folder: Path) -> None:
+    (folder / "penguins.yaml").write_text("broken")
+    found = contracts.read_all()
+    assert (list(found.good), list(found.broken)) == (["wine"], ["penguins"])
+
+
 def test_a_model_of_two_contracts_stays_with_the_penguins(folder: Path) -> None:
     copy = (folder / "penguins.yaml").read_text().replace("name: penguins", "name: adelie")
     (folder / "adelie.yaml").write_text(copy)
