@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from examples.contracts import tables
 from rich.console import Console
 
+from examples.contracts import tables
 from local.settings import REPO, Settings
 from local.stack import Stack
 

@@ -28,7 +28,8 @@ def write(folder: Path) -> dict[str, Path]:
 def _of_scikit_learn(load: object, target: str) -> pd.DataFrame:
     loaded = load(as_frame=True)  # type: ignore[operator]
     names = loaded.target.map(dict(enumerate(loaded.target_names)))
-    return loaded.data.assign(**{target: names})
+    data: pd.DataFrame = loaded.data
+    return data.assign(**{target: names})
 
 
 def _penguins() -> pd.DataFrame:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from examples.contracts import tables
 
+from examples.contracts import tables
 from local.clients.service import Service
 from local.settings import REPO
 from local.stack import Stack
