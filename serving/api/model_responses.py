@@ -6,11 +6,22 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.manifest import Value
-from contract.schema import Bounds, Category, LogicalType
+from contract.schema import Category, LogicalType
 from serving.inference.model import Origin
 from serving.registry.refusals import Code
 from serving.reload.events import Outcome
 from serving.reload.watcher import MAX_HISTORY
+
+
+class Limits(BaseModel):
+    """Limits of a number; null for no limit."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    minimum: float | None
+    maximum: float | None
+    exclusive_minimum: float | None
+    exclusive_maximum: float | None
 
 
 class Feature(BaseModel):
@@ -25,7 +36,7 @@ class Feature(BaseModel):
     type: LogicalType
     required: bool = Field(description="Whether a value must be given; otherwise it may be missing.")
     categories: tuple[Category, ...] | None = Field(description="The allowed values; null for any.")
-    bounds: Bounds = Field(description="Limits of the allowed numbers.")
+    bounds: Limits = Field(description="Limits of the allowed numbers.")
     title: str
     description: str
     decimals: int | None = Field(description="Digits after the point, to show and to enter; null for any.")

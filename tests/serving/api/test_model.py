@@ -35,6 +35,8 @@ def test_status_describes_the_served_model(publisher: Publisher, start: Start) -
     assert model["run_id"] == publisher.client.get_model_version(publisher.model_name, version).run_id
     kept = [{name: feature[name] for name in ("name", "unit", "min", "max")} for feature in model["features"]]
     assert kept == features()
+    limits = dict.fromkeys(("minimum", "maximum", "exclusive_maximum")) | {"exclusive_minimum": 0}
+    assert all(feature["bounds"] == limits for feature in model["features"])
     assert (model["species"], model["classes"], model["answer_key"]) == (SPECIES, SPECIES, "species")
     assert model["metrics"] == {"holdout_accuracy": 0.9855, "holdout_log_loss": 0.05, "cv_accuracy_mean": 0.97}
     assert model["lineage"] == {"dag_run_id": "manual__1", "git_commit": "abc", "holdout_note": "fine"}
