@@ -42,9 +42,9 @@ FORM: Final = {
 class RegisterBest(HITLOperator):
     """Register the best candidate, and promote it if the gate allows it.
 
-    With the Param `promotion` at `manual` the task waits for a person in the state `awaiting_input`, which takes no
-    worker. Without an answer within `approval_hours` the champion stays. Where Airflow can't show the question, the
-    task ends, and the project's page asks.
+    With the Param `promotion` at `manual`, or where the version in Production has another contract, the task waits for
+    a person in the state `awaiting_input`, which takes no worker. Without an answer within `approval_hours` the
+    champion stays. Where Airflow can't show the question, the task ends, and the project's page asks.
     """
 
     operator_extra_links = (CandidatesLink(), VersionLink())
