@@ -78,7 +78,7 @@ NAMES = r"bill_|flipper|body_mass|island|\bsex\b|adelie|chinstrap|gentoo|biscoe|
 """Names of the penguins' features, other columns and species: a contract has them, and no code."""
 
 
-@pytest.mark.parametrize("folder", ["serving"])
+@pytest.mark.parametrize("folder", ["contract", "dags", "images", "local", "ops", "plugins", "serving"])
 def test_no_name_of_a_data_set_is_in_the_code(folder: str) -> None:
     found = {
         f"{path.relative_to(REPO)}: {match[0]}"
