@@ -18,6 +18,7 @@ from tests.e2e.deployment import Made
 # Fixtures that start programs. `make test-fast` skips tests with one of these fixtures or the mark `programs`.
 PROGRAMS = {"stack", "whole", "small", "small_database", "server", "compose", "waiting"}
 STARTED_AT = pytest.StashKey[float]()
+WHOLE = pytest.StashKey[Stack]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,6 +75,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the whole stack again if a test needs it after the end of its group, as in a random order."""
+    whole = item.config.stash.get(WHOLE, None)
+    if whole and "whole" in getattr(item, "fixturenames", ()) and not whole.is_running():
+        whole.up()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Stop the whole stack after the last test of its group: idle it takes a third of a processor."""
+    result = yield
+    whole = item.config.stash.get(WHOLE, None)
+    if whole and order.ends("whole", item, nextitem):
+        whole.down()
+    return result
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """PostgreSQL, S3 and MLflow, until the end of the run. Tests start other programs of the stack themselves."""
@@ -91,13 +110,16 @@ def contracts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, contracts_folder: Path) -> Iterator[Stack]:
+def whole(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, contracts_folder: Path
+) -> Iterator[Stack]:
     """The whole stack. A test that stops or kills a program starts it again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENGUINS_CONTRACTS_DIR", str(contracts_folder))
         patch.setenv("PENGUINS_RETRY_SECONDS", "3")
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:
+            pytestconfig.stash[WHOLE] = running
             yield running
 
 

@@ -7,7 +7,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # One process runs the tests of a group in sequence, so that they share its fixtures.
 GROUPS = {
-    "whole": r"tests/e2e/|tests/local/test_(cli|lab|pipeline|stack)\.py",  # the fixture `whole`
+    # the fixture `whole`
+    "whole": r"tests/e2e/|tests/local/test_(cli|hosts|lab|pipeline|stack)\.py|tests/ops/test_run\.py",
     "ui": r"tests/penguins/ui/",  # an API server of Airflow
 }
 # The longest groups, which start first, so that no process is left with one at the end.
@@ -31,6 +32,11 @@ def group(nodeid: str) -> str:
     """Return the name of a test's group, which is its file unless `GROUPS` has one."""
     found = (name for name, paths in GROUPS.items() if re.match(paths, nodeid))
     return next(found, nodeid.partition("::")[0])
+
+
+def ends(name: str, item: pytest.Item, following: pytest.Item | None) -> bool:
+    """Return whether `item` is the last test of a group before those of another one."""
+    return following is not None and group(item.nodeid) == name != group(following.nodeid)
 
 
 def rank(item: pytest.Item) -> int:
