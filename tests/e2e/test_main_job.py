@@ -133,11 +133,14 @@ def test_clearing_a_run_creates_no_duplicates(deployment: Deployment, first_run:
         rows = deployment.query("SELECT count(*), sum(source_row), sum(body_mass_g) FROM penguins_processed")
         return runs, rows, len(versions(deployment)), aliases(deployment)["production"]
 
-    before = everything()
+    def attempts() -> dict[tuple[str, int], int]:
+        return {(task.name, task.index): task.attempt for task in deployment.airflow.tasks(DAG, first_run)}
+
+    before, attempts_before = everything(), attempts()  # a busy machine may have retried a task
     body = {"dag_run_id": first_run, "dry_run": False, "only_failed": False, "reset_dag_runs": True}
     deployment.airflow_api.post(f"/api/v2/dags/{DAG}/clearTaskInstances", body)
     until(lambda: deployment.airflow.run_state(DAG, first_run) == "success", "the cleared run", poll=0.5)
-    assert all(task.attempt == 2 for task in deployment.airflow.tasks(DAG, first_run))
+    assert all(attempt > attempts_before[task] for task, attempt in attempts().items())
     assert everything() == before
 
 
