@@ -54,7 +54,7 @@ def _build_checked(build: Callable[[DataContract], Any], contract: DataContract)
     if training.schedule and not training.source:
         raise UserError(f"its schedule {training.schedule!r} needs a source. Name one, or leave the schedule out.")
     made = build(contract)
-    # What Airflow refuses later would be an import error of the whole file.
+    # A refusal by Airflow later would be an import error of the whole file.
     try:
         made.timetable.validate()
     except Exception as error:

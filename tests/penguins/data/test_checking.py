@@ -1,4 +1,4 @@
-"""What a check says of a source, and what load_raw and preprocess do with it."""
+"""The findings of a check of a source, and the results of load_raw and preprocess for the same one."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What makes two contracts differ for their models, on contracts of every kind of column."""
+"""Differences between two contracts that count for their models, with columns of every kind."""
 
 from typing import Any
 
