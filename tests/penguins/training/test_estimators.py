@@ -46,7 +46,7 @@ def test_each_estimator_is_searched_logged_and_registered(
 def test_the_export_of_each_candidate_gives_the_same_labels(
     data: Dataset, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 3_000)  # more take a minute, and reach few other leaves
+    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 50_000)  # and as many at thresholds
     for fitted in search(data, candidates(None, name), [], jobs=1):
         assert isinstance(fitted, Fitted)
         assert onnx_export.export(fitted.model, data)  # export() compares the answers
