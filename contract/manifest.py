@@ -3,6 +3,8 @@
 The pipeline writes it, the service reads it. docs/reference/contract.md describes its fields.
 """
 
+import hashlib
+import json
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -71,6 +73,13 @@ class Contract(BaseModel):
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, in the order of the labels."""
         return class_names(self.target)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Return 16 bytes of names, types, categories and classes: what gives the numbers of a row their meaning."""
+        features = [[each.name, each.type, each.categories] for each in self.features]
+        meaning = [self.name, self.target.name, self.target.type, self.classes, features]
+        return hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).digest()[:16]
 
     @property
     def answer_key(self) -> str:

@@ -166,3 +166,21 @@ def test_format_1_is_read_as_format_2() -> None:
 def test_format_1_is_checked_as_strictly(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError, match=text):
         read(VERSION_1 | changes)
+
+
+def test_the_digest_depends_on_what_gives_numbers_their_meaning() -> None:
+    before = Contract.model_validate(CONTRACT)
+    assert len(before.digest) == 16
+    island = FEATURES[1]
+    changed = [
+        ({"name": "other"}, True),
+        ({"title": "other"}, False),
+        ({"target": TARGET | {"categories": [1, 0]}}, True),
+        ({"target": TARGET | {"name": "kind"}}, True),
+        ({"features": [FEATURES[1], FEATURES[0], *FEATURES[2:]]}, True),
+        ({"features": [FEATURES[0] | {"max": 3.0, "unit": "cm", "description": "x"}, *FEATURES[1:]]}, False),
+        ({"features": [FEATURES[0], island | {"categories": ["Dream, or not", "Biscoe", ""]}, *FEATURES[2:]]}, True),
+    ]
+    for change, differs in changed:
+        after = Contract.model_validate(CONTRACT | change)
+        assert (after.digest != before.digest) is differs, change
