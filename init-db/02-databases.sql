@@ -1,4 +1,5 @@
--- One database per role, which is the only one that can connect to it. The superuser owns it: an owner can give a
+-- One database per role, which is the only one that can connect to it, but for the shipper of the prediction log. The
+-- superuser owns it: an owner can give a
 -- database settings, such as a search_path with operators of its own, that hold for the superuser's sessions as well.
 SET search_path = pg_catalog, pg_temp;
 
@@ -30,8 +31,9 @@ FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname IN ('airfl
 -- PostgreSQL lets everyone connect to every database unless told otherwise.
 BEGIN;
 REVOKE ALL ON DATABASE airflow, mlflow, penguins, postgres, template1 FROM PUBLIC CASCADE;
-REVOKE ALL ON DATABASE airflow, mlflow, penguins FROM airflow, mlflow, penguins CASCADE;
+REVOKE ALL ON DATABASE airflow, mlflow, penguins FROM airflow, mlflow, penguins, shipper CASCADE;
 GRANT CONNECT, TEMPORARY ON DATABASE airflow TO airflow;
 GRANT CONNECT, TEMPORARY ON DATABASE mlflow TO mlflow;
 GRANT CONNECT, TEMPORARY ON DATABASE penguins TO penguins;
+GRANT CONNECT ON DATABASE penguins TO shipper;
 COMMIT;

@@ -3,10 +3,12 @@
 # passwords and grants are brought up to date.
 #
 # Connects as a superuser through the usual PGHOST, PGPORT, PGUSER and PGPASSWORD; the passwords of
-# the roles come from AIRFLOW_DB_PASSWORD, MLFLOW_DB_PASSWORD and PENGUINS_DB_PASSWORD.
+# the roles come from AIRFLOW_DB_PASSWORD, MLFLOW_DB_PASSWORD, PENGUINS_DB_PASSWORD and SHIPPER_DB_PASSWORD.
+# PENGUINS_LOG_RETENTION_DAYS says for how long the prediction log is kept.
 set -eu
 
 : "${AIRFLOW_DB_PASSWORD:?is not set}" "${MLFLOW_DB_PASSWORD:?is not set}" "${PENGUINS_DB_PASSWORD:?is not set}"
+: "${SHIPPER_DB_PASSWORD:?is not set}" "${PENGUINS_LOG_RETENTION_DAYS:?is not set}"
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 sql() {
@@ -22,3 +24,4 @@ done
 PGPASSWORD="$PENGUINS_DB_PASSWORD" sql --username=penguins --dbname=penguins --file="$here/03-tables.sql"
 sql --dbname=penguins --file="$here/04-audit.sql"
 sql --dbname=penguins --file="$here/05-records.sql"
+sql --dbname=penguins --file="$here/06-log.sql"

@@ -41,9 +41,10 @@ class Config:
         return {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
 
     def database_url(self, role: str, scheme: str = "postgresql") -> str:
-        """Return the URL of the role's own database."""
+        """Return the URL of the role's database."""
         password = getattr(self.credentials, f"{role}_db_password")
-        return f"{scheme}://{role}:{password}@{LOOPBACK}:{self.settings.postgres_port}/{role}"
+        database = "penguins" if role == "shipper" else role
+        return f"{scheme}://{role}:{password}@{LOOPBACK}:{self.settings.postgres_port}/{database}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

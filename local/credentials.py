@@ -31,6 +31,7 @@ class Credentials(BaseModel):
     airflow_db_password: str = Field(default_factory=_token)
     mlflow_db_password: str = Field(default_factory=_token)
     penguins_db_password: str = Field(default_factory=_token)
+    shipper_db_password: str = Field(default_factory=_token)
     s3_access_key: str = "mlflow"
     s3_secret_key: str = Field(default_factory=_token)
     s3_internal_key: str = Field(default_factory=_token)

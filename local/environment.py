@@ -110,6 +110,8 @@ def init_db(config: Config, path: str) -> dict[str, str]:
         "AIRFLOW_DB_PASSWORD": config.credentials.airflow_db_password,
         "MLFLOW_DB_PASSWORD": config.credentials.mlflow_db_password,
         "PENGUINS_DB_PASSWORD": config.credentials.penguins_db_password,
+        "SHIPPER_DB_PASSWORD": config.credentials.shipper_db_password,
+        "PENGUINS_LOG_RETENTION_DAYS": str(config.settings.log_retention_days),
     }
 
 

@@ -35,7 +35,7 @@ def _postgres(config: Config, _: float) -> str | None:
 
 
 def _init_db(config: Config, _: float) -> str | None:
-    for role in ("airflow", "mlflow", "penguins"):
+    for role in ("airflow", "mlflow", "penguins", "shipper"):
         try:
             url = config.database_url(role)
             psycopg.connect(url, connect_timeout=int(_TIMEOUT), require_auth=POSTGRES_LOGIN).close()

@@ -35,6 +35,14 @@ class Settings(BaseSettings):
         description="Directory of everything the stack writes: data, logs, generated passwords.",
     )
 
+    log_retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=36500,
+        validation_alias="PENGUINS_LOG_RETENTION_DAYS",
+        description="Days after which predictions and truth in the prediction log are deleted.",
+    )
+
     @field_validator("state_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

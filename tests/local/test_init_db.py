@@ -200,7 +200,7 @@ def test_the_pipelines_role_owns_the_tables(stack):
         connection.rollback()
 
 
-@pytest.mark.parametrize("variable", ["AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "PENGUINS_DB_PASSWORD"])
+@pytest.mark.parametrize("variable", [f"{role.upper()}_DB_PASSWORD" for role in (*ROLES, "shipper")])
 def test_a_missing_password_is_reported(stack, variable):
     with pytest.raises(subprocess.CalledProcessError) as failure:
         apply(stack, **{variable: ""})
