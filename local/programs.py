@@ -60,10 +60,10 @@ def _s3(config: Config) -> Program:
 
 
 def _mlflow(config: Config) -> Program:
-    command = (sys.executable, "-m", "mlflow", "server", "--app-name", "penguins", "--host", LOOPBACK, "--workers", "1")
+    server = (sys.executable, str(REPO / "images" / "mlflow" / "run_server.py"), "--app-name", "penguins")
     return Program(
         "mlflow",
-        (*command, "--port", str(config.settings.mlflow_port)),
+        (*server, "--host", LOOPBACK, "--workers", "1", "--port", str(config.settings.mlflow_port)),
         environment.mlflow(config),
         needs=("init-db", "s3"),
         directory=config.layout.state,

@@ -4,6 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import httpx
+import psutil
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
@@ -12,6 +13,10 @@ from local.waiting import until
 from tests.serving.api.test_page import OPTIONS
 
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
+
+
+def test_the_server_is_one_process(stack):
+    assert psutil.Process(stack.states()["mlflow"].pid).children() == []
 
 
 @pytest.mark.parametrize("place", ["{}", "file://{}", "file:{}", "FILE://{}", "dbfs:{}"])
