@@ -87,8 +87,9 @@ check: linux $(INSTALLED)run ## Tell what a run would do with SOURCE=data.csv, a
 sign: linux $(INSTALLED)run ## Sign a version that isn't, after a look at it: VERSION=2; YES=1 not to ask
 	@$(RUN) local penguins sign $(OF) $(if $(YES),--yes) -- "$$VERSION"
 
-contract: $(INSTALLED)run ## Draft the contract of a table: FROM=file.csv TARGET=column; NAME=name, FORCE=1 to replace one
-	@PYTHONPATH=plugins $(RUN) penguins.contracts draft --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)
+contract: $(INSTALLED)run ## Draft a contract: FROM=file.csv or table:name, TARGET=column; NAME=name, FORCE=1 to replace one
+	@case "$$FROM" in table:*) module='local contracts' ;; *) module=penguins.contracts ;; esac; \
+	PYTHONPATH=plugins $(RUN) $$module draft --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)
 
 check-contract: $(INSTALLED)run ## Check the contract files: CONTRACT=name or FILE=path for one
 	@PYTHONPATH=plugins $(RUN) penguins.contracts check --contract="$$CONTRACT" --file="$$FILE"

@@ -125,8 +125,8 @@ class Training(Part):
     )
     source: str = Field(
         default="",
-        description="Default source of a run: `palmerpenguins`, a path, or an `s3://` address; empty for none "
-        "(`PENGUINS_DATA_SOURCE`).",
+        description="Default source of a run: `palmerpenguins`, a path, an `s3://` address, or `table:name`; empty for "
+        "none (`PENGUINS_DATA_SOURCE`).",
     )
     metric: Literal["accuracy", "f1_macro", "log_loss"] = Field(
         default="accuracy",

@@ -179,6 +179,16 @@ def penguins(context: typer.Context) -> None:
     raise typer.Exit(done.returncode)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@_report_user_errors
+def contracts(context: typer.Context) -> None:
+    """Run `python -m penguins.contracts …` on the stack, for a contract that is drafted from a table of it."""
+    config = _running_stack().config
+    variables = environment.inherited(config) | environment.airflow(config)
+    done = subprocess.run([sys.executable, "-m", "penguins.contracts", *context.args], env=variables)
+    raise typer.Exit(done.returncode)
+
+
 def _start(stack: Stack) -> None:
     with Progress(_out) as progress:
         changed = stack.up(report=progress)

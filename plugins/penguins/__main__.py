@@ -9,22 +9,22 @@ import getpass
 import logging
 import os
 import sys
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from typing import Any
 
-import psycopg
 from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
 from penguins import contracts, service_status
+from penguins.connection import connect
+from penguins.data.table_source import is_table
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import model_versions
-from penguins.settings import settings
 
 TRAIL_ENTRIES = 10  # number of entries shown
 METRICS = ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")
@@ -41,7 +41,7 @@ def main() -> int:
         if arguments.command is check:
             check(arguments)
             return 0
-        with _connect() as connection:
+        with connect() as connection:
             arguments.command(connection, arguments)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -121,7 +121,9 @@ def check(arguments: argparse.Namespace) -> None:
     logging.disable(logging.NOTSET)  # the log names the columns that are ignored
     contract = contracts.find(arguments.contract or contracts.DEFAULT)
     model = None if arguments.offline else arguments.model
-    source_check.run(out, contract, arguments.source or contract.training.source, model)
+    source = arguments.source or contract.training.source
+    with connect() if is_table(source) and not arguments.offline else nullcontext() as connection:
+        source_check.run(out, contract, source, model, connection)
 
 
 def _agrees(question: str) -> bool:
@@ -151,18 +153,6 @@ def _parser() -> argparse.ArgumentParser:
         if command is not models:
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
-
-
-def _connect() -> AbstractContextManager[Connection[Any]]:
-    """Open the pipeline's database by the address in the environment, or else by Airflow's connection."""
-    address = os.environ.get(f"AIRFLOW_CONN_{settings().connection_id.upper()}", "")
-    # Airflow has its own syntax for other addresses.
-    plain_address = address.startswith("postgresql://") and "?" not in address
-    if plain_address and "AIRFLOW__SECRETS__BACKEND" not in os.environ:
-        return psycopg.connect(address, autocommit=True)
-    from penguins.airflow import database  # imports Airflow, which takes two seconds
-
-    return database.connect()
 
 
 def _caller() -> str:

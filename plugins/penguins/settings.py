@@ -27,8 +27,8 @@ class Settings(BaseSettings):
     )
     data_source: str | None = Field(
         default=None,
-        description="Default source of the penguins: `palmerpenguins`, the path of a file, or an `s3://` "
-        "address of one.",
+        description="Default source of the penguins: `palmerpenguins`, the path of a file, an `s3://` "
+        "address of one, or `table:name`.",
     )
     max_rejected_share: float | None = Field(
         default=None,

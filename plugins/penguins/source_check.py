@@ -1,11 +1,12 @@
 """Show what a load of a source would do, and how its rows differ from those that Production was trained on.
 
-Nothing is written, and neither the database nor, without a comparison, MLflow is asked.
+Nothing is written. The database is asked only for a source that is a table of it, and MLflow only for a comparison.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
@@ -23,18 +24,21 @@ MAX_VALUES: Final = 8  # categories in a cell
 MAX_REASON: Final = 300  # characters
 
 
-def run(out: Console, contract: DataContract, source: str, model: str | None) -> None:
+def run(
+    out: Console, contract: DataContract, source: str, model: str | None, connection: Connection[Any] | None = None
+) -> None:
     """Check a source and print the result.
 
     Args:
         model: registered model whose version in Production the rows are compared with; None for no comparison.
+        connection: for a source that is a table of the pipeline's database.
 
     Raises:
         UserError: the source couldn't be read, loaded or trained on.
     """
     if not source:
         raise UserError(f"The contract {contract.name} has no source. Give one: SOURCE=data.csv")
-    check = check_source(source, contract)
+    check = check_source(source, contract, connection)
     show(out, source, check)
     try:
         champion = model_versions.production(model) if model else None

@@ -20,7 +20,8 @@ def build_form(training: Training) -> dict[str, Param]:
             type="string",
             minLength=1,
             title="Data source",
-            description="palmerpenguins, or the path of a CSV, TSV, JSON Lines or Parquet file, or an s3:// address.",
+            description="palmerpenguins, the path of a CSV, TSV, JSON Lines or Parquet file, an s3:// address, or "
+            "table:name for a table of the pipeline's database.",
         ),
         "estimator": Param(
             training.estimator,

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from contract import odcs
@@ -26,8 +27,16 @@ def main() -> int:
         arguments.command(arguments)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 1
-    return 0
+    except Exception as error:
+        from penguins.outages import describe_outage  # imports MLflow, which takes a second
+
+        outage = describe_outage(error)
+        if outage is None:
+            raise
+        print(outage, file=sys.stderr)
+    else:
+        return 0
+    return 1
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -66,15 +75,19 @@ def show(arguments: argparse.Namespace) -> None:
 
 def draft(arguments: argparse.Namespace) -> None:
     """Draft the contract of a table from its rows."""
-    from penguins.contracts.draft import draft, name_of, summary  # imports pyarrow
+    # These import pyarrow and psycopg, which a check doesn't need.
+    from penguins.connection import connect
+    from penguins.contracts.draft import draft, name_of, summary
+    from penguins.data.table_source import is_table
 
     if not arguments.source or not arguments.target:
-        raise UserError("Say from what: make contract FROM=file.csv TARGET=column")
+        raise UserError("Say from what: make contract FROM=file.csv TARGET=column, or FROM=table:name")
     name = arguments.name or name_of(arguments.source)
     path = contracts.path_of(name)
     if path.exists() and not arguments.force:
         raise UserError(f"{path} is there already. FORCE=1 replaces it; NAME=… makes another one.")
-    drafted = draft(arguments.source, arguments.target, name)
+    with connect() if is_table(arguments.source) else nullcontext() as connection:
+        drafted = draft(arguments.source, arguments.target, name, connection=connection)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.draft")
@@ -116,9 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("contract", help="name of a contract in the folder")
     drafting = commands.add_parser("draft", help=draft.__doc__)
     drafting.set_defaults(command=draft)
-    drafting.add_argument("--from", dest="source", required=True, help="path of a file, or an s3:// address of one")
+    drafting.add_argument("--from", dest="source", required=True, help="path of a file, s3:// address or table:name")
     drafting.add_argument("--target", required=True, help="column that the model predicts")
-    drafting.add_argument("--name", default="", help="of the contract; by default that of the file")
+    drafting.add_argument("--name", default="", help="of the contract; by default that of the source")
     drafting.add_argument("--force", action="store_true", help="replace a contract of this name")
     commands.add_parser("schema", help=schema.__doc__).set_defaults(command=schema)
     return parser

@@ -1,4 +1,4 @@
-"""Judge a source by a contract without a database: the rows that would be used, and the reasons of the others."""
+"""Judge a source by a contract, without a load: the rows that would be used, and the reasons of the others."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import Connection
 
 from contract.schema import DataContract
 from penguins.data.ingest import parsed
@@ -106,16 +107,19 @@ class SourceCheck:
         return f"it has too few rows of {', '.join(rare)}: at least 2 of each {target} are needed." if rare else ""
 
 
-def check_source(source: str, contract: DataContract) -> SourceCheck:
+def check_source(source: str, contract: DataContract, connection: Connection[Any] | None = None) -> SourceCheck:
     """Read a whole source in constant memory, and judge its rows; nothing is written.
+
+    Args:
+        connection: for a source that is a table of the pipeline's database.
 
     Raises:
         UserError: the source can't be read.
     """
     check = SourceCheck(contract, values={column.name: Values() for column in (contract.target, *contract.features)})
     judged = rules(contract)
-    with open_source(source, contract) as opened:
-        for batch, rejected in parsed(opened, contract, raw_types(contract)):
+    with open_source(source, contract, connection) as opened:
+        for batch, rejected in parsed(opened, raw_types(contract)):
             check.rows += len(batch) + len(rejected)
             for row in rejected:
                 _count_unreadable(check, row)

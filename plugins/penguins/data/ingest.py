@@ -71,16 +71,13 @@ def load_raw(
     if run:
         open_run(connection, contract, run)
     with (
-        open_source(source, contract) as opened,
+        open_source(source, contract, connection) as opened,
         tempfile.TemporaryFile("w+b") as rejected_rows,
         replace_table(connection, contract, "raw", run) as staging,
         connection.cursor() as cursor,
     ):
         types = raw_types(contract, read_fields(connection, staging))
-        batches = (
-            (len(batch), binary_copy.encode(batch), rejected) for batch, rejected in parsed(opened, contract, types)
-        )
-        rows = _copy(cursor, staging, list(types), batches, rejected_rows, run)
+        rows = _copy(cursor, staging, list(types), _encoded(parsed(opened, types)), rejected_rows, run)
         malformed = (Rejected(number, why, "null") for number, why in opened.malformed.items())
         rejected_rows.write(_rejected_as_csv(malformed, run))
         forget_rejected(connection, contract, TASK, run)
@@ -141,7 +138,7 @@ def _encoded(batches: Iterator[Parsed]) -> Iterator[Encoded]:
         yield len(batch), binary_copy.encode(batch), rejected
 
 
-def parsed(source: Source, contract: DataContract, types: Types) -> Iterator[Parsed]:
+def parsed(source: Source, types: Types) -> Iterator[Parsed]:
     """Yield typed batches and rejected rows; malformed rows have taken a row number, too."""
     number = 1
     for batch in source.batches:
@@ -150,7 +147,7 @@ def parsed(source: Source, contract: DataContract, types: Types) -> Iterator[Par
         if len(batch):
             number = int(numbers[-1]) + 1
         try:
-            yield parse(batch, numbers, contract, types)
+            yield parse(batch, numbers, source.contract, types)
         except UserError as error:
             raise UserError(f"{source.name}: {error}") from error
 

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pyarrow as pa
+from psycopg import Connection
 
-from contract.schema import DataContract
+from contract.schema import DataContract, Reading
 from penguins.data import formats
 from penguins.data.formats import MAX_TEXT_LENGTH
+from penguins.data.table_source import export, is_table
 from penguins.errors import UserError
 
 FORMATS: Final = "a .csv, .tsv or .jsonl file (each also as .gz), or a .parquet file"
@@ -34,12 +36,14 @@ class Source:
 
     Attributes:
         name: the source as the user gave it.
+        contract: by which it is read; that of a table has no separator and no decimal mark of files.
         batches: record batches in the order of the file, with the contract's columns only.
         malformed: reason by row number (from 1, header not counted), for rows that have other columns or aren't JSON.
         size, sha256: of the file, in bytes and hex.
     """
 
     name: str
+    contract: DataContract
     batches: formats.Batches
     malformed: formats.Malformed = field(default_factory=dict)
     size: int = 0
@@ -47,18 +51,37 @@ class Source:
 
 
 @contextmanager
-def open_source(source: str, contract: DataContract) -> Iterator[Source]:
-    """Open `palmerpenguins`, the path of a file, or an s3:// address of one.
+def open_source(source: str, contract: DataContract, connection: Connection[Any] | None = None) -> Iterator[Source]:
+    """Open `palmerpenguins`, the path of a file, an s3:// address of one, or `table:name` in the pipeline's database.
+
+    Args:
+        connection: to that database, for tables.
 
     Raises:
         UserError: the source can't be read, now or when its batches are taken, or its columns aren't those of the
             contract.
     """
-    with as_local_file(source) as path:
-        with _translate_errors(source):
-            opened = _open(source, path, contract)
-        opened.batches = _read(opened, path, opened.batches)
-        yield opened
+    if is_table(source):
+        contract = contract.model_copy(update={"reading": as_exported(contract.reading)})
+    with as_local_file(source, connection) as path:
+        yield open_file(source, path, contract)
+
+
+def open_file(name: str, path: Path, contract: DataContract) -> Source:
+    """Open a local file; `name` is the source that it comes from, for messages.
+
+    Raises:
+        UserError: as for `open_source`.
+    """
+    with _translate_errors(name):
+        opened = _open(name, path, contract)
+    opened.batches = _read(opened, path, opened.batches)
+    return opened
+
+
+def as_exported(reading: Reading) -> Reading:
+    """Return how an exported table is read: it is CSV, however the contract's files are written."""
+    return reading.model_copy(update={"separator": None, "decimal_mark": "."})
 
 
 def _open(name: str, path: Path, contract: DataContract) -> Source:
@@ -66,11 +89,11 @@ def _open(name: str, path: Path, contract: DataContract) -> Source:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = suffixes[-2] if suffixes[-1:] == [".gz"] and suffixes[:-1] else "".join(suffixes[-1:])
     if kind in (".parquet", ".pq") and suffixes[-1] != ".gz":
-        return Source(name, formats.open_parquet(name, path, contract))
+        return Source(name, contract, formats.open_parquet(name, path, contract))
     if kind in (".csv", ".tsv"):
-        return Source(name, formats.open_text(name, path, contract, malformed), malformed)
+        return Source(name, contract, formats.open_text(name, path, contract, malformed), malformed)
     if kind in (".jsonl", ".ndjson"):
-        return Source(name, formats.open_json(name, path, contract, malformed), malformed)
+        return Source(name, contract, formats.open_json(name, path, contract, malformed), malformed)
     raise UserError(f"{name}: unknown format {path.suffix!r}. Give {FORMATS}.")
 
 
@@ -99,7 +122,7 @@ def _translate_errors(source: str) -> Iterator[None]:
 
 
 @contextmanager
-def as_local_file(source: str) -> Iterator[Path]:
+def as_local_file(source: str, connection: Connection[Any] | None = None) -> Iterator[Path]:
     """Return the path of a source, while the block lasts."""
     if source == "palmerpenguins":
         with resources.as_file(resources.files("palmerpenguins") / "data" / "penguins.csv") as path:
@@ -107,6 +130,9 @@ def as_local_file(source: str) -> Iterator[Path]:
     elif source.startswith("s3://"):
         with tempfile.TemporaryDirectory() as folder:
             yield _download(source, Path(folder))
+    elif is_table(source):
+        with tempfile.TemporaryDirectory() as folder:
+            yield export(connection, source, Path(folder))
     elif os.path.isfile(source):  # noqa: PTH113 - Path.is_file() raises for a name that is too long
         yield Path(source)
     elif os.path.isdir(source):  # noqa: PTH112 - as above
@@ -114,7 +140,7 @@ def as_local_file(source: str) -> Iterator[Path]:
     else:
         raise UserError(
             f"{source[:500]}: no such file on the machine that runs the task. "
-            "Give `palmerpenguins`, the path of a CSV or Parquet file, or an s3:// address."
+            "Give `palmerpenguins`, the path of a CSV or Parquet file, an s3:// address, or table:name."
         )
 
 

@@ -33,7 +33,7 @@ def read(source: Path, contract: DataContract) -> tuple[list[dict[str, Any]], li
     """Return the typed rows of a file, and the reasons of the others with their numbers."""
     rows, reasons = [], []
     with open_source(str(source), contract) as opened:
-        for batch, rejected in parsed(opened, contract, raw_types(contract)):
+        for batch, rejected in parsed(opened, raw_types(contract)):
             rows += batch.to_pylist()
             reasons += [f"row {each.source_row}: {each.reason}" for each in rejected]
         reasons += [f"row {number}: {why}" for number, why in opened.malformed.items()]

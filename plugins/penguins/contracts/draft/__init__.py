@@ -4,6 +4,9 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
 
 from contract import odcs
 from penguins import contracts
@@ -11,6 +14,7 @@ from penguins.contracts.draft.guesses import Guess, guess_column, guess_target
 from penguins.contracts.draft.table import read_table
 from penguins.contracts.draft.yaml_text import write
 from penguins.data.sources import as_local_file
+from penguins.data.table_source import is_table, name_of_table
 from penguins.errors import UserError
 
 
@@ -32,21 +36,28 @@ class Draft:
     left_out: dict[str, str]
 
 
-def draft(source: str, target: str, name: str = "", folder: Path | None = None) -> Draft:
+def draft(
+    source: str,
+    target: str,
+    name: str = "",
+    folder: Path | None = None,
+    connection: Connection[Any] | None = None,
+) -> Draft:
     """Draft a contract.
 
     Args:
-        source: `palmerpenguins`, the path of a file, or an s3:// address of one.
+        source: `palmerpenguins`, the path of a file, an s3:// address of one, or `table:name`.
         target: name of the column to predict.
         name: of the contract; empty for one made from the name of the file.
         folder: that the file will be in; None for the folder of the contracts.
+        connection: to the pipeline's database, for a table of it.
 
     Raises:
         UserError: the source can't be read, or no model can be trained on it as it is.
     """
     name = name or name_of(source)
-    with as_local_file(source) as path:
-        table = read_table(path, target)
+    with as_local_file(source, connection) as path:
+        table = read_table(source, path, target)
     goal = guess_target(table)
     columns = tuple(goal if profile is table.target else guess_column(table, profile) for profile in table.columns)
     if not any(guess.role == "feature" for guess in columns):
@@ -54,7 +65,7 @@ def draft(source: str, target: str, name: str = "", folder: Path | None = None) 
         raise UserError(f"{source}: no column beside the target is of use to a model. {why[:1000] or 'There is none'}.")
     text = write(
         name,
-        source if "://" in source or source == "palmerpenguins" else str(Path(source).resolve()),
+        _address(source),
         _schema_from(folder or contracts.path_of(name).parent),
         table.target.rows,
         goal,
@@ -69,12 +80,19 @@ def draft(source: str, target: str, name: str = "", folder: Path | None = None) 
 
 
 def name_of(source: str) -> str:
-    """Make the name of a contract from that of a file."""
-    stem = source.rstrip("/").rpartition("/")[2].partition(".")[0].lower()
+    """Make the name of a contract from that of a file or a table."""
+    file = source.rstrip("/").rpartition("/")[2].partition(".")[0]
+    stem = (name_of_table(source) if is_table(source) else file).lower()
     name = re.sub(r"[^a-z0-9]+", "_", stem).strip("_").lstrip("0123456789_")[:41]
     if not name:
         raise UserError(f"{source}: the name of the file makes no name for the contract. Give one: NAME=wine")
     return name
+
+
+def _address(source: str) -> str:
+    """Return a source as the DAG finds it: the path of a file from the root."""
+    is_name = "://" in source or source == "palmerpenguins" or is_table(source)
+    return source if is_name else str(Path(source).resolve())
 
 
 def summary(drafted: Draft) -> None:

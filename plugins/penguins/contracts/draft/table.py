@@ -17,7 +17,7 @@ from contract.schema import Column, DataContract, Reading, Training
 from penguins.contracts.draft.profile import Profile, Twin
 from penguins.data import dialect
 from penguins.data.header import quoted
-from penguins.data.sources import open_source
+from penguins.data.sources import open_file
 from penguins.errors import UserError
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
@@ -44,22 +44,22 @@ class Table:
     malformed: int
 
 
-def read_table(path: Path, target: str) -> Table:
-    """Read all rows of a file.
+def read_table(source: str, path: Path, target: str) -> Table:
+    """Read all rows of a file; `source` is its name for messages.
 
     Raises:
         UserError: the file can't be read, or doesn't have the target.
     """
     reading = _guess_dialect(path, target)
-    names, left_out = _header(path, reading)
+    names, left_out = _header(source, path, reading)
     if target not in names:
         why = f" ({left_out[target]})" if target in left_out else ""
-        raise UserError(f"{path}: there is no column {target!r}{why}. TARGET is one of {quoted(names)}.")
-    found = _profile(path, names, left_out, target, reading)
+        raise UserError(f"{source}: there is no column {target!r}{why}. TARGET is one of {quoted(names)}.")
+    found = _profile(source, path, names, left_out, target, reading)
     more = set().union(*(profile.more_nulls for profile in found.columns))
     if more:  # they are missing values in every column
         again = found.reading.model_copy(update={"null_values": (*reading.null_values, *sorted(more))})
-        found = _profile(path, names, left_out, target, again)
+        found = _profile(source, path, names, left_out, target, again)
     return found
 
 
@@ -89,7 +89,7 @@ def _format(path: Path) -> str:
     return {".parquet": "parquet", ".pq": "parquet", ".jsonl": "json", ".ndjson": "json"}.get(last, "text")
 
 
-def _header(path: Path, reading: Reading) -> tuple[list[str], dict[str, str]]:
+def _header(source: str, path: Path, reading: Reading) -> tuple[list[str], dict[str, str]]:
     """Return the names of the columns that a contract can have, and of the others with the reason."""
     left_out = {}
     if (kind := _format(path)) == "parquet":
@@ -110,7 +110,7 @@ def _header(path: Path, reading: Reading) -> tuple[list[str], dict[str, str]]:
             left_out[name] = wrong
     twice = [name for name, count in Counter(names).items() if count > 1 and name not in left_out]
     if twice:
-        raise UserError(f"{path}: the header has {quoted(twice)} more than once. Keep one of them.")
+        raise UserError(f"{source}: the header has {quoted(twice)} more than once. Keep one of them.")
     return [name for name in names if name not in left_out], left_out
 
 
@@ -122,7 +122,7 @@ def _keys(line: str) -> list[str]:
     return list(found) if isinstance(found, dict) else []
 
 
-def _profile(path: Path, names: list[str], left_out: dict[str, str], target: str, reading: Reading) -> Table:
+def _profile(name: str, path: Path, names: list[str], left_out: dict[str, str], target: str, reading: Reading) -> Table:
     columns = [
         Column(name=name, type="string", role="target" if name == target else "ignored", required=name == target)
         for name in names
@@ -130,15 +130,15 @@ def _profile(path: Path, names: list[str], left_out: dict[str, str], target: str
     training = Training(registered_model="none", experiment="none", min_accuracy=0)
     everything = DataContract(name="draft", columns=tuple(columns), reading=reading, training=training)
     profiles, twins = {name: Profile(name) for name in names}, {name: Twin() for name in names}
-    with open_source(str(path), everything) as source:
-        for batch in source.batches:
-            classes = profiles[target].take(batch.column(target), reading)
-            for name, profile in profiles.items():
-                if name == target or profile.unusable or name not in batch.schema.names:
-                    continue
-                texts = profile.take(batch.column(name), reading)
-                if texts is not None and classes is not None:
-                    twins[name].take(texts, classes)
+    source = open_file(name, path, everything)
+    for batch in source.batches:
+        classes = profiles[target].take(batch.column(target), reading)
+        for column, profile in profiles.items():
+            if column == target or profile.unusable or column not in batch.schema.names:
+                continue
+            texts = profile.take(batch.column(column), reading)
+            if texts is not None and classes is not None:
+                twins[column].take(texts, classes)
     table = Table(
         reading,
         tuple(profile for profile in profiles.values() if not profile.unusable),
