@@ -3,6 +3,7 @@
 import mmap
 import os
 import struct
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ SERVICE: Final = ("recorded", "written", "dropped_buffer", "dropped_spool", "dro
 
 
 class Counters:
-    """Counters by their names. Adding to one takes no lock: only one thread may add to it."""
+    """Counters by their names, of one process; its threads may add to them at once."""
 
     def __init__(self, names: Sequence[str], file: int | None = None) -> None:
         """Map an open file, after what it counts already; without one, count in memory.
@@ -28,15 +29,35 @@ class Counters:
             OSError: the file can't have its size.
         """
         self._places = {name: place for place, name in enumerate(names, 1)}
-        size = _NUMBER.size * (1 + len(names))
+        self._lock = threading.Lock()
+        self._numbers = self._map(file)
+
+    def _map(self, file: int | None) -> memoryview:
+        size = _NUMBER.size * (1 + len(self._places))
         if file is not None:
             os.posix_fallocate(file, 0, size)  # a page without a block on a full disk would end the process
-        self._map = mmap.mmap(-1 if file is None else file, size)
-        self._map[: len(MAGIC)] = MAGIC
-        self._numbers = memoryview(self._map).cast("Q")
+        found = mmap.mmap(-1 if file is None else file, size)
+        found[: len(MAGIC)] = MAGIC
+        return memoryview(found).cast("Q")
+
+    def move_to(self, file: int) -> None:
+        """Count in another file from now on, which takes over the numbers.
+
+        Raises:
+            OSError: the file can't have its size.
+        """
+        numbers = self._map(file)
+        with self._lock:
+            numbers[1:] = self._numbers[1:]
+            self._numbers = numbers
 
     def add(self, name: str, number: int = 1) -> None:
         """Add to a counter."""
+        with self._lock:
+            self._numbers[self._places[name]] += number
+
+    def add_alone(self, name: str, number: int = 1) -> None:
+        """Add to a counter that no other thread adds to, without a lock."""
         self._numbers[self._places[name]] += number
 
     def __getitem__(self, name: str) -> int:

@@ -68,6 +68,8 @@ class Contract(BaseModel):
     title: str = ""
     target: Column
     features: Annotated[list[Feature], Field(min_length=1, max_length=MAX_FEATURES)]
+    log_fraction: float = Field(default=1.0, ge=0, le=1, exclude_if=lambda share: share == 1)
+    """Share of the requests that the service logs."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -154,7 +156,13 @@ class Manifest(Contract):
     @property
     def contract(self) -> Contract:
         """Return the contract without the rows."""
-        return Contract(name=self.name, title=self.title, target=self.target, features=self.features)
+        return Contract(
+            name=self.name,
+            title=self.title,
+            target=self.target,
+            features=self.features,
+            log_fraction=self.log_fraction,
+        )
 
     @model_validator(mode="after")
     def _check_shapes(self) -> Self:

@@ -71,6 +71,7 @@ class Column(Part):
             prediction such a value is answered, with a warning if it is outside of the range seen in training.
         title: name for people to read; empty for one made from `name`.
         decimals: digits after the point, to show and to enter; None for as many as needed.
+        logged: whether the service's log keeps the values of a feature.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Column(Part):
     description: str = ""
     decimals: Annotated[int, Field(ge=0, le=15)] | None = None
     examples: Annotated[tuple[Any, ...], _LIST] = ()
+    logged: bool = Field(default=True, exclude_if=bool)
 
     @property
     def is_numeric(self) -> bool:

@@ -123,6 +123,23 @@ class Settings(BaseSettings):
         default_factory=lambda: user_cache_path("penguins-serving"),
         description="Folder of the verified copies that are served while MLflow is down.",
     )
+    log_dir: Path | None = Field(
+        default=None,
+        description="Folder of the prediction log's spool, from which the shipper fetches it; empty for no log.",
+    )
+    log_max_bytes: int = Field(
+        default=1024**3,
+        gt=0,
+        description="Most bytes of the spool; above it predictions are answered and counted, but not logged.",
+    )
+    log_buffer_bytes: int = Field(
+        default=64 * 1024**2,
+        gt=0,
+        description="Most memory of predictions that wait to be written; more are counted, but not logged.",
+    )
+    log_wait_seconds: float = Field(
+        default=60.0, ge=0, description="Longest wait of a table for room in the spool, before it isn't logged."
+    )
     shutdown_seconds: float = Field(
         default=10.0, gt=0, description="Longest wait for requests under way when the service is stopped."
     )

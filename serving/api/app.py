@@ -12,6 +12,7 @@ from serving.api.keys import Keys
 from serving.api.middleware import Middleware
 from serving.api.openapi import Reference, describe
 from serving.api.responses import RequestError, State, request_error
+from serving.log.log import PredictionLog
 from serving.logs import configure
 from serving.registry.client import Registry
 from serving.reload.models import Models
@@ -31,14 +32,19 @@ def create_app(settings: Settings) -> FastAPI:
         registry = Registry(settings)
         models = Models(settings, registry)
         await models.start_from_cache()
+        log = PredictionLog(settings, settings.log_dir) if settings.log_dir else None
+        if log:
+            await asyncio.to_thread(log.start)
         tables = Tables(settings)
         tasks = [asyncio.create_task(models.run()), asyncio.create_task(tables.run(models.served))]
-        yield {"settings": settings, "models": models, "tables": tables}
+        yield {"settings": settings, "models": models, "tables": tables, "log": log}
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
         await registry.close()
+        if log:
+            await asyncio.to_thread(log.close)
 
     app = FastAPI(
         title="Penguins",

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from starlette.types import Scope
 
 from serving.codecs.errors import shown
+from serving.log.log import PredictionLog
 from serving.reload.models import Models
 from serving.reload.watcher import Watcher
 from serving.settings import Settings
@@ -82,6 +83,7 @@ class State(TypedDict):
     settings: Settings
     models: Models
     tables: Tables
+    log: PredictionLog | None
 
 
 def models_of(request: Request) -> Models:
@@ -111,6 +113,11 @@ async def request_error(_: Request, error: Exception) -> Response:
 def tables_of(request: Request) -> Tables:
     """Return the app's workers of tables."""
     return cast(State, request.scope["state"])["tables"]
+
+
+def log_of(request: Request) -> PredictionLog | None:
+    """Return the app's prediction log; None if nothing is logged."""
+    return cast(State, request.scope["state"])["log"]
 
 
 def settings_of(request: Request) -> Settings:

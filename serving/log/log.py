@@ -1,0 +1,109 @@
+"""The prediction log, as the service uses it."""
+
+import asyncio
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from contract.lines import Event, encode_line
+from serving.codecs.base import Prediction, Predictions
+from serving.inference.model import LoadedModel
+from serving.log.counts import OwnCounters
+from serving.log.ids import Ids, share_of
+from serving.log.spool import Spool
+from serving.log.stream import Many, Stream
+from serving.log.writer import Lines, Writer
+from serving.settings import Settings
+
+
+class PredictionLog:
+    """Records what the service answers. Used from the event loop only, which it never keeps waiting."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        """Take the settings; `folder` is the spool."""
+        self.spool = Spool(folder, settings.log_max_bytes)
+        self.counters = OwnCounters(self.spool)
+        self.wait_seconds = settings.log_wait_seconds
+        self._writer = Writer(self.spool, self.counters, settings.log_buffer_bytes)
+        self._ids = Ids()
+        self._streams: dict[int, Stream] = {}
+        self._host = socket.gethostname()
+
+    def start(self) -> None:
+        """Begin to write. This blocks for some milliseconds."""
+        self._writer.start()
+        self.event(event="started")
+
+    def close(self) -> None:
+        """Write everything, and give it to the shipper. This blocks."""
+        self.event(event="stopped")
+        self._writer.close()
+
+    def record(self, model: LoadedModel, answer: Prediction | Predictions, started: float) -> str | None:
+        """Record an answer, if it belongs to the logged share; return its id, None if the model isn't logged at all.
+
+        Args:
+            started: time of the request's begin, on the clock of `time.perf_counter`.
+        """
+        stream = self._streams.get(id(model))
+        if stream is None or stream.model is not model:
+            stream = self._add(model)
+        if not stream.fraction:
+            return None
+        now = time.time_ns()
+        content, text = self._ids.new(now)
+        if stream.fraction < 1 and share_of(content) >= stream.fraction:
+            return text
+        milliseconds = (perf_counter() - started) * 1000
+        if isinstance(answer, Prediction):
+            rows = 1
+            row, label, probabilities, outside = answer
+            packed = stream.pack(content, now // 1000, label, milliseconds, len(outside), *row, *probabilities)
+            is_taken = self._writer.put(stream, packed)
+        else:
+            rows = len(answer.labels)
+            size = answer.rows.nbytes + answer.probabilities.nbytes + answer.outside.nbytes + answer.labels.nbytes
+            is_taken = self._writer.put_many(stream, Many(answer, content, now // 1000, milliseconds, size))
+        self.counters.add_alone("recorded", rows)
+        if not is_taken:
+            self.counters.add("dropped_buffer", rows)
+        return text
+
+    def _add(self, model: LoadedModel) -> Stream:
+        """Return a stream for a version that is new, in place of that of the version before."""
+        for key, stream in list(self._streams.items()):
+            if stream.model.name == model.name:
+                stream.is_retired = True
+                del self._streams[key]
+        stream = self._streams[id(model)] = Stream(model)
+        self._writer.add(stream)
+        return stream
+
+    def event(self, **fields: Any) -> None:
+        """Record what happened to the service, by the fields of `Event`."""
+        event = Event(at=datetime.now(UTC), host=self._host, **fields)
+        self._writer.put_lines(Lines("events", encode_line(event)))
+
+    async def keep(self, payload: bytes) -> None:
+        """Write lines of feedback to the spool.
+
+        Raises:
+            OSError: they can't be written.
+        """
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[OSError | None] = loop.create_future()
+
+        def tell(error: OSError | None) -> None:
+            loop.call_soon_threadsafe(_set, written, error)
+
+        self._writer.put_lines(Lines("feedback", payload, tell))
+        if error := await written:
+            raise error
+
+
+def _set(future: asyncio.Future[OSError | None], error: OSError | None) -> None:
+    if not future.done():  # the client may have gone away
+        future.set_result(error)

@@ -1,0 +1,146 @@
+"""The predictions of one model version, on their way into rows of a segment."""
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.rows import RowFormat
+from contract.segments import LoggedContract, PredictionsHeader
+from serving.codecs.base import Predictions
+from serving.inference.model import LoadedModel
+
+MAX_ROWS: Final = 4096
+"""Most single rows that are encoded at once: meanwhile no request is answered."""
+
+_OBJECT_BYTES: Final = 64
+"""Memory of a packed row, beside its content."""
+
+_FIRST: Final[NDArray[np.int64]] = np.zeros(1, dtype=np.int64)
+
+Key = tuple[str, str, bytes, float]
+"""Model, version, contract and fraction: all that the rows of a segment share."""
+
+
+class Many(NamedTuple):
+    """The answer to a list.
+
+    Attributes:
+        at_us: microseconds since 1970.
+        size: about as many bytes as it takes.
+    """
+
+    answer: Predictions
+    prediction_id: bytes
+    at_us: int
+    latency_ms: float
+    size: int
+
+
+class Stream:
+    """Packs what the event loop records, and encodes it in another thread.
+
+    Attributes:
+        pack: packs one row: 16 bytes of id, microseconds since 1970, label, milliseconds, number of features outside
+            of the training range, features, probabilities.
+        row_bytes: memory of a packed row.
+        is_retired: whether nothing will be added any more.
+    """
+
+    def __init__(self, model: LoadedModel, prediction_id: bytes | None = None) -> None:
+        """Take contract and version of a model; `prediction_id` is that of a table."""
+        contract = model.contract
+        self.model, self.fraction = model, contract.log_fraction
+        self.header = PredictionsHeader(
+            created_at=datetime.now(UTC),
+            model=model.name,
+            version=model.version,
+            contract=contract.digest.hex(),
+            document=LoggedContract.of(contract),
+            fraction=contract.log_fraction or 1.0,
+            prediction_id=UUID(bytes=prediction_id) if prediction_id else None,
+        )
+        self.key: Key = model.name, model.version, contract.digest, contract.log_fraction
+        self.format = RowFormat(self.header)
+        self.singles: deque[bytes] = deque()
+        self.lists: deque[Many] = deque()
+        self.is_retired = False
+        self._left_out = [place for place, feature in enumerate(contract.features) if not feature.logged]
+        features, classes = len(contract.features), len(contract.classes)
+        packed = struct.Struct(f"<16sqhfh{features}f{classes}f")
+        self.pack = packed.pack
+        self.row_bytes = packed.size + _OBJECT_BYTES
+        self._packed = np.dtype(
+            [
+                ("id", "V16"),
+                ("at", "<i8"),
+                ("label", "<i2"),
+                ("latency", "<f4"),
+                ("outside", "<i2"),
+                ("features", "<f4", (features,)),
+                ("probabilities", "<f4", (classes,)),
+            ]
+        )
+
+    def take(self) -> Iterator[tuple[bytes, int]]:
+        """Take what was added, and yield payloads with the memory that it took."""
+        most = min(self.format.rows_in_block, MAX_ROWS)
+        waiting = len(self.singles)
+        while waiting:
+            number = min(waiting, most)
+            yield self._encode_singles([self.singles.popleft() for _ in range(number)]), number * self.row_bytes
+            waiting -= number
+        for _ in range(len(self.lists)):
+            many = self.lists.popleft()
+            size = many.size
+            for payload in self.encode(many.answer, many.prediction_id, many.at_us, many.latency_ms):
+                yield payload, size
+                size = 0
+
+    def encode(
+        self, answer: Predictions, prediction_id: bytes, at_us: int, latency_ms: float, first: int = 0
+    ) -> Iterator[bytes]:
+        """Yield the rows of a list, or some rows of a table, as payloads; `first` is the number of rows before them."""
+        most, outside = self.format.rows_in_block, answer.outside.sum(axis=1)
+        for start in range(0, len(answer.labels), most):
+            some = slice(start, start + most)
+            labels = answer.labels[some]
+            yield self.format.encode(
+                ids=prediction_id,
+                index=np.arange(first + start, first + start + len(labels)),
+                at=at_us,
+                labels=labels,
+                latency_ms=latency_ms,
+                outside=outside[some],
+                features=self._logged(answer.rows[some]),
+                probabilities=answer.probabilities[some],
+            )
+
+    def rows_of(self, payload: bytes) -> int:
+        """Return the number of rows in a payload."""
+        return len(payload) // self.format.dtype.itemsize
+
+    def _encode_singles(self, singles: list[bytes]) -> bytes:
+        rows: Any = np.frombuffer(b"".join(singles), self._packed)
+        return self.format.encode(
+            ids=rows["id"],
+            index=_FIRST,
+            at=rows["at"],
+            labels=rows["label"],
+            latency_ms=rows["latency"],
+            outside=rows["outside"],
+            features=self._logged(rows["features"]),
+            probabilities=rows["probabilities"],
+        )
+
+    def _logged(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the values without those of the columns that are left out."""
+        if self._left_out:
+            features = features.copy()
+            features[:, self._left_out] = np.nan
+        return features
