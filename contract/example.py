@@ -1,6 +1,8 @@
 """A row that a contract allows, to try a model with."""
 
-from contract.schema import Bounds, Column, DataContract
+from math import ceil, floor, isfinite
+
+from contract.schema import Column, DataContract
 
 Value = str | int | float | bool | None
 
@@ -18,16 +20,25 @@ def _example(column: Column) -> Value:
         return column.categories[0]
     if column.type == "boolean":
         return False
-    value = _inside(column.plausible if column.plausible != Bounds() else column.bounds)
-    return round(value) if column.type == "integer" else float(f"{value:.6g}")
+    low, high = _limits(column)
+    value = _inside(low, high)
+    if column.type == "integer":
+        return ceil(low) if round(value) < low else floor(high) if round(value) > high else round(value)
+    short = float(f"{value:.6g}")
+    return short if low <= short <= high else value
 
 
-def _inside(bounds: Bounds) -> float:
-    """Return a number within bounds: the middle, or one beside the only limit, or 0."""
-    low = bounds.minimum if bounds.minimum is not None else bounds.exclusive_minimum
-    high = bounds.maximum if bounds.maximum is not None else bounds.exclusive_maximum
-    if low is not None and high is not None:
-        return low + (high - low) / 2
-    if low is not None:
+def _limits(column: Column) -> tuple[float, float]:
+    """Return the least and the greatest number that a prediction may have and, if there is any, that is plausible."""
+    (low, high), (least, most) = column.bounds.range, column.plausible.range
+    both = max(low, least), min(high, most)
+    return both if both[0] <= both[1] else (low, high)
+
+
+def _inside(low: float, high: float) -> float:
+    """Return the middle, or a number beside the only limit, or 0."""
+    if isfinite(low) and isfinite(high):
+        return low / 2 + high / 2
+    if isfinite(low):
         return low + 1
-    return high - 1 if high is not None else 0
+    return high - 1 if isfinite(high) else 0

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from math import inf, nextafter
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
@@ -50,6 +51,15 @@ class Bounds(Part):
     maximum: FiniteFloat | None = None
     exclusive_minimum: FiniteFloat | None = None
     exclusive_maximum: FiniteFloat | None = None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Return the least and the greatest float64 within the limits; an infinite one where there is no limit."""
+        low = [-inf if self.minimum is None else self.minimum]
+        low += [] if self.exclusive_minimum is None else [nextafter(self.exclusive_minimum, inf)]
+        high = [inf if self.maximum is None else self.maximum]
+        high += [] if self.exclusive_maximum is None else [nextafter(self.exclusive_maximum, -inf)]
+        return max(low), min(high)
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -116,14 +126,17 @@ class Training(Part):
     """The model that is trained on the table, and the rules for its promotion."""
 
     registered_model: str = Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]{0,254}$",
+        pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_. -]{0,253}[A-Za-z0-9_.-])?$",
         description="Registered model in MLflow, of no other contract (`PENGUINS_MODEL_NAME`).",
     )
     experiment: str = Field(
-        pattern=r"^[A-Za-z0-9_/][A-Za-z0-9_./ -]{0,199}$", description="Experiment in MLflow (`PENGUINS_EXPERIMENT`)."
+        pattern=r"^[A-Za-z0-9_/][A-Za-z0-9_./ -]{0,199}$",
+        description="Experiment in MLflow, of no other contract (`PENGUINS_EXPERIMENT`).",
     )
     schedule: str = Field(
-        default="", description="Cron expression or preset of Airflow; empty for only by hand (`PENGUINS_SCHEDULE`)."
+        default="",
+        max_length=300,  # Airflow keeps 1,000 of its description
+        description="Cron expression or preset of Airflow; empty for only by hand (`PENGUINS_SCHEDULE`).",
     )
     source: str = Field(
         default="",

@@ -6,26 +6,31 @@ contract along.
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from contract.odcs import shape, tables
 from contract.odcs.document import Document
-from contract.odcs.shape import Finding, shown
+from contract.odcs.shape import MAX_LENGTH, Finding, printable, shown
 from contract.odcs.text import MAX_BYTES, Problem, Tree, UnreadableError, parse
 from contract.schema import DataContract
 
-__all__ = ["ContractError", "json_schema", "read", "read_text"]
+__all__ = ["ContractError", "json_schema", "printable", "read", "read_text"]
+
+MAX_SHOWN: Final = 50  # mistakes in a message
 
 Check = Callable[[DataContract], Iterable[Finding]]
 """Yields mistakes in a contract; their places begin with the name of a custom property, such as `training`."""
 
 
 class ContractError(Exception):
-    """A contract file has mistakes. The text has a line for each: `file:line: a sentence`."""
+    """A contract file has mistakes. The text has a line for each of the first ones: `file:line: a sentence`."""
 
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
         self.problems = sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
-        super().__init__("\n".join(f"{file}:{problem.line}: {problem.message}" for problem in self.problems))
+        lines = [f"{file}:{problem.line}: {problem.message}" for problem in self.problems[:MAX_SHOWN]]
+        if more := len(self.problems) - len(lines):
+            lines.append(f"{file}: and {more:,} more mistakes")
+        super().__init__("\n".join(map(printable, lines)))
 
 
 def read(path: Path, *checks: Check) -> DataContract:
@@ -96,7 +101,7 @@ def _place(data: Any, path: tuple[str | int, ...]) -> str:
         path = path[2:]
     if path[:2] == ("schema", 0):
         path = ("schema", *path[2:])
-    keys = [part if isinstance(part, str) else f"entry {part + 1}" for part in path if part != "value"]
+    keys = [part[:MAX_LENGTH] if isinstance(part, str) else f"entry {part + 1}" for part in path if part != "value"]
     return ", ".join([*words, *filter(None, [" ".join(keys)])])
 
 

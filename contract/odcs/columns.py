@@ -1,5 +1,6 @@
 """The rules of one column of a contract file, and its translation."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -149,7 +150,7 @@ def _check_limits(given: Property) -> Iterator[Finding]:
     for place, limits in (("logicalTypeOptions", options), ("customProperties", plausible)):
         if limits != Limits() and not is_number:
             yield (place,), "limits are for numbers without an enum: delete them"
-        elif wrong := _wrong_order(limits):
+        elif wrong := _wrong_order(limits) or (_no_whole(limits) if given.logical_type == "integer" else ""):
             yield (place,), wrong
     if custom(given, "decimals") is not None and given.logical_type != "number":
         yield ("customProperties",), "decimals are for the type number: delete them"
@@ -174,6 +175,13 @@ def _wrong_order(limits: Limits) -> str:
     if max(low) == min(high) and not max(low) == limits.minimum == limits.maximum:
         return f"no number is both above and below {max(low):g}: correct a limit"
     return ""
+
+
+def _no_whole(limits: Limits) -> str:
+    """Return a sentence if no whole number is within limits, or the empty string."""
+    low, high = Bounds(**limits.model_dump()).range
+    is_possible = not (math.isfinite(low) and math.isfinite(high)) or math.ceil(low) <= math.floor(high)
+    return "" if is_possible else "no whole number is within these limits: correct one"
 
 
 def _check_examples(given: Property) -> Iterator[Finding]:

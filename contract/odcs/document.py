@@ -75,7 +75,9 @@ class Table(Part):
     """The table."""
 
     name: str = Field(description="The contract's name.")
-    business_name: str = Field(default="", description="Title of the table, for people to read.")
+    business_name: Annotated[str, Field(max_length=200)] = Field(  # Airflow keeps 2,000 of a DAG's name
+        default="", description="Title of the table, for people to read."
+    )
     description: str = Field(default="", description="For people to read.")
     properties: tuple[Property, ...] = Field(description="The columns, in the order of the model's features.")
 

@@ -13,6 +13,8 @@ from contract.odcs.text import Path
 Finding = tuple[Path, str]
 """A mistake: the place of the value, and a sentence."""
 
+MAX_LENGTH: Final = 60  # characters of a user's value or key in a message
+
 _ELSEWHERE: Final = {
     "physicalType": "delete it: logicalType decides",
     "primaryKey": "delete it, and give the column the customProperty `role` with the value `id`",
@@ -50,7 +52,12 @@ def shown(value: Any) -> str:
     """Return a user's value as a message shows it."""
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
-    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+    return repr(value) if len(repr(value)) <= MAX_LENGTH else f"{repr(value)[:MAX_LENGTH]}…"
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for the characters that a terminal would obey or a database refuse."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def alike(name: str, known: list[str]) -> str:
@@ -94,13 +101,19 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"is {shown(value)}: {_PATTERNS[names[-1]]}"
     if kind in _KINDS:
         return f"is {shown(value)}: write {_KINDS[kind]}"
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("Tuple ")
+    message = (
+        detail["msg"]
+        .removeprefix("Value error, ")
+        .removeprefix("Input ")
+        .removeprefix("Tuple ")
+        .removeprefix("String ")
+    )
     return f"is {shown(value)}: it {message}"
 
 
 _PATTERNS: Final = {
     "name": "a contract's name has up to 41 small letters, digits and _, and begins with a letter",
-    "registeredModel": "a model's name in MLflow and in addresses has up to 100 of A-Z a-z 0-9 _ . - and blanks",
+    "registeredModel": "a model's name in MLflow and in addresses has up to 255 of A-Z a-z 0-9 _ . - and blanks within",
     "experiment": "an experiment's name in MLflow has up to 200 of A-Z a-z 0-9 _ . - / and blanks",
 }
 

@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from contract.manifest import MAX_FEATURES
 from contract.odcs import columns
 from contract.odcs.document import Document, Property
 from contract.odcs.shape import Finding, shown
@@ -73,12 +74,16 @@ def _check_columns(valid: dict[int, Property], all_valid: bool) -> Iterator[Find
     for at, column in valid.items():
         if first.setdefault(column.name, at) != at:
             yield (*_PROPERTIES, at, "name"), _twice(valid[first[column.name]], column)
+    features = [column for column in valid.values() if columns.role_of(column) == "feature"]
+    if len(features) > MAX_FEATURES:
+        text = f"{len(features):,} features, and a model has at most {MAX_FEATURES:,}: give the others the role ignored"
+        yield _PROPERTIES, text
     targets = [at for at, column in valid.items() if columns.role_of(column) == "target"]
     for at in targets[1:]:
         yield (*_PROPERTIES, at), f"a second target beside {shown(valid[targets[0]].name)}: a table has one"
     if all_valid and not targets:
         yield _PROPERTIES, "no column is the target: give one the customProperty `role` with the value `target`"
-    if all_valid and not any(columns.role_of(column) == "feature" for column in valid.values()):
+    if all_valid and not features:
         yield _PROPERTIES, "no column is a feature: at least one must have the role feature, which is the default"
 
 
@@ -118,9 +123,10 @@ def _check_categories(reading: Reading, valid: list[tuple[int, Property]]) -> It
     """Check that each category can be read, and told from a missing value and from the others."""
     for at, column in valid:
         seen: dict[str, str] = {}
+        null = set(reading.null_values)
         for position, value in enumerate(each.value for each in column.enum or ()):
             path = (*_PROPERTIES, at, "enum", position, "value")
-            if value in reading.null_values:
+            if value in null:
                 yield path, f"{shown(value)} also means a missing value: delete it here, or in nullValues of `reading`"
             if isinstance(value, str) and not reading.case_sensitive:
                 other = seen.setdefault(value.casefold(), value)

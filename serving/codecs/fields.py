@@ -140,13 +140,8 @@ def _number(text: str) -> Any:
 
 def _limits(bounds: Bounds) -> tuple[float, float]:
     """Return the least and the greatest float64 that are allowed and finite in float32."""
-    low = [nextafter(-FLOAT32_OVERFLOW, 0)]
-    high = [nextafter(FLOAT32_OVERFLOW, 0)]
-    low += [bounds.minimum] if bounds.minimum is not None else []
-    low += [nextafter(bounds.exclusive_minimum, inf)] if bounds.exclusive_minimum is not None else []
-    high += [bounds.maximum] if bounds.maximum is not None else []
-    high += [nextafter(bounds.exclusive_maximum, -inf)] if bounds.exclusive_maximum is not None else []
-    return max(low), min(high)
+    low, high = bounds.range
+    return max(low, nextafter(-FLOAT32_OVERFLOW, 0)), min(high, nextafter(FLOAT32_OVERFLOW, 0))
 
 
 def _range(bounds: Bounds) -> str:

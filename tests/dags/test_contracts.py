@@ -1,5 +1,6 @@
 """The DAGs that the DAG file makes of the contracts."""
 
+import os
 import runpy
 import sys
 import time
@@ -95,6 +96,19 @@ def test_a_task_tells_that_its_contract_has_gone(monkeypatch: pytest.MonkeyPatch
     (dag,) = parse().values()
     assert (dag.dag_id, dag.task_ids) == ("wine_training", ["grid_train"])
     assert "there is no contract 'wine'" in reason_of(dag, "grid_train")
+
+
+def test_no_contract_makes_what_the_database_of_airflow_refuses(folder: Path) -> None:
+    (folder / "odd.yaml").write_text(WINE.replace("version: 1.0.0\n", 'version: 1.0.0\n"a\\0b": 1\n'))
+    (folder / os.fsdecode(b"\xff.yaml")).symlink_to("nowhere")
+    (folder / "long.yaml").write_text(
+        WINE.replace("  - name: wine\n", f"  - name: long\n    businessName: {'W' * 1990}\n")
+    )
+    found = parse()
+    assert set(found) == {"penguins_training", "wine_training", "odd_training", "long_training", "__training"}
+    for dag in found.values():
+        assert "\0" not in dag.doc_md.encode().decode()  # no half of a surrogate pair, either
+        assert len(dag.dag_display_name) <= 2000
 
 
 @pytest.mark.usefixtures("folder")

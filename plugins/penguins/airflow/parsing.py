@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from airflow.sdk import dag, get_parsing_context, task
 
+from contract.odcs import printable
 from contract.schema import DataContract, free_name
 from penguins import contracts
 from penguins.airflow.task_errors import RETRIES, report_user_errors
@@ -64,6 +65,8 @@ def _build_checked(build: Callable[[DataContract], Any], contract: DataContract)
 
 
 def _refused_dag(dag_id: str, reason: str) -> Any:
+    # Airflow's database refuses some characters, such as those of a file's name, and then all DAGs of the file.
+    reason = "\n".join(map(printable, reason.splitlines()))
     # The contract may have become unusable during a run: then the task that starts now tells it.
     task_id = get_parsing_context().task_id or REFUSED
 

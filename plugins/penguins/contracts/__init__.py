@@ -3,7 +3,7 @@
 Settings of the environment override parts of the contract named `penguins`, and of no other.
 """
 
-from collections import defaultdict
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,6 +78,8 @@ def read(path: Path, *checks: odcs.Check) -> DataContract:
     """
     try:
         state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise UserError(f"{path}: isn't a file")
         return _read(path, (state.st_mtime_ns, state.st_size), checks)
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from error
@@ -95,24 +97,31 @@ def read_all(*checks: odcs.Check) -> Contracts:
     """Read all contracts; those with mistakes harm no other.
 
     Of contracts with the same model all but one are broken, or each would replace the versions of the other: the
-    penguins' stays, or the first in the order of the names.
+    penguins' stays, or the first in the order of the names. So it is with the same experiment: scheduled runs of two
+    contracts have the same id, by which each would discard the candidates of the other.
     """
-    good, broken = {}, {}
+    good: dict[str, DataContract] = {}
+    broken: dict[str, str] = {}
     for path in _files():
         try:
             good[path.stem] = find(path.stem, *checks)
         except UserError as error:
             broken[path.stem] = str(error)
-    by_model = defaultdict(list)
+    owners: dict[tuple[str, str], str] = {}
     for name in sorted(good, key=lambda name: (name != DEFAULT, name)):
-        by_model[good[name].training.registered_model].append(name)
-    for model, (first, *others) in by_model.items():
-        for name in others:
+        training = good[name].training
+        own = {"registeredModel": training.registered_model, "experiment": training.experiment}
+        wrong = [
+            f"{path_of(name)}: its {key} {value!r} is that of the contract {owners[key, value]!r}, too. "
+            "Write another name."
+            for key, value in own.items()
+            if (key, value) in owners
+        ]
+        if wrong:
             del good[name]
-            broken[name] = (
-                f"{path_of(name)}: its registeredModel {model!r} is that of the contract {first!r}, too. "
-                "Write another name."
-            )
+            broken[name] = "\n".join(wrong)
+        else:
+            owners |= dict.fromkeys(own.items(), name)
     return Contracts(good, broken)
 
 

@@ -2,6 +2,7 @@
 """Contract files: the contract that is read, and a message with file and line for each mistake."""
 
 import json
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -188,6 +189,28 @@ UNIT = "          - property: unit\n            value: g\n"
             "training, registeredModel: is 'wine/red': a model's name in MLflow",
         ),
         ("registeredModel: wine", "registeredModel: 'a:b'", "training, registeredModel: is 'a:b': a model's name"),
+        ("registeredModel: wine", "registeredModel: 'wine '", "training, registeredModel: is 'wine ': a model's name"),
+        (
+            "      experiment: wine\n",
+            f"      experiment: wine\n      schedule: '{'0,' * 150}0 * * * *'\n",
+            "it should have at most 300 characters",
+        ),
+        (
+            "  - name: wine\n",
+            f"  - name: wine\n    businessName: {'W' * 201}\n",
+            "it should have at most 200 characters",
+        ),
+        (
+            "      - name: organic\n        logicalType: boolean\n",
+            "      - name: organic\n        logicalType: integer\n"
+            "        logicalTypeOptions: {minimum: 0.1, exclusiveMaximum: 1}\n",
+            "logicalTypeOptions: no whole number is within these limits: correct one",
+        ),
+        (
+            "      - name: organic\n",
+            "".join(f"      - {{name: c{at}, logicalType: number}}\n" for at in range(998)) + "      - name: organic\n",
+            "1,001 features, and a model has at most 1,000: give the others the role ignored",
+        ),
         ("experiment: wine", 'experiment: "it\'s"', "training, experiment: is \"it's\": an experiment's name"),
         (
             "      experiment: wine",
@@ -316,6 +339,25 @@ def test_all_mistakes_are_given_at_once_in_the_order_of_the_lines(spoil: Spoil) 
         "boolean, string, date, timestamp",
         "wine.yaml:45: training, minAccuracy: is 5: it should be less than or equal to 1",
     ]
+
+
+def test_a_message_has_nothing_that_a_terminal_obeys_or_a_database_refuses(spoil: Spoil) -> None:
+    lines = spoil(("version: 1.0.0\n", 'version: 1.0.0\n"a\\e[2J\\0b": {"\\u202e": 1}\n'))
+    assert lines[-1] == r"wine.yaml:6: a\x1b[2J\x00b: unknown key 'a\x1b[2J\x00b'. Known are " + (
+        "apiVersion, kind, id, name, version, status, description, schema, customProperties"
+    )
+    assert all(map(str.isprintable, lines))
+
+
+def test_of_many_mistakes_the_first_are_given_within_seconds(spoil: Spoil) -> None:
+    texts = ", ".join(f"n{number}" for number in range(50_000))
+    categories = "".join(f"          - value: a{number}\n" for number in range(10_000))
+    started = time.process_time()
+    lines = spoil(('nullValues: ["", "?"]', f"nullValues: [{texts}]"), ("          - value: Barolo\n", categories))
+    lines = spoil(("version: 1.0.0\n", "version: 1.0.0\n" + "".join(f"k{number}: 1\n" for number in range(5000))))
+    assert time.process_time() - started < 5
+    assert len(lines) == 51
+    assert lines[-1] == "wine.yaml: and 4,950 more mistakes"
 
 
 def test_a_file_has_one_table(spoil: Spoil) -> None:

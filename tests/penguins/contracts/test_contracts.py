@@ -131,6 +131,24 @@ def test_a_model_of_two_contracts_stays_with_the_penguins(folder: Path) -> None:
     assert "its registeredModel 'penguins_rf' is that of the contract 'penguins', too" in found.broken["adelie"]
 
 
+def test_an_experiment_of_two_contracts_stays_with_the_first(folder: Path) -> None:
+    copy = WINE.replace("name: wine\n", "name: red\n").replace("registeredModel: wine", "registeredModel: red")
+    (folder / "red.yaml").write_text(copy)
+    found = contracts.read_all()
+    assert list(found.good) == ["penguins", "red"]
+    assert found.broken == {
+        "wine": f"{folder}/wine.yaml: its experiment 'wine' is that of the contract 'red', too. Write another name."
+    }
+
+
+def test_a_contract_is_a_file(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.yaml")  # reading it would wait for somebody who writes
+    (folder / "folder.yaml").mkdir()
+    found = contracts.read_all()
+    assert list(found.good) == ["penguins", "wine"]
+    assert found.broken == {name: f"{folder}/{name}.yaml: isn't a file" for name in ("folder", "pipe")}
+
+
 def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
     done = check(folder)
     assert done.returncode == 0
