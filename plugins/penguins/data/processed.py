@@ -21,6 +21,9 @@ def read_processed(
 ) -> pd.DataFrame:
     """Read the processed table of a run: the features (float64) and the label, ordered by source row.
 
+    The labels are made of the classes, as the features' codes are of their categories: those in the table follow the
+    contract of preprocess, which may have had another order.
+
     Args:
         run: None for the published table.
 
@@ -28,7 +31,8 @@ def read_processed(
         UserError: the run's table was dropped, or has a value that the contract doesn't know any more.
     """
     contract = or_penguins(contract)
-    names = (*contract.feature_names, contract.label_column)
+    target = contract.target
+    names = (*contract.feature_names, target.name)
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in names)
     text = io.BytesIO()
     with connection.transaction(), connection.cursor() as cursor:
@@ -40,9 +44,8 @@ def read_processed(
             for block in copy:
                 text.write(block)
     text.seek(0)
-    types = {column.name: _type(column) for column in contract.features} | {contract.label_column: pa.int64()}
     options = pyarrow.csv.ConvertOptions(
-        column_types=types,
+        column_types={column.name: _type(column) for column in (*contract.features, target)},
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
@@ -50,10 +53,11 @@ def read_processed(
         false_values=["f"],
     )
     rows = pyarrow.csv.read_csv(text, convert_options=options)
+    labels = _encode(target, rows.column(target.name), contract).astype(np.int64)
     if all(column.is_numeric and column.required for column in contract.features):
-        return pd.DataFrame(rows.to_pandas())
+        return pd.DataFrame(rows.drop_columns(target.name).to_pandas()).assign(**{contract.label_column: labels})
     encoded = {column.name: _encode(column, rows.column(column.name), contract) for column in contract.features}
-    return pd.DataFrame(encoded | {contract.label_column: rows.column(contract.label_column).to_numpy()})
+    return pd.DataFrame(encoded | {contract.label_column: labels})
 
 
 def _type(column: Column) -> pa.DataType:

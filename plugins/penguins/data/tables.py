@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from psycopg import Connection, Error, sql
+from psycopg import Connection, Error, errors, sql
 
 from contract.schema import DataContract
 from penguins import contracts
@@ -33,7 +33,8 @@ def replace_table(
         run: None for the published table.
 
     Raises:
-        UserError: a view depends on the table, or somebody else has made a table of its name.
+        UserError: a view depends on the table, or somebody else has made a table of its name, or a row
+            is too large for PostgreSQL.
     """
     name = contract.table(kind)
     staging = staging_of(run.table(name) if run else name)
@@ -50,9 +51,14 @@ def replace_table(
                 yield staging
                 connection.execute(sql.SQL("ANALYZE {}").format(table))
                 place_table(connection, contract, kind, run, staging)
-        except BaseException:
+        except BaseException as error:
             with suppress(Error):  # such as a lost connection, of which the error above tells
                 drop_table(connection, staging)
+            if isinstance(error, errors.ProgramLimitExceeded):
+                raise UserError(
+                    f"{name}: the contract {contract.name} has too many columns for a row of PostgreSQL "
+                    f"({error.diag.message_primary}). Leave some out of the contract: a source may have others."
+                ) from error
             raise
     if changes:
         log.warning("the contract has changed the columns of %s: %s", name, ", ".join(changes))

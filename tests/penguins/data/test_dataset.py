@@ -80,7 +80,7 @@ def test_a_holdout_without_room_for_every_species_is_refused(data: Dataset, shar
 @pytest.mark.usefixtures("data")
 def test_the_given_contract_decides_features_and_species(connection: Connection[Any]) -> None:
     contract = narrowed(2, SPECIES[:2])
-    rows = read_processed(connection, contract)
+    rows = read_processed(connection)
     found = split(rows[rows["label"] < 2], 0.2, 42, contract)
     assert tuple(found.features.columns) == FEATURE_NAMES[:2]
     assert set(found.labels) == {0, 1}

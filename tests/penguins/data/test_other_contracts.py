@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from psycopg import Connection, sql
 
-from contract.schema import MAX_NAME_BYTES, Column
+from contract.schema import MAX_NAME_BYTES, Column, DataContract
 from penguins.data.dataset import split
 from penguins.data.ingest import load_raw
 from penguins.data.lineage import read_source
@@ -168,6 +168,28 @@ def test_tasks_of_a_contract_that_changed_meanwhile_are_refused(connection: Conn
     preprocess(connection, 0, FRUIT)
     with pytest.raises(UserError, match="changed since fruit_processed was loaded.* clear preprocess too"):
         read_processed(connection, changed)
+
+
+def test_the_labels_follow_the_contract_that_they_are_read_by(connection: Connection[Any], fruit: str) -> None:
+    load_raw(connection, fruit, 0, contract=FRUIT)
+    preprocess(connection, 0, FRUIT)
+    before = read_processed(connection, FRUIT)["label"]
+
+    def by_classes(*names: str) -> DataContract:
+        return made(FRUIT.target.model_copy(update={"categories": names}), SIZE)
+
+    turned = read_processed(connection, by_classes("Pear", "Apple"))["label"]
+    assert (before.tolist(), turned.tolist()) == ([1, 0] * 10, [0, 1] * 10)
+    with pytest.raises(UserError, match="kind has 'Apple', which the contract doesn't know any more.* preprocess"):
+        read_processed(connection, by_classes("Pear", "Plum"))
+
+
+def test_rows_that_no_table_can_have_are_refused(connection: Connection[Any], tmp_path: Path) -> None:
+    wide = made(*(Column(name=f"c{number}", type="number") for number in range(1100)))
+    path = tmp_path / "wide.csv"
+    path.write_text("kind," + ",".join(wide.feature_names) + "\n" + f"Apple{',1.5' * 1100}\n")
+    with pytest.raises(UserError, match=r"too many columns for a row of PostgreSQL \(row is too big: .*\). Leave some"):
+        load_raw(connection, str(path), 0, contract=wide)
 
 
 def test_a_table_of_somebody_else_is_never_replaced(connection: Connection[Any], fruit: str) -> None:
