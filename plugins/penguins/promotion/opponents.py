@@ -12,6 +12,7 @@ from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.promotion.schema_change import describe_change
 from penguins.registry import model_versions
+from penguins.registry.recorded_contracts import read_contract
 
 NAMED: Final = 3  # number of broken versions that a remark gives the reasons of; tags have a limit
 
@@ -51,14 +52,17 @@ def find_opponent(versions: Iterable[ModelVersion], data: Dataset) -> tuple[Oppo
         The opponent, if any, and a remark that names the versions before it and why they can't be judged.
 
     Raises:
-        SchemaChangedError: the first version that can be loaded has another contract.
+        SchemaChangedError: the first version whose files are sound has another contract.
     """
     broken: list[str] = []
     for version in versions:
         try:
-            model, contract = model_versions.load_with_contract(version)
+            files = model_versions.check_files(version)
+            contract = read_contract(files)
+            # Before the model: one that can't be loaded any more must not hide that its contract is another one.
             change = describe_change(contract, data.contract) if contract else ""
             if not change:
+                model = model_versions.unpickle(model_versions.model_id(version), files)
                 return Opponent(version, predict_holdout(model, data)), _describe(broken)
         except UserError as error:
             broken.append(f"version {version.version} can't be judged ({error})")

@@ -9,13 +9,11 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from contract.digests import MODEL_FILE, DigestError, serving_files, verify
-from contract.manifest import Contract
 from contract.schema import DataContract
 from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.errors import UserError
 from penguins.registry import logged_models
-from penguins.registry.recorded_contracts import read_contract
 from penguins.training.tracking import client
 
 ALIAS: Final = "production"
@@ -91,23 +89,17 @@ def load(logged_model_id: str, recorded: Mapping[str, str]) -> Any:
         MemoryError: the machine has too little memory at the moment.
         UserError: as `files`, or the model can't be unpickled with the installed libraries.
     """
-    return _unpickle(logged_model_id, files(logged_model_id, recorded)[MODEL_FILE])
+    return unpickle(logged_model_id, files(logged_model_id, recorded))
 
 
-def load_with_contract(version: ModelVersion) -> tuple[Any, Contract | None]:
-    """Load the scikit-learn model of a version, and its contract if it has one, after checking its files.
+def unpickle(logged_model_id: str, found: Mapping[str, bytes]) -> Any:
+    """Load the scikit-learn model of a logged model from its files, as `files` returns them.
 
     Raises:
-        MemoryError, UserError: as `load`, `model_id` and `recorded_digests`, or the contract can't be read.
+        MemoryError, UserError: as `load`.
     """
-    logged_model_id = model_id(version)
-    found = files(logged_model_id, recorded_digests(version))
-    return _unpickle(logged_model_id, found[MODEL_FILE]), read_contract(found)
-
-
-def _unpickle(logged_model_id: str, content: bytes) -> Any:
     try:
-        return cloudpickle.loads(content)
+        return cloudpickle.loads(found[MODEL_FILE])
     except MemoryError:  # not an error of the model: a retry may succeed
         raise
     except Exception as error:  # a pickle of another version can raise any error
@@ -139,13 +131,13 @@ def files(logged_model_id: str, recorded: Mapping[str, str]) -> dict[str, bytes]
     return found
 
 
-def check_files(version: ModelVersion) -> None:
-    """Check that the files of a version that the gate and the service open are the recorded ones.
+def check_files(version: ModelVersion) -> dict[str, bytes]:
+    """Check that the files of a version that the gate and the service open are the recorded ones, and return them.
 
     Raises:
         UserError: as `model_id`, `recorded_digests` and `files`.
     """
-    files(model_id(version), recorded_digests(version))
+    return files(model_id(version), recorded_digests(version))
 
 
 def model_id(version: ModelVersion) -> str:

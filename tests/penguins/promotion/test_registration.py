@@ -596,6 +596,15 @@ def test_a_champion_of_another_contract_is_replaced_by_a_person_only(
     assert (answered.promoted, aliases()) == (True, {"production": "2"})
 
 
+def test_a_champion_that_cannot_be_loaded_does_not_hide_that_its_contract_is_another(
+    connection: Connection[Any], data: Dataset, tmp_path: Path
+) -> None:
+    promote(connection, made_up_version(tmp_path, b"no pickle"), "not looked at", by="ada")
+    report = register_best(connection, in_centimetres(data, "ask"), NEXT_RUN)
+    assert (report.promoted, report.reason) == (None, f"{OTHER_CONTRACT}before in mm; a person decides")
+    assert aliases() == {"production": "1"}
+
+
 def test_a_contract_may_refuse_to_replace_a_champion_of_another_contract(
     connection: Connection[Any], first: ModelVersion, data: Dataset
 ) -> None:
