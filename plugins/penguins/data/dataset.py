@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 MANY_COPIES: Final = 0.05  # share of rows that are copies of others, from which on the log warns
 _APART: Final = "copies of a row are learned from and judged on, so scores are too good"
 
+_ALL: Final = slice(None)
+
 Fold = tuple[np.ndarray, np.ndarray]
 
 
@@ -52,6 +54,14 @@ class Dataset:
     holdout_share: float
     contract: DataContract
     source: SourceFacts | None = None
+
+    def seen(self, rows: np.ndarray | slice = _ALL) -> pd.DataFrame:
+        """Return the features of rows as models see them in the service: float32.
+
+        Otherwise a model could learn from, and be judged by, digits that it will never see again, such as the seconds
+        of a time.
+        """
+        return self.features.iloc[rows].astype(np.float32)
 
     def folds(self, count: int) -> list[Fold]:
         """Cut stratified cross-validation folds of the training part, as positions in the whole; 0 gives none.
@@ -117,8 +127,8 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataCon
 
 
 def _hash(features: pd.DataFrame, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Hash the values of each row, uint64 `[n]`. The names of the columns don't count."""
-    numbered = features.set_axis(range(features.shape[1]), axis=1)
+    """Hash the values of each row, uint64 `[n]`. Neither the names of the columns count nor the sign of a zero."""
+    numbered = features.set_axis(range(features.shape[1]), axis=1) + 0.0
     return np.asarray(pd.util.hash_pandas_object(numbered.assign(label=labels, seed=seed), index=False))
 
 

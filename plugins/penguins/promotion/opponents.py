@@ -79,7 +79,7 @@ def predict_holdout(model: Any, data: Dataset) -> np.ndarray:
         UserError: the model can't predict.
     """
     try:
-        return np.asarray(model.predict(data.features.iloc[data.holdout]))
+        return np.asarray(model.predict(data.seen(data.holdout)))
     except MemoryError:  # not an error of the model: a retry may succeed
         raise
     except Exception as error:  # libraries and pickles of other versions can raise any error

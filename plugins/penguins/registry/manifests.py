@@ -24,8 +24,8 @@ def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
     The answers to some rows of the hold-out are recorded as examples. At most `SCATTER_ROWS` rows of the training part
     are included to draw.
     """
-    rows = data.features.iloc[data.holdout[:: max(1, len(data.holdout) // EXAMPLE_ROWS)]]
-    probabilities = model.predict_proba(rows)
+    recorded = data.holdout[:: max(1, len(data.holdout) // EXAMPLE_ROWS)]
+    probabilities = model.predict_proba(data.seen(recorded))
     drawn = data.train[:: -(-len(data.train) // SCATTER_ROWS)]
     contract = describe_contract(data)
     return Manifest(
@@ -35,7 +35,7 @@ def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
         target=contract.target,
         features=contract.features,
         example=Example(
-            inputs=_values(rows),
+            inputs=_values(data.features.iloc[recorded]),
             labels=probabilities.argmax(axis=1).tolist(),
             probabilities=probabilities.tolist(),
         ),

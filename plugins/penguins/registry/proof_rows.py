@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin
 from contract.encoding import Matrix, codes
 from contract.schema import Column
 from penguins.data.dataset import Dataset
+from penguins.data.rules import LARGEST
 from penguins.registry.onnx_trees import thresholds
 
 RANDOM_ROWS: Final = 100_000
@@ -39,7 +40,7 @@ def _random_codes(column: Column, generator: np.random.Generator) -> np.ndarray:
 
 def _random_numbers(column: Column, values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     seen = values[~np.isnan(values)] if not np.isnan(values).all() else np.ones(1, dtype=np.float32)
-    far = 2 * float(np.abs(seen).max())
+    far = min(2 * float(np.abs(seen).max()), LARGEST)
     drawn = np.concatenate(
         [
             generator.uniform(seen.min(), seen.max(), RANDOM_ROWS // 2),

@@ -96,7 +96,7 @@ def confusion_matrix(model: ClassifierMixin, data: Dataset) -> Figure:
     many = len(classes) > SHOWN_NUMBERS
     ConfusionMatrixDisplay.from_predictions(
         data.labels[data.holdout],
-        model.predict(data.features.iloc[data.holdout]),
+        model.predict(data.seen(data.holdout)),
         labels=range(len(classes)),
         display_labels=[_short(name) for name in classes],
         cmap="Blues",
@@ -124,7 +124,7 @@ def importances(model: ClassifierMixin, data: Dataset) -> Figure:
     names = data.contract.feature_names
     shuffled = permutation_importance(
         model,
-        data.features.iloc[data.holdout],
+        data.seen(data.holdout),
         data.labels[data.holdout],
         random_state=data.seed,
         max_samples=min(IMPORTANCE_ROWS, IMPORTANCE_VALUES // len(names), len(data.holdout)),

@@ -74,7 +74,7 @@ def search(
     Yields:
         The candidates when they are ready, in no particular order.
     """
-    features = data.features.to_numpy()
+    features = data.seen().to_numpy()
     splits = [*folds, (data.train, data.holdout)]
     names, columns = np.array(data.features.columns, dtype=object), Columns.of(data.contract.features)
     deadline = time.monotonic() + seconds  # one clock for all processes of a machine
@@ -123,6 +123,7 @@ def _fit_cell(
         keep_as: names of the features if the models are to be kept, else None.
     """
     fit, judge = split
+    learned = features[fit].astype(np.float64)  # sums in float32 would be less exact
     grown: dict[str, Any] = {"warm_start": True} if len(cell) > 1 else {}
     model, stages, seconds = None, [], 0.0
     for candidate in cell:
@@ -134,7 +135,7 @@ def _fit_cell(
                 model = candidate.model(columns, random_state=seed, **grown)
             else:
                 _last(model).set_params(**{candidate.grows_by: candidate.size})
-            model.fit(features[fit], labels[fit])
+            model.fit(learned, labels[fit])
             seconds += time.perf_counter() - started
             taken = snapshot(model)
             metrics = score(labels[judge], taken.predict_proba(features[judge]))

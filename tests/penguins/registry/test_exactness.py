@@ -1,5 +1,6 @@
 """Each estimator gives the same answers in ONNX Runtime, for every kind of column and number of classes."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,9 @@ from sklearn.base import ClassifierMixin
 
 from contract.schema import Column
 from penguins.data.dataset import Dataset
+from penguins.promotion.opponents import predict_holdout
 from penguins.registry import onnx_export, proof_rows
+from penguins.registry.manifests import build_manifest
 from penguins.registry.onnx_trees import thresholds
 from penguins.training.columns import Columns
 from penguins.training.estimators import ESTIMATORS
@@ -65,6 +68,38 @@ def test_two_hundred_features_and_fifty_classes(name: str, monkeypatch: pytest.M
     few = {"gradient_boosting": {"n_estimators": 2, "max_depth": 2}, "hist_gradient_boosting": {"max_iter": 2}}
     model = fitted(data, name, **few.get(name, {}))
     assert onnx_export.export(model, data)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_model_is_judged_on_the_numbers_that_the_service_shows_it(name: str) -> None:
+    data = made_up((Column(name="seconds since 1970", type="integer"),), 2)
+    digits = 1_700_000_000 + 40 * data.labels + np.arange(len(data.labels)) % 30  # float32 has steps of 128 there
+    data = replace(data, features=pd.DataFrame({"seconds since 1970": digits.astype(float)}))
+    shown = data.features.astype(np.float32)
+    (found,) = search(data, [Candidate(SMALL[name], name)], data.folds(3), jobs=1)
+    assert isinstance(found, Fitted), found
+    assert found.metrics["cv_accuracy_mean"] < 0.8
+    judged = found.model.predict(shown.iloc[data.holdout])
+    assert found.metrics["holdout_accuracy"] == (judged == data.labels[data.holdout]).mean()
+    assert predict_holdout(found.model, data).tolist() == judged.tolist()
+    recorded = build_manifest(found.model, data).example
+    given = pd.DataFrame(np.array(recorded.inputs, dtype=np.float32), columns=shown.columns)
+    np.testing.assert_array_equal(found.model.predict_proba(given), recorded.probabilities)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_numbers_almost_too_large_for_float32(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 1000)
+    data = made_up((Column(name="size", type="number"),), 2)
+    data = replace(data, features=data.features.abs() * 2e38 / data.features.abs().max())
+    model = fitted(data, name)
+    rows = proof_rows.proof_rows(model, data)
+    assert np.isfinite(rows).all()
+    assert np.abs(rows).max() > 2e38
+    try:
+        assert onnx_export.export(model, data)
+    except onnx_export.NotEqualError as error:  # it is registered without an export, and says why
+        assert "scikit-learn has no answer to some rows: " in str(error)  # noqa: PT017
 
 
 def test_the_votes_of_a_forest_tie_alike_for_two_classes() -> None:
