@@ -1,8 +1,10 @@
 """The separator and the decimal mark of text files."""
 
+import codecs
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -29,7 +31,7 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
 
     The sentence begins with a blank, for a message.
     """
-    with suppress(OSError, EOFError, UnicodeDecodeError, csv.Error):
+    with suppress(OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error):
         lines = first_lines(path)
         for other in _SEPARATORS:
             rows = list(islice(csv.reader(lines, delimiter=other), _ROWS + 1))
@@ -39,9 +41,15 @@ def describe_other(path: Path, contract: DataContract, separator: str) -> str:
 
 
 def first_lines(path: Path) -> list[str]:
-    """Return the lines at the begin of a file of text; the last may be cut off."""
+    """Return the lines at the begin of a file of text that aren't empty; the last may be cut off.
+
+    Raises:
+        OSError, EOFError, zlib.error, UnicodeDecodeError: the file is damaged, or no text in UTF-8.
+    """
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        return file.read(_BYTES).decode("utf-8-sig", errors="ignore").splitlines()
+        content = file.read(_BYTES)
+    text = codecs.getincrementaldecoder("utf-8-sig")().decode(content)  # the last character may be cut off, too
+    return list(filter(None, text.splitlines()))
 
 
 def _has_decimal_commas(rows: Sequence[Sequence[str]], contract: DataContract) -> bool:

@@ -20,8 +20,13 @@ from penguins.errors import UserError
 BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
 BATCH_ROWS: Final = 65_536
 JSON_ROWS: Final = 4096
+JSON_BYTES: Final = 8 << 20  # of the rows of JSON in a batch; as objects they take a multiple of it
 MAX_TEXT_LENGTH: Final = 200  # characters of a broken row in messages and tables
 MAX_LINE: Final = 1 << 20  # bytes of a row of JSON
+
+Row = dict[str, str | None]
+Object = tuple[int, Row]
+"""An object of JSON with its values as text, and the length of its line."""
 
 Batches = Iterator[pa.RecordBatch]
 Malformed = dict[int, str]
@@ -89,7 +94,7 @@ def open_parquet(name: str, path: Path, contract: DataContract) -> Batches:
 def open_json(name: str, path: Path, contract: DataContract, malformed: Malformed) -> Batches:
     """Open a file with a JSON object in each line; the keys of the first lines are its columns."""
     objects = _objects(name, path, malformed)
-    first = list(islice(objects, JSON_ROWS))
+    first = _some(objects)
     if not first and not malformed:
         raise UserError(f"{name}: the file is empty. It needs a JSON object in each line.")
     names = list(dict.fromkeys(key for row in first for key in row)) if first else _names_of(contract)
@@ -102,17 +107,28 @@ def open_json(name: str, path: Path, contract: DataContract, malformed: Malforme
             yield pa.RecordBatch.from_pydict(
                 {column: pa.array([row.get(column) for row in rows], pa.string()) for column in known}
             )
-            rows = list(islice(objects, JSON_ROWS))
+            rows = _some(objects)
 
     return read()
+
+
+def _some(objects: Iterator[Object]) -> list[Row]:
+    """Take the next objects, as many as a batch has."""
+    rows, size = [], 0
+    for length, row in islice(objects, JSON_ROWS):
+        rows.append(row)
+        size += length
+        if size > JSON_BYTES:
+            break
+    return rows
 
 
 def _names_of(contract: DataContract) -> list[str]:
     return [column.name for column in contract.columns]
 
 
-def _objects(name: str, path: Path, malformed: Malformed) -> Iterator[dict[str, str | None]]:
-    """Yield the objects with their values as text; broken lines go to `malformed`."""
+def _objects(name: str, path: Path, malformed: Malformed) -> Iterator[Object]:
+    """Yield the objects with their values as text, and their lengths; broken lines go to `malformed`."""
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         number = 0
         while line := file.readline(MAX_LINE + 1):
@@ -125,16 +141,19 @@ def _objects(name: str, path: Path, malformed: Malformed) -> Iterator[dict[str, 
                 continue
             number += 1
             try:
-                yield _texts_of(text)
+                yield len(text), _texts_of(text)
             except (ValueError, RecursionError):
                 malformed[number] = f"not a JSON object of texts, numbers and booleans: {text[:MAX_TEXT_LENGTH]!r}"
 
 
-def _texts_of(line: str) -> dict[str, str | None]:
+def _texts_of(line: str) -> Row:
     row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
     if not isinstance(row, dict):
         raise ValueError(line)
-    return {key: _text_of(value) for key, value in row.items()}
+    texts = {key: _text_of(value) for key, value in row.items()}
+    if "\\u" in line:  # it may be half of a surrogate pair, which isn't a character
+        "".join(filter(None, texts.values())).encode()
+    return texts
 
 
 def _text_of(value: Any) -> str | None:

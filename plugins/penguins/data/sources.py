@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -73,7 +73,7 @@ def open_file(name: str, path: Path, contract: DataContract) -> Source:
     Raises:
         UserError: as for `open_source`.
     """
-    with _translate_errors(name):
+    with translate_errors(name):
         opened = _open(name, path, contract)
     opened.batches = _read(opened, path, opened.batches)
     return opened
@@ -86,26 +86,39 @@ def as_exported(reading: Reading) -> Reading:
 
 def _open(name: str, path: Path, contract: DataContract) -> Source:
     malformed: formats.Malformed = {}
+    kind = format_of(name, path)
+    if kind == "parquet":
+        return Source(name, contract, formats.open_parquet(name, path, contract))
+    read = formats.open_text if kind == "text" else formats.open_json
+    return Source(name, contract, read(name, path, contract, malformed), malformed)
+
+
+def format_of(name: str, path: Path) -> Literal["text", "json", "parquet"]:
+    """Return the format that the name of a file stands for.
+
+    Raises:
+        UserError: it stands for none.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = suffixes[-2] if suffixes[-1:] == [".gz"] and suffixes[:-1] else "".join(suffixes[-1:])
     if kind in (".parquet", ".pq") and suffixes[-1] != ".gz":
-        return Source(name, contract, formats.open_parquet(name, path, contract))
+        return "parquet"
     if kind in (".csv", ".tsv"):
-        return Source(name, contract, formats.open_text(name, path, contract, malformed), malformed)
+        return "text"
     if kind in (".jsonl", ".ndjson"):
-        return Source(name, contract, formats.open_json(name, path, contract, malformed), malformed)
+        return "json"
     raise UserError(f"{name}: unknown format {path.suffix!r}. Give {FORMATS}.")
 
 
 def _read(source: Source, path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     before = path.stat()
     while True:
-        with _translate_errors(source.name):
+        with translate_errors(source.name):
             batch = next(batches, None)
         if batch is None:
             break
         yield batch
-    with _translate_errors(source.name), path.open("rb") as file:
+    with translate_errors(source.name), path.open("rb") as file:
         source.size, source.sha256 = before.st_size, hashlib.file_digest(file, "sha256").hexdigest()
     now = path.stat()
     if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
@@ -113,8 +126,8 @@ def _read(source: Source, path: Path, batches: Iterator[pa.RecordBatch]) -> Iter
 
 
 @contextmanager
-def _translate_errors(source: str) -> Iterator[None]:
-    """Turn pyarrow's errors for an unreadable file into a UserError."""
+def translate_errors(source: str) -> Iterator[None]:
+    """Turn the errors for an unreadable file into a UserError."""
     try:
         yield
     except (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:

@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given, settings
@@ -19,9 +21,10 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from contract.odcs import read_text
-from contract.schema import Column, DataContract
+from contract.schema import Column, DataContract, Reading
 from local.settings import REPO
 from penguins.contracts.draft import draft, name_of
+from penguins.contracts.draft.profile import Profile
 from penguins.data.parsing import parse, raw_types
 from penguins.data.rules import rules
 from penguins.data.sources import open_source
@@ -238,7 +241,24 @@ def test_a_table_that_no_model_can_be_trained_on_is_refused(
         (b"size,kind\n", "no row has a value"),
         (b"size,size,kind\n1,2,a\n", "the header has 'size' more than once"),
         ("size,kind\n1,\xe9t\xe9\n".encode("latin-1"), "isn't UTF-8"),
-        (b"\x1f\x8b\x08\x00damaged", "there is no column 'kind'"),
+        (b"\x1f\x8b\x08\x00damaged", "isn't UTF-8"),
+        ("size,kind\n1,a\n".encode("utf-16"), "isn't UTF-8"),
+        (b"sep=;\nsize;kind\n1;a\n", "delete its first line, 'sep=;': only Excel reads it"),
+        (b"xmin,kind\n1,a\n" + b"1,b\n1,a\n" * 3, "of use to a model. 'xmin': 'xmin' is a column that each table has"),
+        (("kind" + ",c" * 2000 + "\n").encode(), "the header has 'c' more than once"),
+        (
+            f"kind,{','.join(f'c{at}' for at in range(10_000))}\n".encode(),
+            "10,001 columns, and a contract has at most 1,500. Write those that are of use into a file of their own",
+        ),
+        (
+            "\n".join(
+                [
+                    f"kind,{','.join(f'c{at}' for at in range(1001))}",
+                    *(f"{'ab'[at % 2]}{f',{at}' * 1001}" for at in range(6)),
+                ]
+            ).encode(),
+            "1,001 columns could be features, and a model has at most 1,000",
+        ),
         (b'size,kind\n1,"open\n2,b\n', "TARGET 'kind'"),
         (b"size,kind\n1,a\x00b\n", "a value has a line break or a NUL character"),
     ],
@@ -249,6 +269,37 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes, m
     with pytest.raises(UserError) as caught:
         draft(str(path), "kind")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("fruit.csv.gz", b"size,kind\n1,a\n", "damaged or not what its name says: Not a gzipped file"),
+        (
+            "fruit.csv.gz",
+            gzip.compress(b"size,kind\n1,a\n")[:-12],
+            "damaged or not what its name says: Compressed file ended",
+        ),
+        ("fruit.parquet", b"PAR1 and no more", "damaged or not what its name says: "),
+        ("fruit.xlsx", b"PK", "unknown format '.xlsx'. Give a .csv, "),
+        ("fruit.jsonl", b'[{"size": 1, "kind": "a"}]', "there is no column 'kind': no line is a JSON object with keys"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        draft(str(path), "kind")
+    assert message in str(caught.value)
+
+
+def test_empty_lines_before_the_header_do_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "fruit.csv"
+    path.write_text("\n\nsize;kind\n" + "".join(f"{at},5;{'ab'[at % 2]}\n" for at in range(ROWS)))
+    found = drafted(path)
+    assert (found.feature_names, found.reading.separator, unread(path, found)) == (("size",), ";", [])
 
 
 def test_columns_that_no_table_can_have_are_left_out(tmp_path: Path) -> None:
@@ -264,6 +315,19 @@ def test_columns_that_no_table_can_have_are_left_out(tmp_path: Path) -> None:
     found = drafted(path)
     assert [each.name for each in found.columns] == ["size", "kind"]
     assert unread(path, found) == []
+
+
+def test_long_texts_are_not_kept() -> None:
+    profile = Profile("letter")
+    tracemalloc.start()
+    for batch in range(20):
+        profile.take(
+            pa.array([f"{number}" + "x" * 50_000 for number in range(batch * 100, batch * 100 + 100)]), Reading()
+        )
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2_000_000
+    assert (profile.rows, profile.is_unique, profile.has_all_texts) == (2000, True, False)
 
 
 def test_a_small_class_gets_fewer_folds(tmp_path: Path) -> None:

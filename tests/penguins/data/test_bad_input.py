@@ -214,6 +214,20 @@ def test_ignored_columns_are_named_in_the_log(tmp_path: Path, caplog: pytest.Log
         read(write(tmp_path, ",kind,size\n0,Apple,1\n"), made(SIZE, extra_columns="refuse"))
 
 
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    lines = [r'{"kind": "Apple", "size": 1}', r'{"kind": "\ud83d", "size": 2}', r'{"kind": "Pear", "size": 3}']
+    rows, reasons = read(write(tmp_path, "\n".join(lines), "fruit.jsonl"), made(SIZE))
+    assert [row["kind"] for row in rows] == ["Apple", "Pear"]
+    assert [reason.partition(" of ")[0] for reason in reasons] == ["row 2: not a JSON object"]
+
+
+def test_long_lines_of_json_come_in_small_batches(tmp_path: Path) -> None:
+    line = f'{{"kind": "Apple", "size": 1, "note": "{"x" * 1_000_000}"}}\n'
+    path = write(tmp_path, line * 30, "fruit.jsonl")
+    with open_source(str(path), made(SIZE)) as source:
+        assert [batch.num_rows for batch in source.batches] == [9, 9, 9, 3]
+
+
 def test_broken_lines_of_json_are_set_aside(tmp_path: Path) -> None:
     lines = [
         '{"kind": "Apple", "size": 1}',

@@ -9,11 +9,13 @@ from typing import Any
 from psycopg import Connection
 
 from contract import odcs
+from contract.manifest import MAX_FEATURES
 from penguins import contracts
 from penguins.contracts.draft.guesses import Guess, guess_column, guess_target
 from penguins.contracts.draft.table import read_table
 from penguins.contracts.draft.yaml_text import write
-from penguins.data.sources import as_local_file
+from penguins.data.header import MAX_NAME_LENGTH
+from penguins.data.sources import as_local_file, translate_errors
 from penguins.data.table_source import is_table, name_of_table
 from penguins.errors import UserError
 
@@ -56,12 +58,19 @@ def draft(
         UserError: the source can't be read, or no model can be trained on it as it is.
     """
     name = name or name_of(source)
-    with as_local_file(source, connection) as path:
+    with as_local_file(source, connection) as path, translate_errors(source):
         table = read_table(source, path, target)
     goal = guess_target(table)
     columns = tuple(goal if profile is table.target else guess_column(table, profile) for profile in table.columns)
-    if not any(guess.role == "feature" for guess in columns):
-        why = "; ".join(f"{guess.name!r}: {guess.reason}" for guess in columns if guess.role != "target")
+    features = sum(guess.role == "feature" for guess in columns)
+    if features > MAX_FEATURES:
+        raise UserError(
+            f"{source}: {features:,} columns could be features, and a model has at most {MAX_FEATURES:,}. "
+            "Write those that are of use into a file of their own."
+        )
+    if not features:
+        reasons = {guess.name: guess.reason for guess in columns if guess.role != "target"} | table.left_out
+        why = "; ".join(f"{name[:MAX_NAME_LENGTH]!r}: {reason}" for name, reason in reasons.items())
         raise UserError(f"{source}: no column beside the target is of use to a model. {why[:1000] or 'There is none'}.")
     text = write(
         name,

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.odcs.columns import MAX_CATEGORIES
+from contract.odcs.columns import MAX_CATEGORIES, MAX_CATEGORY_LENGTH
 from contract.schema import LogicalType, Reading
 from penguins.data import casting
 from penguins.errors import UserError
@@ -55,7 +55,7 @@ class Profile:
     is_count: bool = True
     low: float = np.inf
     high: float = -np.inf
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[int] = field(default_factory=set)
     _next: int | None = None
 
     @property
@@ -124,11 +124,12 @@ class Profile:
 
     def _count(self, text: pa.Array) -> None:
         if self.has_all_texts:
-            for each in pc.value_counts(text).to_pylist():
+            begins = pc.utf8_slice_codeunits(text, 0, MAX_CATEGORY_LENGTH + 1)  # a longer one is no category anyway
+            for each in pc.value_counts(begins).to_pylist():
                 self.texts[each["values"]] += each["counts"]
         if self.is_unique and len(self._seen) < MAX_UNIQUE:
             before = len(self._seen)
-            self._seen.update(text.to_pylist())
+            self._seen.update(map(hash, text.to_pylist()))  # a text may be long
             self.is_unique = len(self._seen) == before + len(text)
 
 
@@ -147,7 +148,8 @@ class Twin:
         for value, name in set(zip(values.to_pylist(), classes.to_pylist(), strict=True)):
             if value is None or name is None:
                 continue
-            if self.classes.setdefault(value, name) != name or self.values.setdefault(name, value) != value:
+            is_pair = self.classes.setdefault(value, name) == name and self.values.setdefault(name, value) == value
+            if not is_pair or len(self.classes) > MAX_CATEGORIES:  # a target has no more
                 self.is_one = False
                 return
 

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from contract.odcs.columns import wrong_name
+from contract.odcs.tables import MAX_COLUMNS
 from contract.schema import Column, DataContract, Reading, Training
 from penguins.contracts.draft.profile import Profile, Twin
 from penguins.data import dialect
 from penguins.data.header import quoted
-from penguins.data.sources import open_file
+from penguins.data.sources import format_of, open_file
 from penguins.errors import UserError
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
@@ -50,11 +51,22 @@ def read_table(source: str, path: Path, target: str) -> Table:
     Raises:
         UserError: the file can't be read, or doesn't have the target.
     """
-    reading = _guess_dialect(path, target)
-    names, left_out = _header(source, path, reading)
+    kind = format_of(source, path)
+    reading = _guess_dialect(path, target) if kind == "text" else Reading()
+    names, left_out = _header(source, path, kind, reading)
+    if not names and not left_out:
+        where = "no line is a JSON object with keys" if kind == "json" else "the first line must have the column names"
+        raise UserError(f"{source}: there is no column {target!r}: {where}.")
+    if names[:1] and names[0].startswith("sep="):
+        raise UserError(f"{source}: delete its first line, {names[0][:20]!r}: only Excel reads it.")
     if target not in names:
         why = f" ({left_out[target]})" if target in left_out else ""
-        raise UserError(f"{source}: there is no column {target!r}{why}. TARGET is one of {quoted(names)}.")
+        raise UserError(f"{source}: there is no column {target!r}{why}. TARGET is one of {quoted(names) or 'none'}.")
+    if len(names) > MAX_COLUMNS:
+        raise UserError(
+            f"{source}: {len(names):,} columns, and a contract has at most {MAX_COLUMNS:,}. "
+            "Write those that are of use into a file of their own."
+        )
     found = _profile(source, path, names, left_out, target, reading)
     more = set().union(*(profile.more_nulls for profile in found.columns))
     if more:  # they are missing values in every column
@@ -65,8 +77,6 @@ def read_table(source: str, path: Path, target: str) -> Table:
 
 def _guess_dialect(path: Path, target: str) -> Reading:
     """Guess separator and decimal mark by the first rows."""
-    if _format(path) != "text":
-        return Reading()
     lines, usual = dialect.first_lines(path), dialect.separator_of(path)
     for separator in sorted(_SEPARATORS, key=lambda each: each != usual):
         rows = list(islice(csv.reader(lines, delimiter=separator), _ROWS))
@@ -83,16 +93,10 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
     return commas > sum(text.replace(".", "", 1).lstrip("+-").isdigit() and "." in text for text in texts)
 
 
-def _format(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    last = suffixes[-1] if suffixes else ""
-    return {".parquet": "parquet", ".pq": "parquet", ".jsonl": "json", ".ndjson": "json"}.get(last, "text")
-
-
-def _header(source: str, path: Path, reading: Reading) -> tuple[list[str], dict[str, str]]:
+def _header(source: str, path: Path, kind: str, reading: Reading) -> tuple[list[str], dict[str, str]]:
     """Return the names of the columns that a contract can have, and of the others with the reason."""
     left_out = {}
-    if (kind := _format(path)) == "parquet":
+    if kind == "parquet":
         schema = pa.parquet.read_schema(path)
         names = schema.names
         for column in schema:
