@@ -54,7 +54,8 @@ class Cache:
     def __init__(self, settings: Settings, name: str) -> None:
         served = (settings.mlflow_tracking_uri, name, settings.alias, settings.stage)
         key = _short_hash([str(part) for part in served])
-        self.folder = settings.cache_dir / f"{name}-{key}"
+        begin = name.encode()[:100].decode(errors="ignore")  # a folder's name has 255 bytes at most
+        self.folder = settings.cache_dir / f"{begin}-{key}"
         self._limit = settings.max_artifact_bytes
         self._trusted = settings.read_trusted_keys()
 

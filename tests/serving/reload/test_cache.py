@@ -188,6 +188,14 @@ def test_a_copy_from_before_signatures_is_read(cache: Cache) -> None:
     assert cache.current() == (before, FILES)
 
 
+@pytest.mark.parametrize("name", ["w" * 256, "🍷" * 256])
+def test_a_model_may_have_a_long_name(tmp_path: Path, name: str) -> None:
+    settings = Settings(cache_dir=tmp_path, trusted_keys=PUBLIC)
+    Cache(settings, name).store(release(1), FILES)
+    assert Cache(settings, f"{name[:-1]}x").current() is None
+    assert Cache(settings, name).find(release(1)) == FILES
+
+
 def test_each_server_and_model_has_its_own_copies(tmp_path: Path) -> None:
     Cache(Settings(cache_dir=tmp_path, trusted_keys=PUBLIC), "penguins_rf").store(release(1), FILES)
     assert Cache(Settings(cache_dir=tmp_path), "b").current() is None

@@ -106,6 +106,12 @@ def test_names_come_from_the_settings_and_a_file(tmp_path: Path) -> None:
     assert names.current() == ("b", "a", "c")
 
 
+def test_a_wrong_name_in_the_file_keeps_no_other_one_out(tmp_path: Path) -> None:
+    file = tmp_path / "models"
+    file.write_text(f"red wine\n../c\na:b\n{'d' * 257}\n e\n")
+    assert Names(Settings(model_name="a", models_file=file)).current() == ("a", "red wine", "e")
+
+
 @pytest.mark.parametrize("models", ["a/b", "a b", "a'b", 'a"'])
 def test_names_that_no_path_can_have_are_refused(models: str) -> None:
     with pytest.raises(ValueError, match="models"):
