@@ -1,13 +1,14 @@
-"""Readiness checks: each makes a request like those of the program's clients."""
+"""Readiness checks: each makes a request like those of the program's clients.
+
+Every command imports this module, and only those that start programs need boto3 and a client: 0.2 s of processor.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
-import boto3
-import botocore.exceptions
 import httpx
 import psycopg
-from botocore.config import Config as BotoConfig
 
 from local.config import Config
 from local.environment import BUCKET, POSTGRES_LOGIN
@@ -45,6 +46,10 @@ def _init_db(config: Config, _: float) -> str | None:
 
 
 def _s3(config: Config, _: float) -> str | None:
+    import boto3
+    import botocore.exceptions
+    from botocore.config import Config as BotoConfig
+
     client = boto3.client(
         "s3",
         endpoint_url=config.urls["s3"],
@@ -77,7 +82,7 @@ def _airflow_job(name: str) -> Check:
     def check(config: Config, started: float) -> str | None:
         url = f"{config.urls['airflow-api-server']}/api/v2/monitor/health"
         try:
-            response = _client.get(url)
+            response = _client().get(url)
             response.raise_for_status()
         except httpx.HTTPError as error:
             return f"the API server, to see its heartbeat ({error})"
@@ -92,14 +97,17 @@ def _airflow_job(name: str) -> Check:
 
 def _get(url: str) -> str | None:
     try:
-        _client.get(url).raise_for_status()
+        _client().get(url).raise_for_status()
     except httpx.HTTPError as error:
         return str(error)
     return None
 
 
-# trust_env=False: requests to this machine must not go through a proxy.
-_client = httpx.Client(timeout=_TIMEOUT, trust_env=False)
+@cache
+def _client() -> httpx.Client:
+    # trust_env=False: requests to this machine must not go through a proxy.
+    return httpx.Client(timeout=_TIMEOUT, trust_env=False)
+
 
 CHECKS: dict[str, Check] = {
     "postgres": _postgres,
