@@ -21,15 +21,16 @@ def running(module: str, *arguments: str, variables: dict[str, str], log: Path, 
     with log.open("w") as file:
         server = subprocess.Popen(command, env=variables, cwd=REPO, stdout=file, stderr=file, start_new_session=True)
     try:
-        until(lambda: _answers(health), f"{module} to answer; see {log}")
+        with httpx.Client() as client:
+            until(lambda: _answers(client, health), f"{module} to answer; see {log}")
         yield
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url).is_success
+        return client.get(url).is_success
     except httpx.TransportError:
         return False

@@ -29,11 +29,11 @@ class FaultyProxy:
 
     def __init__(self, target: str) -> None:
         self.fault: Answer | None = None
-        proxy = self
+        proxy, mlflow = self, httpx.Client(base_url=target)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                answer = httpx.get(f"{target}{self.path}")
+                answer = mlflow.get(self.path)
                 (proxy.fault or forward)(self, answer)
 
             def log_message(self, *_: object) -> None:
