@@ -26,14 +26,15 @@ DAMAGED = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, struc
 class _ArrowTables:
     """Record batches in and out, for one model version."""
 
-    def __init__(self, contract: Contract, version: str) -> None:
+    def __init__(self, contract: Contract, version: str, prediction_id: str = "") -> None:
         self.fields = Fields(contract)
         self._classes = contract.classes
         self._version = version
         text = pa.dictionary(pa.int32(), pa.string())
         types = [pa.int64(), text, *(pa.float64() for _ in self._classes), pa.string(), pa.string()]
         names = table_columns(contract.answer_key, contract.classes)
-        self._schema = pa.schema(list(zip(names, types, strict=True)))
+        metadata = {"prediction_id": prediction_id} if prediction_id else None
+        self._schema = pa.schema(list(zip(names, types, strict=True)), metadata)
 
     def _values(self, batches: Iterator[Any], what: str) -> Iterator[Values]:
         first = 0

@@ -26,10 +26,14 @@ def has_codec(media_type: str) -> bool:
     return media_type == CSV or find_spec("pyarrow") is not None
 
 
-def table_codec(media_type: str, contract: Contract, version: str) -> TableCodec:
-    """Return the codec for one of `TABLES`, for one model version."""
+def table_codec(media_type: str, contract: Contract, version: str, prediction_id: str = "") -> TableCodec:
+    """Return the codec for one of `TABLES`, for one model version.
+
+    Args:
+        prediction_id: id of the request, which Arrow and Parquet have in the metadata of the schema; empty for none.
+    """
     if media_type == CSV:
         return CsvCodec(contract, version)
     from serving.codecs.arrow import ArrowCodec, ParquetCodec  # pyarrow may be missing
 
-    return ArrowCodec(contract, version) if media_type == ARROW else ParquetCodec(contract, version)
+    return (ArrowCodec if media_type == ARROW else ParquetCodec)(contract, version, prediction_id)

@@ -6,13 +6,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from contract.lines import Event, encode_line
 from serving.codecs.base import Prediction, Predictions
 from serving.inference.model import LoadedModel
 from serving.log.counts import OwnCounters
-from serving.log.ids import Ids, share_of
+from serving.log.ids import Ids, PredictionId, share_of
 from serving.log.spool import Spool
 from serving.log.stream import Many, Stream
 from serving.log.writer import Lines, Writer
@@ -81,6 +81,25 @@ class PredictionLog:
         stream = self._streams[id(model)] = Stream(model)
         self._writer.add(stream)
         return stream
+
+    def new_id(self, model: LoadedModel) -> PredictionId | None:
+        """Return the id of a table; None if none of the model's answers are logged."""
+        return self._ids.new(time.time_ns()) if model.contract.log_fraction else None
+
+    def is_sampled(self, model: LoadedModel, prediction_id: PredictionId) -> bool:
+        """Return whether a request belongs to the logged share."""
+        fraction = model.contract.log_fraction
+        return fraction == 1 or share_of(prediction_id[0]) < fraction
+
+    def count_written(self, rows: int) -> None:
+        """Count the rows of a table that are in the spool."""
+        self.counters.add_alone("recorded", rows)
+        self.counters.add("written", rows)
+
+    def count_dropped(self, rows: int, reason: Literal["spool", "disk"]) -> None:
+        """Count the rows of a table that aren't logged."""
+        self.counters.add_alone("recorded", rows)
+        self.counters.add(f"dropped_{reason}", rows)
 
     def event(self, **fields: Any) -> None:
         """Record what happened to the service, by the fields of `Event`."""

@@ -37,6 +37,15 @@ class OpenSegment:
         """Return whether the segment is large or old enough for the shipper."""
         return self.size >= MAX_BYTES or time.monotonic() - self._created_at >= MAX_AGE_SECONDS
 
+    def begin(self) -> bytes:
+        """Write the header before the first block, and return it.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        self._write(self._header)
+        return self._header
+
     def append(self, payload: bytes, rows: int = 0) -> None:
         """Append a block, the first one after the header.
 

@@ -25,7 +25,7 @@ class Spool:
     """The folders of the spool, and the room in them. Its methods block."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        self.folder, self._max_bytes = folder.absolute(), max_bytes
+        self.folder, self.max_bytes = folder.absolute(), max_bytes
         self.process = os.urandom(8).hex()
         """Random digits in the names of this process' segments."""
         self._number = 0
@@ -67,7 +67,7 @@ class Spool:
 
     def room(self) -> int:
         """Return the bytes that may still be written: below the limit, and on the disk."""
-        return min(self._max_bytes - self.used_bytes(), self._free())
+        return min(self.max_bytes - self.used_bytes(), self._free())
 
     def check_room(self, size: int) -> None:
         """Check that this many bytes more are below the limit; the disk says itself when it is full.
@@ -75,7 +75,7 @@ class Spool:
         Raises:
             FullError: they are not.
         """
-        if self.used_bytes() + size > self._max_bytes:
+        if self.used_bytes() + size > self.max_bytes:
             raise FullError(f"the segments in {self.folder} have reached SERVING_LOG_MAX_BYTES: does the shipper run?")
 
     def add(self, size: int) -> None:

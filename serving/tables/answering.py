@@ -5,7 +5,7 @@ All rows are checked before the first is predicted: an error in the last row cos
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
@@ -20,6 +20,7 @@ from serving.codecs.media_types import ARROW, CSV, has_codec, table_codec
 from serving.inference.blocks import Labels
 from serving.inference.model import LoadedModel
 from serving.inference.prediction import predict
+from serving.log.table import TableRows
 
 IN_MEMORY_BYTES = 1024 * 1024
 CHUNK_ROWS = 16_384
@@ -30,17 +31,29 @@ class TooManyRowsError(Exception):
     """The table has more rows than it may have."""
 
 
-def answer_table(model: LoadedModel, media_type: str, body: IO[bytes], answer: IO[bytes], max_rows: int) -> list[int]:
+def answer_table(
+    model: LoadedModel,
+    media_type: str,
+    body: IO[bytes],
+    answer: IO[bytes],
+    max_rows: int,
+    prediction_id: str = "",
+    log: TableRows | None = None,
+) -> list[int]:
     """Write the answer, a table of the same media type with a row for each row; return the number of each label.
 
     Raises:
         InvalidError, TooManyRowsError: the table can't be answered.
+        NoRoomError: the log can't be written.
         OSError: a file can't be written.
     """
-    codec = table_codec(media_type, model.contract, model.version)
+    codec = table_codec(media_type, model.contract, model.version, prediction_id)
     rows = _checked_rows(codec, body, max_rows)
     labels = np.zeros(len(model.contract.classes), dtype=np.int64)
-    for piece in codec.encode(_predictions(model, rows, labels)):
+    if log:
+        log.expect(rows.seek(0, SEEK_END) // (FLOAT32_BYTES * len(model.contract.features)))
+        rows.seek(0)
+    for piece in codec.encode(_predictions(model, rows, labels, log)):
         answer.write(piece)
     return labels.tolist()
 
@@ -73,11 +86,14 @@ def _checked_rows(codec: TableCodec, body: IO[bytes], max_rows: int) -> IO[bytes
     return rows
 
 
-def _predictions(model: LoadedModel, rows: IO[bytes], labels: Labels) -> Iterator[Predictions]:
-    """Predict the rows, some thousands at a time, and add the number of each label to `labels`."""
+def _predictions(model: LoadedModel, rows: IO[bytes], labels: Labels, log: TableRows | None) -> Iterator[Predictions]:
+    """Predict and log the rows, some thousands at a time, and add the number of each label to `labels`."""
     width = len(model.contract.features)
     with rows:
         while chunk := rows.read(CHUNK_ROWS * FLOAT32_BYTES * width):
-            found = predict(model, np.frombuffer(chunk, dtype=np.float32).reshape(-1, width), int(labels.sum()))
+            first = int(labels.sum())
+            found = predict(model, np.frombuffer(chunk, dtype=np.float32).reshape(-1, width), first)
+            if log:
+                log.append(found, first)
             labels += np.bincount(found.labels, minlength=len(labels))
             yield found

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 
+from serving.log.table import LogJob
+
 MAX_MESSAGE_BYTES = 64 * 1024
 
 
@@ -30,10 +32,16 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A table to answer. Three files come with it: body, answer, and the socket for the outcome."""
+    """A table to answer. Three files come with it, body, answer, and the socket for the outcome, and that of its log.
+
+    Attributes:
+        prediction_id: id that the answer has, if its media type has a place for it; empty for none.
+    """
 
     media_type: str
     limits: Limits
+    prediction_id: str = ""
+    log: LogJob | None = None
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -62,6 +70,13 @@ class NoSpace(msgspec.Struct, frozen=True, tag=True):
     detail: str
 
 
+class NoRoom(msgspec.Struct, frozen=True, tag=True):
+    """The log can't be written, which needs as many bytes."""
+
+    needed: int
+    detail: str
+
+
 class Ended(msgspec.Struct, frozen=True, tag=True):
     """The worker ended without an answer."""
 
@@ -69,7 +84,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     detail: str
 
 
-Outcome = Done | Refused | TooLarge | NoSpace | Ended
+Outcome = Done | Refused | TooLarge | NoSpace | NoRoom | Ended
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode

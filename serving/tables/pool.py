@@ -14,6 +14,7 @@ import msgspec
 from serving import metrics
 from serving.codecs.errors import Invalid, InvalidError, problem
 from serving.inference.model import LoadedModel
+from serving.log.table import LogJob, NoRoomError
 from serving.settings import Settings
 from serving.tables.limits import limits_of
 from serving.tables.messages import (
@@ -21,6 +22,7 @@ from serving.tables.messages import (
     Done,
     Ended,
     Job,
+    NoRoom,
     NoSpace,
     Outcome,
     Reason,
@@ -29,6 +31,7 @@ from serving.tables.messages import (
     decode_outcome,
 )
 from serving.tables.process import Launcher
+from serving.tables.worker import CLIENT
 
 IDLE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -98,37 +101,59 @@ class Tables:
             LostError: the launcher has ended.
             OSError: a file can't be written.
         """
+        answer, _ = await self.answer_with(model, media_type, body)
+        return answer
+
+    async def answer_with(
+        self,
+        model: LoadedModel,
+        media_type: str,
+        body: IO[bytes],
+        prediction_id: str = "",
+        log: LogJob | None = None,
+        log_file: int = -1,
+    ) -> tuple[IO[bytes], int]:
+        """Return the answer and the number of its rows; raise the errors of `answer`.
+
+        Args:
+            prediction_id: id of the request; empty for none.
+            log_file: open file for the log.
+
+        Raises:
+            NoRoomError: the log can't be written.
+        """
         body.seek(0)
         size = os.fstat(body.fileno()).st_size
         limits = limits_of(self._settings, size, len(model.contract.features))
         answer = TemporaryFile()  # noqa: SIM115 - returned open
         try:
-            outcome = await self._outcome(model, Job(media_type, limits), body, answer)
-            self._check(model, outcome)
+            job = Job(media_type, limits, prediction_id, log)
+            files = [body.fileno(), answer.fileno(), *([log_file] if log else [])]
+            rows = self._check(model, await self._outcome(model, job, files))
         except BaseException:
             answer.close()
             raise
         answer.seek(0)
-        return answer
+        return answer, rows
 
-    async def _outcome(self, model: LoadedModel, job: Job, body: IO[bytes], answer: IO[bytes]) -> Outcome:
+    async def _outcome(self, model: LoadedModel, job: Job, files: list[int]) -> Outcome:
         try:
             kept = await self._launcher_of(model)
         except OSError as error:
             return Ended(Reason.LOST, f"the launcher can't be started: {error}")
         kept.under_way += 1
         try:
-            return await self._give(kept.launcher, job, body, answer)
+            return await self._give(kept.launcher, job, files)
         finally:
             kept.under_way -= 1
             kept.used_at = time.monotonic()
 
-    async def _give(self, launcher: Launcher, job: Job, body: IO[bytes], answer: IO[bytes]) -> Outcome:
+    async def _give(self, launcher: Launcher, job: Job, files: list[int]) -> Outcome:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             ours.setblocking(False)
             try:
-                launcher.give(job, body, answer, theirs)
+                launcher.give(job, [*files[:CLIENT], theirs.fileno(), *files[CLIENT:]])
                 theirs.close()
                 async with asyncio.timeout(job.limits.seconds + START_SECONDS):
                     message = await asyncio.get_running_loop().sock_recv(ours, MAX_MESSAGE_BYTES)
@@ -157,11 +182,14 @@ class Tables:
             kept.launcher.close()
             self._replaced.append(kept.launcher)
 
-    def _check(self, model: LoadedModel, outcome: Outcome) -> None:
-        """Count the predictions; raise the error of an outcome without an answer."""
+    def _check(self, model: LoadedModel, outcome: Outcome) -> int:
+        """Count the predictions, and return their number; raise the error of an outcome without an answer."""
         match outcome:
             case Done(labels):
                 metrics.add_predictions(model.name, model.version, model.contract.classes, labels, model.is_first)
+                return sum(labels)
+            case NoRoom(needed, log_detail):
+                raise NoRoomError(needed, log_detail)
             case Refused(invalid):
                 raise InvalidError(Invalid.model_validate_json(invalid))
             case TooLarge(detail):

@@ -5,7 +5,7 @@ import pickle
 import socket
 import subprocess
 import sys
-from typing import IO
+from collections.abc import Sequence
 
 from serving.inference.model import LoadedModel
 from serving.tables.messages import Job, encode
@@ -51,13 +51,13 @@ class Launcher:
         """Return whether the process has not ended."""
         return self._process.poll() is None
 
-    def give(self, job: Job, body: IO[bytes], answer: IO[bytes], client: socket.socket) -> None:
+    def give(self, job: Job, files: Sequence[int]) -> None:
         """Send a job with its files.
 
         Raises:
             OSError: the launcher has ended.
         """
-        socket.send_fds(self._socket, [encode(job)], [body.fileno(), answer.fileno(), client.fileno()])
+        socket.send_fds(self._socket, [encode(job)], files)
 
     def close(self) -> None:
         """Let the process end once no worker is busy."""

@@ -11,7 +11,7 @@ from functools import partial
 from serving.inference.model import LoadedModel
 from serving.tables.limits import private_bytes
 from serving.tables.messages import MAX_MESSAGE_BYTES, Ended, Limits, Reason, decode_job, encode
-from serving.tables.worker import CLIENT, fork_worker
+from serving.tables.worker import CLIENT, LOG, fork_worker
 
 TICK_SECONDS = 0.01
 
@@ -72,7 +72,7 @@ class Watch:
         return process, connection
 
     def _take(self) -> None:
-        message, files, _, _ = socket.recv_fds(self._service, MAX_MESSAGE_BYTES, CLIENT + 1)
+        message, files, _, _ = socket.recv_fds(self._service, MAX_MESSAGE_BYTES, LOG + 1)
         if not message:
             self._selector.unregister(self._service)
             self._service.close()
@@ -80,8 +80,8 @@ class Watch:
         process, connection = self._spare or self._fork()
         with connection, suppress(OSError):  # it has just been killed: that will be reported
             socket.send_fds(connection, [message], files)
-        *others, client = files
-        for file in others:
+        client = files.pop(CLIENT)
+        for file in files:
             os.close(file)
         busy = self._busy[process] = Busy(process, decode_job(message).limits, socket.socket(fileno=client))
         self._selector.register(client, selectors.EVENT_READ, partial(self._give_up, busy))  # it never sends: it closes

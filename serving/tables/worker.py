@@ -8,6 +8,7 @@ import socket
 
 from serving.codecs.errors import InvalidError
 from serving.inference.model import LoadedModel
+from serving.log.table import NoRoomError, TableRows
 from serving.tables.answering import TooManyRowsError, answer_table, warm_up
 from serving.tables.limits import restrict, step_back
 from serving.tables.messages import (
@@ -15,6 +16,7 @@ from serving.tables.messages import (
     Done,
     Ended,
     Job,
+    NoRoom,
     NoSpace,
     Outcome,
     Reason,
@@ -24,7 +26,7 @@ from serving.tables.messages import (
     encode,
 )
 
-BODY, ANSWER, CLIENT = range(3)
+BODY, ANSWER, CLIENT, LOG = range(4)
 FIRST_FILE = 3
 PR_SET_PDEATHSIG = 1
 MAX_DETAIL = 1000
@@ -59,7 +61,7 @@ def _only_file(connection: socket.socket) -> socket.socket:
 
 
 def _work(connection: socket.socket, model: LoadedModel) -> None:
-    message, files, _, _ = socket.recv_fds(connection, MAX_MESSAGE_BYTES, CLIENT + 1)
+    message, files, _, _ = socket.recv_fds(connection, MAX_MESSAGE_BYTES, LOG + 1)
     if not message:
         return  # the launcher wants no more tables
     job = decode_job(message)
@@ -71,7 +73,10 @@ def _work(connection: socket.socket, model: LoadedModel) -> None:
 def _outcome(job: Job, model: LoadedModel, files: list[int]) -> Outcome:
     try:
         with open(files[BODY], "rb") as body, open(files[ANSWER], "wb") as answer:  # noqa: PTH123 - not paths
-            return Done(answer_table(model, job.media_type, body, answer, job.limits.rows))
+            log = TableRows(model, job.log, files[LOG]) if job.log else None
+            return Done(answer_table(model, job.media_type, body, answer, job.limits.rows, job.prediction_id, log))
+    except NoRoomError as error:
+        return NoRoom(error.needed, str(error))
     except InvalidError as error:
         return Refused(error.invalid.model_dump_json())
     except TooManyRowsError as error:
