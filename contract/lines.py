@@ -11,7 +11,10 @@ from contract.segments import DamageError
 
 MAX_ROW_INDEX: Final = 2**31 - 1
 
-Text = Annotated[str, Field(max_length=2000)]
+MAX_TEXT: Final = 2000
+"""Most characters of a text of an event."""
+
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 class _Line(BaseModel):

@@ -15,6 +15,7 @@ from serving.api.responses import RequestError, State, request_error
 from serving.log.log import PredictionLog
 from serving.logs import configure
 from serving.registry.client import Registry
+from serving.reload.events import ignore
 from serving.reload.models import Models
 from serving.settings import Settings
 from serving.tables.pool import Tables
@@ -29,12 +30,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        registry = Registry(settings)
-        models = Models(settings, registry)
-        await models.start_from_cache()
         log = PredictionLog(settings, settings.log_dir) if settings.log_dir else None
         if log:
             await asyncio.to_thread(log.start)
+        registry = Registry(settings)
+        models = Models(settings, registry, log.event if log else ignore)
+        await models.start_from_cache()
         tables = Tables(settings)
         tasks = [asyncio.create_task(models.run()), asyncio.create_task(tables.run(models.served))]
         yield {"settings": settings, "models": models, "tables": tables, "log": log}

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
-from serving.api.responses import NO_STORE, models_of
+from serving.api.responses import NO_STORE, log_of, models_of
+from serving.log.log import PredictionLog
+from serving.log.state import state_of
 from serving.reload.models import Models
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -54,6 +56,32 @@ class _State(Collector):
         yield from (ready, served)
 
 
+class _Log(Collector):
+    """The state of the prediction log, of all workers."""
+
+    def __init__(self, log: PredictionLog) -> None:
+        self._log = log
+
+    def collect(self) -> Iterator[Metric]:
+        state = state_of(self._log)
+        for name, text, value in (
+            ("recorded", "Predictions that were to be logged.", state.recorded),
+            ("written", "Predictions written to the spool.", state.written),
+            ("shipped", "Predictions that the shipper has brought into the database.", state.shipped),
+            ("lost", "Predictions that a killed process hadn't written.", state.lost),
+            ("damaged_segments", "Segments that the shipper has set aside.", state.damaged),
+        ):
+            yield CounterMetricFamily(f"penguins_log_{name}", text, value)
+        dropped = CounterMetricFamily(
+            "penguins_log_dropped", "Predictions not logged, by what was full.", labels=["reason"]
+        )
+        for reason, number in state.dropped.items():
+            dropped.add_metric([reason], number)
+        yield dropped
+        yield GaugeMetricFamily("penguins_log_spool_bytes", "Size of the spool.", state.spool_bytes)
+        yield GaugeMetricFamily("penguins_log_lag_seconds", "Age of the oldest segment to ship.", state.lag_seconds)
+
+
 @router.get(
     "/metrics",
     summary="Metrics",
@@ -64,14 +92,16 @@ async def metrics(request: Request) -> Response:
     """Return the counts of all workers, and the state of the one that answers."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     # Reading the files of the workers, and those of /proc, blocks.
-    body = await run_in_threadpool(lambda: encode(_registry(models_of(request))))
+    body = await run_in_threadpool(lambda: encode(_registry(models_of(request), log_of(request))))
     return Response(body, headers={"Content-Type": content_type, **NO_STORE})
 
 
-def _registry(models: Models) -> CollectorRegistry:
+def _registry(models: Models, log: PredictionLog | None) -> CollectorRegistry:
     """Return a registry for this one answer, with the counts and the state."""
     registry = CollectorRegistry()
     registry.register(_State(models))
+    if log:
+        registry.register(_Log(log))
     if MULTIPROCESS in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:

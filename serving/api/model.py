@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from contract.digests import DIGESTS
 from contract.manifest import Contract
@@ -16,6 +17,7 @@ from serving.api.model_responses import (
     Feature,
     History,
     LastPoll,
+    Log,
     Named,
     RefusedVersion,
     Served,
@@ -23,8 +25,9 @@ from serving.api.model_responses import (
     Status,
 )
 from serving.api.predict_docs import MODEL
-from serving.api.responses import NO_KEY, NO_MODEL, NOT_READY, json_response, not_ready, settings_of, watcher_of
+from serving.api.responses import NO_KEY, NO_MODEL, NOT_READY, json_response, log_of, not_ready, settings_of, watcher_of
 from serving.inference.model import LoadedModel
+from serving.log.state import state_of
 from serving.reload.watcher import Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")
@@ -44,7 +47,7 @@ router = APIRouter(tags=["status"])
 @router.get("/model", summary="Model", responses={200: {"model": Status}, **NO_KEY})
 async def model(request: Request) -> Response:
     """Return version, contract and lineage of the model, and the outcome of the last poll of the registry."""
-    watcher, settings = watcher_of(request), settings_of(request)
+    watcher, settings, log = watcher_of(request), settings_of(request), log_of(request)
     status = Status(
         status="serving" if watcher.model else "waiting",
         reason=None if watcher.model else watcher.unready_reason[1],
@@ -56,6 +59,7 @@ async def model(request: Request) -> Response:
         last_poll=LastPoll.model_validate(watcher.poll) if watcher.poll else None,
         registry_answered_at=_answered_at(watcher),
         cache_error=watcher.cache_error,
+        log=Log.model_validate(await run_in_threadpool(state_of, log)) if log else None,
     )
     return json_response(status)
 

@@ -121,6 +121,21 @@ class DrawnPoints(Named):
     labels: list[int] = Field(description="Index into `classes`, one for each row.")
 
 
+class Log(BaseModel):
+    """The prediction log, of all processes and models."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    recorded: int = Field(description="Predictions to log: written, dropped, lost, or about to be written.")
+    written: int = Field(description="Predictions written to the spool.")
+    shipped: int = Field(description="Predictions that the shipper has brought into the database.")
+    dropped: dict[str, int] = Field(description="Predictions not logged because `buffer`, `spool` or `disk` was full.")
+    lost: int = Field(description="Predictions that a killed process hadn't written.")
+    damaged: int = Field(description="Segments that the shipper has set aside.")
+    spool_bytes: int = Field(description="Size of the spool.")
+    lag_seconds: float = Field(description="Age of the oldest segment that waits for the shipper.")
+
+
 class Status(BaseModel):
     """The version that serves, and the state of the registry."""
 
@@ -134,3 +149,6 @@ class Status(BaseModel):
     last_poll: LastPoll | None
     registry_answered_at: datetime | None = Field(description="Time of the registry's last answer.")
     cache_error: str | None = Field(description="Error of the copies on disk.")
+    log: Log | None = Field(
+        default=None, description="The prediction log; absent without one.", exclude_if=lambda log: log is None
+    )

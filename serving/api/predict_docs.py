@@ -31,7 +31,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The classes, in the media type and the order of the request.",
         "content": {JSON: {"schema": {"type": "object"}}, CSV: TEXT, ARROW: BINARY, PARQUET: BINARY},
-        "headers": {"X-Model-Version": {"description": "Version that answered.", "schema": {"type": "string"}}},
+        "headers": {
+            "X-Model-Version": {"description": "Version that answered.", "schema": {"type": "string"}},
+            "X-Prediction-Id": {
+                "description": "Id of the request in the prediction log; only with one. Row n of it is `id/n`, from 0.",
+                "schema": {"type": "string", "format": "uuid"},
+            },
+        },
     },
     400: {"model": Failure, "description": "The client went away before it had sent the whole body."},
     **NO_KEY,
@@ -110,6 +116,10 @@ def answer_model(contract: Contract) -> type[BaseModel]:
                 f" the first {MAX_WARNINGS}.",
                 examples=[[f"{name}=20 is outside the range seen in training (32.1 to 59.6)"]],
             ),
+        ),
+        "prediction_id": (
+            str,
+            Field("", description="Id of the request in the prediction log; only with one."),
         ),
     }
     return create_model("Prediction", __doc__="The answer of the model.", **fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from contract.lines import Event, encode_line
+from contract.lines import MAX_TEXT, Event, encode_line
 from serving.codecs.base import Prediction, Predictions
 from serving.inference.model import LoadedModel
 from serving.log.counts import OwnCounters
@@ -103,7 +103,8 @@ class PredictionLog:
 
     def event(self, **fields: Any) -> None:
         """Record what happened to the service, by the fields of `Event`."""
-        event = Event(at=datetime.now(UTC), host=self._host, **fields)
+        short = {name: str(text)[:MAX_TEXT] for name, text in fields.items()}
+        event = Event.model_validate({"at": datetime.now(UTC), "host": self._host[:MAX_TEXT], **short})
         self._writer.put_lines(Lines("events", encode_line(event)))
 
     async def keep(self, payload: bytes) -> None:

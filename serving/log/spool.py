@@ -105,6 +105,7 @@ class Spool:
 
     def _free(self) -> int:
         try:
+            self.prepare()
             found = os.statvfs(self.folder)
         except OSError:
             return 0

@@ -1,5 +1,6 @@
 """Records of the watcher: outcomes of polls, serving periods, and refusals."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -7,6 +8,13 @@ from enum import StrEnum
 from serving.inference.model import Origin, Release
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
+
+Note = Callable[..., None]
+"""Takes note of a swap or a refusal, by the fields of `contract.lines.Event`."""
+
+
+def ignore(**_fields: str) -> None:
+    """Take no note."""
 
 
 class Outcome(StrEnum):

@@ -9,6 +9,7 @@ from contextlib import suppress
 from serving.inference.model import LoadedModel
 from serving.registry.client import Registry
 from serving.registry.responses import ModelVersion
+from serving.reload.events import Note, ignore
 from serving.reload.names import Names
 from serving.reload.watcher import Watcher
 from serving.settings import Settings
@@ -25,12 +26,13 @@ class Models:
     event loop only.
     """
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, note: Note = ignore) -> None:
+        """Start without versions; `note` is told of swaps and refusals."""
         self._settings = settings
-        self._registry = registry
+        self._registry, self._note = registry, note
         self._names = Names(settings)
         name, *_ = settings.first_models
-        self.first = Watcher(settings, registry, name, is_first=True)
+        self.first = Watcher(settings, registry, name, is_first=True, note=note)
         self._watchers = {name: self.first}
         self._loading: dict[str, asyncio.Task[None]] = {}
 
@@ -73,16 +75,16 @@ class Models:
         names = await asyncio.to_thread(self._names.current)
         before, self._watchers = (
             self._watchers,
-            {
-                name: self._watchers.get(name) or Watcher(self._settings, self._registry, name, is_first=False)
-                for name in names
-            },
+            {name: self._watchers.get(name) or self._added(name) for name in names},
         )
         for name in before.keys() - self._watchers.keys():
             if task := self._loading.pop(name, None):
                 task.cancel()
             logger.info("models.removed name=%s", name)
         await self._load(watcher for name, watcher in self._watchers.items() if name not in before)
+
+    def _added(self, name: str) -> Watcher:
+        return Watcher(self._settings, self._registry, name, is_first=False, note=self._note)
 
     async def _load(self, watchers: Iterable[Watcher]) -> None:
         """Load the copies on disk."""

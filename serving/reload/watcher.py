@@ -16,7 +16,7 @@ from serving.registry.connection import UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 from serving.reload.cache import Cache
-from serving.reload.events import FAILURES, Outcome, Poll, Refusal, ServingPeriod
+from serving.reload.events import FAILURES, Note, Outcome, Poll, Refusal, ServingPeriod, ignore
 from serving.settings import Settings
 
 MAX_HISTORY = 100
@@ -27,9 +27,14 @@ logger = logging.getLogger(__name__)
 class Watcher:
     """Holds the version of a registered model that serves. Used from the event loop only."""
 
-    def __init__(self, settings: Settings, registry: Registry, name: str, is_first: bool) -> None:
-        """Start without a version; `is_first` is whether `/predict` asks the registered model `name`."""
-        self.name, self._is_first = name, is_first
+    def __init__(self, settings: Settings, registry: Registry, name: str, is_first: bool, note: Note = ignore) -> None:
+        """Start without a version.
+
+        Args:
+            is_first: whether `/predict` asks the registered model `name`.
+            note: is told of swaps and refusals.
+        """
+        self.name, self._is_first, self._note = name, is_first, note
         self._settings = settings
         self._registry = registry
         self._cache = Cache(settings, name)
@@ -147,6 +152,9 @@ class Watcher:
             model.version, before, model.engine.name, model.origin, self.name,
         )  # fmt: skip
 
+        detail = f"in place of version {before}" if before else ""
+        self._note(event="swapped", model=self.name, version=model.version, origin=model.origin, detail=detail)
+
     async def _store(self, release: Release, files: Mapping[str, bytes]) -> None:
         try:
             await asyncio.to_thread(self._cache.store, release, files)
@@ -179,6 +187,9 @@ class Watcher:
                 self.name,
                 error.code,
                 error.message,
+            )
+            self._note(
+                event="refused", model=self.name, version=version.version, reason=error.code, detail=error.message
             )
         metrics.RELOADS.labels(error.code).inc()
         retry_at = time.monotonic() + self._settings.retry_refused_seconds

@@ -38,7 +38,7 @@ class LoggedTables:
         prediction_id = self._log.new_id(model)
         if prediction_id is None:
             return await self._tables.answer(model, media_type, body), None
-        needed, pause, detail = 1, FIRST_PAUSE_SECONDS, "the spool is full"
+        needed, pause, detail = 1, FIRST_PAUSE_SECONDS, "there is no room"
         deadline = time.monotonic() + self._log.wait_seconds if self._log.is_sampled(model, prediction_id) else None
         while deadline and (room := await self._wait_for(needed, deadline)) >= needed:
             try:
@@ -52,7 +52,8 @@ class LoggedTables:
                 pause *= 2
         file, rows = await self._tables.answer_with(model, media_type, body, prediction_id[1])
         if deadline:
-            reason: Reason = "disk" if needed <= room else "spool"
+            is_full = self._log.spool.used_bytes() + needed > self._log.spool.max_bytes
+            reason: Reason = "spool" if is_full else "disk"
             self._log.count_dropped(rows, reason)
             logger.error("log.dropped reason=%s rows=%d id=%s: %s", reason, rows, prediction_id[1], detail)
         return file, prediction_id[1]

@@ -74,6 +74,17 @@ function showModel(status) {
   const since = new Date(model.loaded_at).toLocaleString();
   const other = refused ? ` Version ${refused.version} was refused: ${refused.message}.` : "";
   $("served").textContent = `Version ${model.version} answers since ${since}.${other}`;
+  $("log").hidden = !status.log;
+  $("log").textContent = status.log ? logText(status.log) : "";
+}
+
+function logText({ recorded, shipped, dropped, lost, spool_bytes: bytes, lag_seconds: lag }) {
+  const number = (value) => value.toLocaleString("en");
+  const full = Object.entries(dropped).filter(([, rows]) => rows);
+  const missing = [...full.map(([reason, rows]) => `${number(rows)} (${reason} full)`), ...(lost ? [`${number(lost)} (killed)`] : [])];
+  const waiting = bytes ? ` ${number(Math.ceil(bytes / 1000))} kB wait, for ${Math.round(lag)} s.` : "";
+  const notLogged = missing.length ? ` Not logged: ${missing.join(", ")}.` : "";
+  return `${number(recorded)} predictions to log, ${number(shipped)} shipped.${waiting}${notLogged}`;
 }
 
 async function takeOver(model) {

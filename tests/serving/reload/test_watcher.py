@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from contract.lines import Event as LogEvent
+from local.waiting import until
 from tests.serving.line import Line
+from tests.serving.log.spool import lines
 from tests.serving.penguins import SPECIES
 from tests.serving.publisher import Edit, Publisher, contract, features, forest, inference_files, onnx
 from tests.serving.service import PENGUIN, Service
@@ -149,6 +153,24 @@ def test_unsound_version_is_refused_and_the_current_one_stays(publisher: Publish
     service.polled("up_to_date")
     assert service.status()["refused"] is None
     assert "Traceback" not in service.log
+
+
+def test_swaps_and_refusals_are_in_the_log(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+    service, first = promoted(publisher, start, SERVING_LOG_DIR=tmp_path / "spool")
+    refused = publisher.publish(forest(), after=truncate(MODEL))
+    publisher.promote(refused)
+    service.refuses(refused)
+    second = publisher.publish(forest(1))
+    publisher.promote(second)
+    service.serves(second)
+    until(lambda: len(lines(tmp_path / "spool", LogEvent)) == 4, "four events to be ready")
+    found = [(each.event, each.version, each.reason, each.origin) for each in lines(tmp_path / "spool", LogEvent)]
+    assert found == [
+        ("started", "", "", ""),
+        ("swapped", first, "", "registry"),
+        ("refused", refused, "digest_mismatch", ""),
+        ("swapped", second, "", "registry"),
+    ]
 
 
 def test_refusal_of_the_only_version_is_the_reason_for_503(publisher: Publisher, start: Start) -> None:
