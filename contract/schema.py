@@ -187,6 +187,12 @@ class Training(Part):
         default="ask",
         description="For a version whose contract isn't the champion's: `ask` a person, or `refuse` it.",
     )
+    log_fraction: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the requests whose predictions the service logs, 0 for none to 1 for all.",
+    )
 
 
 class DataContract(Part):

@@ -39,6 +39,7 @@ def translate(given: Property) -> Column:
         description=given.description,
         decimals=custom(given, "decimals"),
         examples=given.examples,
+        logged=custom(given, "logged") is not False,
     )
 
 
@@ -61,6 +62,8 @@ def findings(given: Property) -> Iterator[Finding]:
     yield from _check_enum(given)
     yield from _check_limits(given)
     yield from _check_examples(given)
+    if custom(given, "logged") is not None and role_of(given) != "feature":
+        yield ("customProperties",), "the log has features only: delete logged"
     for name, count in Counter(each.property for each in given.custom_properties).items():
         if count > 1:
             yield ("customProperties",), f"{name} is there {count} times: keep one of them"

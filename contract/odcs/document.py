@@ -25,6 +25,7 @@ class Custom(Part, Generic[NameT, ValueT]):
 Unit = Custom[Literal["unit"], Annotated[str, Field(max_length=50)]]
 ColumnRole = Custom[Literal["role"], Role]
 Decimals = Custom[Literal["decimals"], Annotated[int, Field(ge=0, le=15)]]
+Logged = Custom[Literal["logged"], bool]
 PlausibleMinimum = Custom[Literal["plausibleMinimum"], FiniteFloat]
 PlausibleMaximum = Custom[Literal["plausibleMaximum"], FiniteFloat]
 TrainingPart = Custom[Literal["training"], Training]
@@ -66,7 +67,9 @@ class Property(Part):
     )
     examples: tuple[Scalar, ...] = Field(default=(), description="Typical values, for the service's documentation.")
     custom_properties: tuple[
-        Annotated[Unit | ColumnRole | Decimals | PlausibleMinimum | PlausibleMaximum, Field(discriminator="property")],
+        Annotated[
+            Unit | ColumnRole | Decimals | Logged | PlausibleMinimum | PlausibleMaximum, Field(discriminator="property")
+        ],
         ...,
     ] = Field(default=(), description="Facts that the standard has no key for.")
 
@@ -129,7 +132,7 @@ PARTS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = {
 
 CUSTOM: Final = {
     ("customProperties",): ("training", "reading"),
-    (*_COLUMN, "customProperties"): ("unit", "role", "decimals", "plausibleMinimum", "plausibleMaximum"),
+    (*_COLUMN, "customProperties"): ("unit", "role", "decimals", "logged", "plausibleMinimum", "plausibleMaximum"),
 }
 """The custom properties of each place."""
 

@@ -34,6 +34,7 @@ def build_manifest(model: ClassifierMixin, data: Dataset) -> Manifest:
         title=contract.title,
         target=contract.target,
         features=contract.features,
+        log_fraction=contract.log_fraction,
         example=Example(
             inputs=_values(data.features.iloc[recorded]),
             labels=probabilities.argmax(axis=1).tolist(),

@@ -16,6 +16,7 @@ def describe_contract(data: Dataset) -> manifest.Contract:
         name=contract.name,
         title=contract.title,
         target=contract.target,
+        log_fraction=contract.training.log_fraction,
         features=[_describe_feature(column, seen[column.name]) for column in contract.features],
     )
 

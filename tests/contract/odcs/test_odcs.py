@@ -89,6 +89,16 @@ def test_titles_and_descriptions_are_read() -> None:
     assert (found.title, found.description, found.columns[2].title) == ("Wines", "From Piedmont", "Region")
 
 
+def test_the_log_s_share_and_columns_are_read(wine: DataContract) -> None:
+    assert wine.training.log_fraction == 1
+    assert all(column.logged for column in wine.columns)
+    text = WINE.replace(UNIT, UNIT + "          - property: logged\n            value: false\n")
+    text = text.replace("      minAccuracy: 0.5\n", "      minAccuracy: 0.5\n      logFraction: 0.25\n")
+    found = read_text(text.encode(), "wine.yaml", "wine")
+    assert found.training.log_fraction == 0.25
+    assert [column.name for column in found.columns if not column.logged] == ['od280/od315 "%" of 🍷']
+
+
 def test_another_role_is_all_that_leaves_a_column_out() -> None:
     ignored = "        customProperties:\n          - {property: role, value: ignored}\n"
     text = WINE.replace("      - name: organic\n", f"{ignored}      - name: organic\n")
@@ -317,6 +327,11 @@ UNIT = "          - property: unit\n            value: g\n"
         ),
         ("        examples: [1.5]", "        examples: [15]", "examples entry 1: 15 breaks its own maximum"),
         ("        examples: [1.5]", "        examples: [a]", "examples entry 1: 'a' isn't a number"),
+        (
+            "          - property: role\n            value: time\n",
+            "          - {property: role, value: time}\n          - {property: logged, value: false}\n",
+            "customProperties: the log has features only",
+        ),
         (UNIT, UNIT + UNIT, "customProperties: unit is there 2 times"),
     ],
 )

@@ -1,5 +1,7 @@
 """The descriptions of a model's input and output fit any contract."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mlflow.types import DataType
@@ -29,6 +31,22 @@ def test_a_number_that_was_always_missing_has_no_range() -> None:
     data = made_up(MIXED)
     data.features.iloc[:, 0] = np.nan
     assert describe_contract(data).features[0].min is None
+
+
+def test_only_what_the_log_leaves_out_is_in_the_manifest() -> None:
+    data = made_up(MIXED, classes=2)
+    (fitted,) = search(data, [Candidate({"n_estimators": 2})], [], jobs=1)
+    assert isinstance(fitted, Fitted)
+    written = build_manifest(fitted.model, data).model_dump(mode="json")
+    assert "log_fraction" not in written
+    assert not [feature for feature in written["features"] if "logged" in feature]
+    columns = tuple(column.model_copy(update={"logged": False}) for column in data.contract.columns)
+    training = data.contract.training.model_copy(update={"log_fraction": 0.5})
+    less = replace(data, contract=data.contract.model_copy(update={"columns": columns, "training": training}))
+    written = build_manifest(fitted.model, less).model_dump(mode="json")
+    assert written["log_fraction"] == 0.5
+    assert {feature["logged"] for feature in written["features"]} == {False}
+    assert Manifest.model_validate(written).contract.log_fraction == 0.5
 
 
 def test_a_signature_has_the_columns_of_the_matrix_and_optional_ones_where_numbers_may_be_missing() -> None:
