@@ -14,7 +14,7 @@ LogicalType = Literal["number", "integer", "boolean", "string", "date", "timesta
 Role = Literal["feature", "target", "id", "time", "ignored"]
 Category = str | int
 """A value of a column with an enum."""
-Scalar = str | int | float | bool
+Scalar = str | int | FiniteFloat | bool
 Estimator = Literal["auto", "random_forest", "gradient_boosting", "logistic_regression", "hist_gradient_boosting"]
 
 _LIST: Final = Field(strict=False)  # of a tuple, which a file can only give as a list
@@ -256,7 +256,8 @@ class DataContract(Part):
 
 def name_of_answers(target: Column) -> str:
     """Return the key of an answer of the service that names the classes: the target's name, if it is free."""
-    return target.name if target.name not in _ANSWER else "class"
+    of_classes = {f"probability_{name}" for name in class_names(target)}  # columns of a table of answers
+    return target.name if target.name not in _ANSWER | of_classes else "class"
 
 
 def dag_id_of(contract: str) -> str:

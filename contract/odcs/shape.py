@@ -41,7 +41,8 @@ def findings(data: Any) -> Iterator[Finding]:
         Document.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         seen = set()
-        for detail in error.errors(include_url=False):
+        # Of the reasons why none of several types fits, this is the one that helps.
+        for detail in sorted(error.errors(include_url=False), key=lambda each: each["type"] != "finite_number"):
             path = _path(data, detail["loc"])
             if path not in seen or detail["type"] == "missing":
                 seen.add(path)

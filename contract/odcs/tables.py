@@ -126,7 +126,7 @@ def _check_categories(reading: Reading, valid: list[tuple[int, Property]]) -> It
         null = set(reading.null_values)
         for position, value in enumerate(each.value for each in column.enum or ()):
             path = (*_PROPERTIES, at, "enum", position, "value")
-            if value in null:
+            if str(value) in null:
                 yield path, f"{shown(value)} also means a missing value: delete it here, or in nullValues of `reading`"
             if isinstance(value, str) and not reading.case_sensitive:
                 other = seen.setdefault(value.casefold(), value)

@@ -26,6 +26,14 @@ def test_a_boolean_target_has_two_classes() -> None:
     assert found.answer_key == "class"  # an answer has warnings of its own
 
 
+def test_the_names_of_the_classes_have_a_key_of_their_own() -> None:
+    target = Column(name="probability_red", type="string", role="target", categories=("red", "white"))
+    found = DataContract(name="grapes", columns=(target,), training=TRAINING)
+    assert found.answer_key == "class"  # a table of answers has a column probability_red
+    other = target.model_copy(update={"categories": ("rosé", "white")})
+    assert found.model_copy(update={"columns": (other,)}).answer_key == "probability_red"
+
+
 def test_names_of_ours_give_way_to_those_of_the_table() -> None:
     assert contract().label_column == "label_"
     assert contract(Column(name="label_", type="number")).label_column == "label__"

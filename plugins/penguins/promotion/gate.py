@@ -170,7 +170,7 @@ def table(found: Mapping[str, Any], challenger: str) -> str:
     theirs = found.get("champion_accuracy")
     lines.append(("accuracy", "" if theirs is None else f"{theirs:.4f}", f"{found['accuracy']:.4f}"))
     for name, (before, after) in found.get("recalls", {}).items():
-        lines.append((f"recall {name}", f"{before:.4f}", f"{after:.4f}"))
+        lines.append((f"recall {name}".replace("|", "\\|"), f"{before:.4f}", f"{after:.4f}"))
     if "lost" in found:
         lines.append(("right where the other is wrong", str(found["lost"]), str(found["gained"])))
         lines.append(("p, exact McNemar test, one-sided", "", f"{found['p_value']:.3g}"))

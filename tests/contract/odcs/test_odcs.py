@@ -325,6 +325,17 @@ UNIT = "          - property: unit\n            value: g\n"
             "        logicalType: boolean\n        logicalTypeOptions: {minimum: 0}\n",
             "column 'organic', logicalTypeOptions: limits are for numbers",
         ),
+        ("        examples: [1.5]", "        examples: [.nan]", "examples entry 1: is nan: write a finite number"),
+        (
+            "      experiment: wine\n",
+            "      experiment: wine\n      estimator: random_forest\n      grid: {max_depth: [.inf]}\n",
+            "training, grid max_depth entry 1: is inf: write a finite number",
+        ),
+        (
+            'nullValues: ["", "?"]',
+            'nullValues: ["", "-2"]',
+            "31: column 'region', enum entry 2: -2 also means a missing value: delete it here, or in nullValues",
+        ),
         ("        examples: [1.5]", "        examples: [15]", "examples entry 1: 15 breaks its own maximum"),
         ("        examples: [1.5]", "        examples: [a]", "examples entry 1: 'a' isn't a number"),
         (

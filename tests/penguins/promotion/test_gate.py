@@ -1,5 +1,6 @@
 """The rule, on answers made up for it. tests/penguins/promotion/test_registration.py judges real versions."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -77,6 +78,12 @@ def test_a_large_drop_of_one_species_recall_keeps_the_champion() -> None:
 def test_the_allowed_drop_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENGUINS_MAX_RECALL_DROP", "0.2")
     assert decide(wrong_at(30, 31), wrong_at(*range(6)))[0]
+
+
+def test_a_class_adds_no_columns_to_the_table() -> None:
+    numbers = {"rows": 2, "accuracy": 0.5, "champion": "1", "recalls": {"a | 1.0000 | 1.0000 |": (0.5, 0.25)}}
+    (row,) = (line for line in gate.table(numbers, "2").splitlines() if "recall" in line)
+    assert re.split(r"(?<!\\)\|", row)[2:] == [f"{0.5:>14.4f} ", f"{0.25:>14.4f} ", ""]
 
 
 def test_the_table_has_both_sides() -> None:
