@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS log.predictions (
     fraction real NOT NULL,
     features real[] NOT NULL,
     probabilities real[] NOT NULL,
-    shadow smallint
+    shadow smallint,
+    shipped_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (at);
 -- The ids are ordered by time, and so is this index: it finds the latest predictions, too.
 CREATE INDEX IF NOT EXISTS predictions_by_id ON log.predictions (prediction_id, row_index);
@@ -79,6 +80,7 @@ CREATE TABLE IF NOT EXISTS log.feedback (
     who text NOT NULL,
     received_at timestamptz NOT NULL,
     model text NOT NULL,
+    shipped_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (prediction_id, row_index, at, class, who)
 );
 
@@ -162,8 +164,9 @@ BEGIN
         EXECUTE format('DROP TABLE log.%I', name);
         dropped := dropped + 1;
     END LOOP;
-    DELETE FROM ONLY log.predictions_elsewhere WHERE at < oldest;
-    DELETE FROM log.feedback WHERE received_at < oldest;
+    -- The times of a wrong clock don't tell how old a row is.
+    DELETE FROM ONLY log.predictions_elsewhere WHERE shipped_at < oldest;
+    DELETE FROM log.feedback WHERE shipped_at < oldest;
     -- A file with one of these names can't be waiting any more.
     DELETE FROM log.segments WHERE shipped_at < least(oldest, now() - interval '30 days');
     RETURN dropped;
@@ -225,7 +228,11 @@ REVOKE ALL ON ALL TABLES IN SCHEMA log FROM shipper, penguins, PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA log FROM shipper, penguins, PUBLIC;
 GRANT USAGE ON SCHEMA log TO shipper, penguins;
 GRANT EXECUTE ON FUNCTION log.prepare_days, log.drop_days, log.add_traffic TO shipper;
-GRANT INSERT ON log.predictions, log.feedback TO shipper;
+GRANT INSERT (
+    prediction_id, row_index, at, contract, model, version, class, latency_ms, outside, fraction, features, probabilities,
+    shadow
+) ON log.predictions TO shipper;
+GRANT INSERT (prediction_id, row_index, class, at, who, received_at, model) ON log.feedback TO shipper;
 GRANT INSERT (name, kind, rows) ON log.segments TO shipper;
 GRANT INSERT (digest, name, document) ON log.contracts TO shipper;
 GRANT INSERT (at, host, model, version, event, reason, detail, origin) ON log.events TO shipper;
@@ -246,6 +253,7 @@ COMMENT ON COLUMN log.predictions.features IS
     'The row as the model saw it: numbers, and positions of categories; NaN for missing or not logged';
 COMMENT ON COLUMN log.predictions.probabilities IS 'Probability of each class, in the order of the contract';
 COMMENT ON COLUMN log.predictions.shadow IS 'Class of the version that answers in its shadow; null without one';
+COMMENT ON COLUMN log.predictions.shipped_at IS 'When the row arrived here, by the clock of the database';
 COMMENT ON TABLE log.predictions_elsewhere IS 'Rows of days that have no partition, as of a wrong clock';
 COMMENT ON TABLE log.segments IS 'The files that were brought in, each once';
 COMMENT ON TABLE log.contracts IS 'The contracts of the predictions, as the service had them';

@@ -18,6 +18,7 @@ from tests.local.test_init_db import apply, connect_as_superuser, new_database
 NOW = datetime.now(UTC)
 TODAY = NOW.date()
 ID = UUID(int=1)
+SAY = "INSERT INTO log.feedback (prediction_id, row_index, class, at, who, received_at, model) VALUES "
 DENIED = psycopg.errors.InsufficientPrivilege
 
 
@@ -136,6 +137,8 @@ def test_the_log_cant_be_rewritten(stack, role, statement):
         "CREATE TABLE public.mine (x int)",
         "CREATE TEMPORARY TABLE mine (x int)",
         "INSERT INTO log.segments (name, kind, rows, shipped_at) VALUES ('s', 'events', 0, '2000-01-01')",
+        "INSERT INTO log.predictions (shipped_at) VALUES ('2000-01-01')",
+        "INSERT INTO log.feedback (shipped_at) VALUES ('2000-01-01')",
         "INSERT INTO log.events (id) OVERRIDING SYSTEM VALUE VALUES (1)",
     ],
 )
@@ -275,21 +278,19 @@ def test_old_days_are_dropped_and_younger_ones_stay(stack, superuser, shipper):
     shipper.execute("SELECT log.prepare_days(%s, %s)", [TODAY - timedelta(8), TODAY])
     for days in (0, 6, 8, 4000, -3000):
         insert(shipper, NOW - timedelta(days))
-        shipper.execute(
-            "INSERT INTO log.feedback VALUES (%s, %s, 'a', %s, 'ada', %s, 'm')",
-            [ID, abs(days), NOW, NOW - timedelta(days)],
-        )
-        superuser.execute(
-            "INSERT INTO log.segments (name, kind, rows, shipped_at) VALUES (%s, 'events', 1, %s)",
-            [str(days), NOW - timedelta(days)],
-        )
+        shipper.execute(SAY + "(%s, %s, 'a', %s, 'ada', %s, 'm')", [ID, abs(days), NOW, NOW])
+        shipped = [NOW - timedelta(days), abs(days)]
+        superuser.execute("UPDATE log.feedback SET shipped_at = %s WHERE row_index = %s", shipped)
+        superuser.execute("INSERT INTO log.segments VALUES (%s, 'events', 1, %s)", [str(days), shipped[0]])
+    insert(shipper, NOW - timedelta(5000))
+    superuser.execute("UPDATE log.predictions SET shipped_at = at WHERE at < %s", [NOW - timedelta(4999)])
     try:
         apply(stack, PENGUINS_LOG_RETENTION_DAYS="7")
         assert shipper.execute("SELECT log.drop_days()").fetchone() == (1,)
         rows = superuser.execute("SELECT at FROM log.predictions ORDER BY at").fetchall()
-        assert rows == [(NOW - timedelta(days),) for days in (6, 0, -3000)]
-        truth = superuser.execute("SELECT received_at FROM log.feedback ORDER BY 1").fetchall()
-        assert truth == rows
+        assert rows == [(NOW - timedelta(days),) for days in (4000, 6, 0, -3000)]
+        truth = superuser.execute("SELECT row_index FROM log.feedback ORDER BY 1").fetchall()
+        assert truth == [(0,), (6,), (3000,)]
         names = superuser.execute("SELECT name FROM log.segments ORDER BY name::int").fetchall()
         assert names == [("-3000",), ("0",), ("6",), ("8",)]
     finally:
@@ -325,7 +326,7 @@ def test_the_latest_truth_counts_and_its_history_stays(shipper, penguins):
     said = [("a", 1, 1), ("b", 3, 2), ("c", 2, 3), ("a", 1, 1), ("c", 3, 4)]  # class, from when it holds, when received
     for name, at, received in said:
         shipper.execute(
-            "INSERT INTO log.feedback VALUES (%s, 0, %s, %s, 'ada', %s, 'm') ON CONFLICT DO NOTHING",
+            SAY + "(%s, 0, %s, %s, 'ada', %s, 'm') ON CONFLICT DO NOTHING",
             [ID, name, NOW + timedelta(hours=at), NOW + timedelta(hours=received)],
         )
     assert penguins.execute("SELECT class FROM log.truth").fetchall() == [("c",)]
