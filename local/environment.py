@@ -148,6 +148,14 @@ def serving(config: Config) -> dict[str, str]:
     }
 
 
+def shipper(config: Config) -> dict[str, str]:
+    """Return the variables of the shipper of the prediction log."""
+    return {
+        "SHIPPER_LOG_DIR": str(config.layout.prediction_log),
+        "SHIPPER_DATABASE_URL": config.database_url("shipper"),
+    }
+
+
 def airflow(config: Config) -> dict[str, str]:
     """Return the variables of Airflow's programs, sized for a laptop; the scheduler also gets the private key."""
     base = config.urls["airflow-api-server"]

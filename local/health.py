@@ -3,6 +3,7 @@
 Every command imports this module, and only those that start programs need boto3 and a client: 0.2 s of processor.
 """
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -10,11 +11,14 @@ from functools import cache
 import httpx
 import psycopg
 
+from contract.counters import SHIPPER_FILE
+from contract.segments import COUNTERS
 from local.config import Config
 from local.environment import BUCKET, POSTGRES_LOGIN
 from local.ports import LOOPBACK
 
 _TIMEOUT = 3.0  # seconds for one request
+_SILENCE = 60.0  # seconds; a program that works shows it more often
 
 Check = Callable[[Config, float], str | None]
 """Takes the Unix time of the program's start; returns None if it is ready, or a description of the missing part."""
@@ -74,6 +78,12 @@ def _api(config: Config, _: float) -> str | None:
     return _get(f"{config.urls['api']}/health/live")
 
 
+def _shipper(config: Config, started: float) -> str | None:
+    heart = config.layout.prediction_log / COUNTERS / SHIPPER_FILE
+    beating = heart.exists() and heart.stat().st_mtime >= max(started, time.time() - _SILENCE)
+    return None if beating else "its first look for segments"
+
+
 def _airflow_api(config: Config, _: float) -> str | None:
     return _get(f"{config.urls['airflow-api-server']}/api/v2/monitor/health")
 
@@ -119,4 +129,5 @@ CHECKS: dict[str, Check] = {
     "airflow-dag-processor": _airflow_job("dag_processor"),
     "airflow-triggerer": _airflow_job("triggerer"),
     "api": _api,
+    "shipper": _shipper,
 }

@@ -28,6 +28,8 @@ class Layout:
         self.serving_models = state / "models.txt"
         """File with the registered models that the prediction service serves, one a line."""
         self.serving_tables = self.serving_cache / "tmp"
+        self.prediction_log = state / "prediction-log"
+        """Folder through which predictions go from the service to the shipper."""
         self.jupyter = state / "jupyter"
         self.supervisor_conf = state / "supervisord.conf"
         self.started_with = state / "started-with.json"
@@ -59,7 +61,7 @@ class Layout:
             raise StackError(f"{self.state} has other files in it; choose another directory with PENGUINS_STATE_DIR")
         self.lock.touch()
         self.state.chmod(0o700)
-        serving = (self.serving_cache, self.serving_tables)
+        serving = (self.serving_cache, self.serving_tables, self.prediction_log)
         for directory in (self.logs, self.s3, self.s3_master, self.airflow, *serving, self.jupyter):
             directory.mkdir(exist_ok=True)
 

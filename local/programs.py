@@ -29,7 +29,8 @@ class Program:
 
 def all_programs(config: Config) -> dict[str, Program]:
     """Return every program by its name, in the order of dependencies."""
-    programs = [_postgres(config), _init_db(config), _s3(config), _mlflow(config), *_airflow(config), _api(config)]
+    own = [_postgres(config), _init_db(config), _s3(config), _mlflow(config), *_airflow(config)]
+    programs = [*own, _api(config), _shipper(config)]
     return {program.name: program for program in programs}
 
 
@@ -94,3 +95,7 @@ def _airflow(config: Config) -> list[Program]:
 def _api(config: Config) -> Program:
     # No dependencies: the service starts from its cache and retries until MLflow answers.
     return Program("api", (sys.executable, "-m", "serving"), environment.serving(config))
+
+
+def _shipper(config: Config) -> Program:
+    return Program("shipper", (sys.executable, "-m", "shipper"), environment.shipper(config), needs=("init-db",))

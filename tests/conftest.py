@@ -16,7 +16,7 @@ from tests.commands import command
 from tests.e2e.deployment import Made
 
 # Fixtures that start programs. `make test-fast` skips tests with one of these fixtures or the mark `programs`.
-PROGRAMS = {"stack", "whole", "small", "small_database", "server", "compose", "waiting"}
+PROGRAMS = {"stack", "whole", "small", "small_database", "log_stack", "server", "compose", "waiting"}
 STARTED_AT = pytest.StashKey[float]()
 WHOLE = pytest.StashKey[Stack]()
 

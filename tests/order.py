@@ -10,6 +10,7 @@ GROUPS = {
     # the fixture `whole`
     "whole": r"tests/e2e/|tests/local/test_(cli|hosts|lab|pipeline|stack)\.py|tests/ops/test_run\.py",
     "ui": r"tests/penguins/ui/",  # an API server of Airflow
+    "shipper": r"tests/shipper/",  # a PostgreSQL of their own
 }
 # The longest groups, which start first, so that no process is left with one at the end.
 FIRST = (

@@ -13,16 +13,19 @@ from pydantic_settings import BaseSettings
 import local.settings
 import penguins.settings
 import serving.settings
+import shipper.settings
 
 REPO = Path(__file__).resolve().parent.parent
-PROGRAMS: list[type[BaseSettings]] = [penguins.settings.Settings, serving.settings.Settings, local.settings.Settings]
+PROGRAMS: list[type[BaseSettings]] = [
+    each.Settings for each in (penguins.settings, serving.settings, shipper.settings, local.settings)
+]
 SETTINGS = [(program, name) for program in PROGRAMS for name in program.model_fields]
 
 PAGES = sorted([*REPO.glob("*.md"), *(REPO / ".github").rglob("*.md"), *(REPO / "docs").rglob("*.md")])
 # Files of other kinds that may name a page.
 OTHERS = ("*.py", "*.yaml", "*.yml", "*.toml", "*.ipynb", "*.sh", "*.sql", "Dockerfile*", "Makefile", ".env.example")
 FOLDERS = (".github", "benchmarks", "contract", "dags", "images", "init-db", "local", "notebooks", "ops")
-FOLDERS += ("plugins", "serving")
+FOLDERS += ("plugins", "serving", "shipper")
 
 _CODE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1 *$|(?<=\n\n)(?: {4,}[^\n]*\n|\n)+", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
@@ -35,7 +38,7 @@ def variable(program: type[BaseSettings], name: str, field: FieldInfo) -> str:
 
 
 def default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
     if isinstance(value, Path):  # the path depends on the machine
         return f"`{value.relative_to(REPO)}`" if value.is_relative_to(REPO) else "the user's cache folder"
     return "" if value is None else f"`{value}`"

@@ -25,7 +25,7 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages, to plant imports in."""
     root = tmp_path_factory.mktemp("copy")
-    for name in ("contract", "plugins", "serving"):
+    for name in ("contract", "plugins", "serving", "shipper"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
     shutil.copy(REPO / "pyproject.toml", root)
     return root
@@ -45,6 +45,10 @@ def test_no_import_crosses_a_wall() -> None:
         ("plugins/penguins/settings.py", "import local.settings", "The pipeline doesn't import the service"),
         ("plugins/penguins/settings.py", "import serving.settings", "The pipeline doesn't import the service"),
         ("contract/digests.py", "import serving.settings", "The format between them imports neither"),
+        ("shipper/spool.py", "import serving.settings", "The shipper imports neither"),
+        ("shipper/spool.py", "import penguins.settings", "The shipper imports neither"),
+        ("serving/settings.py", "import shipper.settings", "The service imports neither"),
+        ("serving/settings.py", "import psycopg", "The service imports neither"),
         ("plugins/penguins/ui/overview.py", "import airflow.sdk", "only its room `airflow` imports Airflow"),
         ("plugins/penguins/data/tables.py", "import penguins.training.grid", "The rooms of the pipeline"),
         ("serving/codecs/csv.py", "import serving.api.body", "The rooms of the service"),
@@ -78,7 +82,7 @@ NAMES = r"bill_|flipper|body_mass|island|\bsex\b|adelie|chinstrap|gentoo|biscoe|
 """Names of the penguins' features, other columns and species: a contract has them, and no code."""
 
 
-@pytest.mark.parametrize("folder", ["contract", "dags", "images", "local", "ops", "plugins", "serving"])
+@pytest.mark.parametrize("folder", ["contract", "dags", "images", "local", "ops", "plugins", "serving", "shipper"])
 def test_no_name_of_a_data_set_is_in_the_code(folder: str) -> None:
     found = {
         f"{path.relative_to(REPO)}: {match[0]}"

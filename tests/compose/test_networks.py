@@ -28,6 +28,7 @@ REACHES = {
     "mlflow": {"postgres", "minio", "mlflow", "airflow-api-server", "api", "jupyterlab"},
     "jupyterlab": {"postgres", "mlflow", "airflow-api-server", "api", "jupyterlab"},
     "airflow-scheduler": {"postgres", "mlflow", "airflow-api-server", "jupyterlab"},
+    "shipper": {"postgres", "mlflow", "airflow-api-server", "jupyterlab"},
 }
 
 
@@ -54,7 +55,8 @@ def test_secrets_are_only_in_the_containers_that_need_them(compose: ComposeStack
     assert holders(compose, "POSTGRES_PASSWORD") == {"postgres", "init-db"}
     assert holders(compose, "MLFLOW_DB_PASSWORD") == {"init-db", "mlflow"}
     assert holders(compose, "AIRFLOW_PASSWORD") == {"airflow-init"}
-    assert "api" not in holders(compose, "PENGUINS_DB_PASSWORD")
+    assert holders(compose, "SHIPPER_DB_PASSWORD") == {"init-db", "shipper"}
+    assert not {"api", "shipper"} & holders(compose, "PENGUINS_DB_PASSWORD")
 
 
 def test_a_role_reaches_its_own_database_only(compose: ComposeStack) -> None:
@@ -85,7 +87,9 @@ def test_containers_have_minimal_rights(compose: ComposeStack) -> None:
         if container["State"]["Running"]:
             assert host["Memory"] > 0, service
             assert host["RestartPolicy"]["Name"] == "unless-stopped", service
-    assert [compose.containers(name)[0]["HostConfig"]["ReadonlyRootfs"] for name in ("api", "mlflow")] == [True, True]
+    assert [compose.containers(name)[0]["HostConfig"]["ReadonlyRootfs"] for name in ("api", "mlflow", "shipper")] == [
+        True
+    ] * 3
     # large tables go to the volume, because /tmp is memory
     found = compose.execute("api", "python", "-c", "import tempfile; print(tempfile.gettempdir())")
     assert found == "/var/cache/penguins/tmp\n"

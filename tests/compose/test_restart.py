@@ -11,6 +11,7 @@ from tests.e2e.deployment import DAG, MODEL, PENGUIN, Deployment
 KILL = ("sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
 CRASHES = {
     "api": KILL,
+    "shipper": KILL,
     "mlflow": KILL,
     "airflow-scheduler": KILL,
     "postgres": ("pg_ctl", "stop", "--mode=immediate"),

@@ -53,6 +53,15 @@ def test_only_what_makes_models_gets_the_private_key(tmp_path):
     assert environment.notebook(config)["PENGUINS_SIGNING_KEY"] == config.credentials.signing_key
 
 
+def test_only_the_shipper_can_add_to_the_prediction_log(tmp_path):
+    config = Config.of(Settings(state_dir=tmp_path / "state"))
+    password = config.credentials.shipper_db_password
+    programs = all_programs(config).items()
+    assert {name for name, program in programs if password in str(program.environment)} == {"init-db", "shipper"}
+    others = config.credentials.model_dump(exclude={"shipper_db_password", "s3_access_key", "trusted_keys"}).values()
+    assert not [value for value in others if value in str(all_programs(config)["shipper"].environment)]
+
+
 def test_the_key_of_tokens_is_as_long_as_the_digest_and_replaces_a_shorter_one(tmp_path):
     path = tmp_path / "credentials.json"
     write_private(path, json.dumps({"airflow_jwt_secret": "0" * 32}))

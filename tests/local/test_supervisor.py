@@ -22,7 +22,7 @@ def test_no_program_listens_on_every_interface(tmp_path):
     stack = Stack(Settings.on_free_ports(tmp_path))
     text = configuration(stack.config, stack.programs.values())
     assert "0.0.0.0" not in text  # noqa: S104
-    assert len([section for section in parsed(text).sections() if section.startswith("program:")]) == 10
+    assert len([section for section in parsed(text).sections() if section.startswith("program:")]) == 11
 
 
 def test_commands_and_variables_are_escaped(tmp_path):

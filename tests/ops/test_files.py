@@ -10,10 +10,17 @@ from pydantic_settings import BaseSettings
 
 import penguins.settings
 import serving.settings
+import shipper.settings
 from ops import dotenv
 from ops.env import EXAMPLE, REPO
 
-DOCKERFILES = ["Dockerfile.airflow", "Dockerfile.mlflow", "notebooks/Dockerfile", "serving/Dockerfile"]
+DOCKERFILES = [
+    "Dockerfile.airflow",
+    "Dockerfile.mlflow",
+    "notebooks/Dockerfile",
+    "serving/Dockerfile",
+    "shipper/Dockerfile",
+]
 COMPOSE: dict[str, Any] = yaml.safe_load((REPO / "docker-compose.yaml").read_text())
 # Settings given by the image or by the compose file.
 FIXED = {"PENGUINS_CONNECTION_ID", "PENGUINS_GIT_COMMIT", "SERVING_HOST", "SERVING_PORT", "SERVING_CACHE_DIR"}
@@ -36,7 +43,12 @@ def test_images_share_their_first_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "service"), [(penguins.settings.Settings, "airflow-scheduler"), (serving.settings.Settings, "api")]
+    ("program", "service"),
+    [
+        (penguins.settings.Settings, "airflow-scheduler"),
+        (serving.settings.Settings, "api"),
+        (shipper.settings.Settings, "shipper"),
+    ],
 )
 def test_every_setting_reaches_its_container(program: type[BaseSettings], service: str) -> None:
     prefix = program.model_config["env_prefix"]

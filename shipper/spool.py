@@ -1,0 +1,107 @@
+"""The folder of the prediction log, as the shipper sees it: segments that are ready, and those that it sets aside."""
+
+import fcntl
+import io
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+from contract.counters import SHIPPER, SHIPPER_FILE, Counters
+from contract.segments import COUNTERS, DAMAGED, OPEN, READY, SegmentName
+
+REASON: Final = ".reason"
+"""Suffix of the file that says why a segment was set aside."""
+
+_IN_MEMORY: Final = 32 * 1024 * 1024  # bytes; a segment of a large table is read from the disk as it is shipped
+
+logger = logging.getLogger(__name__)
+
+
+class Spool:
+    """The folder of the prediction log."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder; missing parts of it are made.
+
+        Raises:
+            OSError: it can't be.
+        """
+        self._ready, self._damaged = folder / READY, folder / DAMAGED
+        self._heart = folder / COUNTERS / SHIPPER_FILE
+        for part in (OPEN, READY, DAMAGED, COUNTERS):
+            (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.counters = self._open_counters()
+        self._stuck: set[str] = set()
+        """Names of segments that couldn't be moved or deleted, or not be read."""
+
+    def _open_counters(self) -> Counters:
+        self._file = os.open(self._heart, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("another shipper works on this folder: its counters count, and each segment arrives once")
+            return Counters(SHIPPER)
+        return Counters(SHIPPER, self._file)
+
+    def beat(self) -> None:
+        """Show that the shipper works."""
+        with suppress(OSError):
+            os.utime(self._file)
+
+    def names(self) -> list[SegmentName | str]:
+        """Return the segments that are ready, the oldest first; the name of a file that is none as a text."""
+        found = {path.name for path in self._ready.iterdir() if not path.name.startswith(".")} - self._stuck
+        parsed = [SegmentName.parse(name) or name for name in found]
+        return sorted(parsed, key=lambda name: (0, 0, name, 0) if isinstance(name, str) else (1, *name[1:]))
+
+    @contextmanager
+    def open(self, name: SegmentName) -> Iterator[IO[bytes]]:
+        """Open a segment; a small one is read at once.
+
+        Raises:
+            OSError: it can't be read; FileNotFoundError if another shipper has deleted it.
+        """
+        with (self._ready / str(name)).open("rb") as file:
+            small = os.fstat(file.fileno()).st_size <= _IN_MEMORY
+            yield io.BytesIO(file.read()) if small else file
+
+    def delete(self, name: SegmentName) -> None:
+        """Delete a segment that has arrived. If that fails it is left alone for a while."""
+        try:
+            (self._ready / str(name)).unlink(missing_ok=True)
+        except OSError as error:
+            self.leave(name, f"it has arrived and can't be deleted: {error}")
+
+    def set_aside(self, name: SegmentName | str, reason: str) -> None:
+        """Move a segment that can't arrive to the damaged ones, with the reason in a file beside it."""
+        place = self._damaged / str(name)
+        try:
+            place.with_name(place.name + REASON).write_text(f"{reason}\n")
+            (self._ready / str(name)).replace(place)
+        except OSError as error:
+            self.leave(name, f"it is damaged ({reason}) and can't be set aside: {error}")
+        else:
+            self.counters.add("damaged")
+            logger.error("segment.damaged name=%s reason=%r: it is in %s now", name, reason, self._damaged)
+
+    def leave(self, name: SegmentName | str, reason: str) -> None:
+        """Leave a segment where it is, until `retry`."""
+        self._stuck.add(str(name))
+        logger.error("segment.stuck name=%s reason=%r", name, reason)
+
+    def retry(self) -> None:
+        """Try segments again that were left alone."""
+        self._stuck.clear()
+
+
+def seconds_since_beat(folder: Path) -> float:
+    """Return the seconds since a shipper last showed that it works on a folder.
+
+    Raises:
+        OSError: none ever did.
+    """
+    return time.time() - (folder / COUNTERS / SHIPPER_FILE).stat().st_mtime
