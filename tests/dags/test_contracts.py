@@ -141,6 +141,16 @@ def test_a_broken_contract_says_why_and_harms_no_other(folder: Path) -> None:
     assert "is that of the contract 'wine'" in reason_of(dags["zweigelt_training"], "read_contract")
 
 
+def test_the_later_of_two_contracts_with_one_experiment_says_so(folder: Path) -> None:
+    text = WINE.replace("name: wine", "name: xarello").replace("id: wine", "id: xarello")
+    (folder / "xarello.yaml").write_text(text.replace("registeredModel: wine", "registeredModel: xarello"))
+    dags = parse()
+    assert set(dags["wine_training"].task_ids) == set(dags["penguins_training"].task_ids) == set(TASKS)
+    (reason,) = reason_of(dags["xarello_training"], "read_contract").splitlines()
+    assert reason.startswith(f"{folder}/xarello.yaml: its experiment 'wine' is that of the contract 'wine', too")
+    assert f"({folder}/wine.yaml)" in reason
+
+
 def test_the_start_of_a_task_reads_its_own_contract_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)

@@ -17,7 +17,18 @@ from contract.schema import DataContract, Training
 from penguins.errors import UserError
 from penguins.settings import ROOT, Settings, settings
 
-__all__ = ["DEFAULT", "OVERRIDES", "ROOT", "SUFFIX", "Contracts", "find", "path_of", "read", "read_all"]
+__all__ = [
+    "DEFAULT",
+    "OVERRIDES",
+    "ROOT",
+    "SUFFIX",
+    "Contracts",
+    "find",
+    "find_distinct",
+    "path_of",
+    "read",
+    "read_all",
+]
 
 DEFAULT: Final = "penguins"
 SUFFIX: Final = ".yaml"
@@ -112,8 +123,8 @@ def read_all(*checks: odcs.Check) -> Contracts:
         training = good[name].training
         own = {"registeredModel": training.registered_model, "experiment": training.experiment}
         wrong = [
-            f"{path_of(name)}: its {key} {value!r} is that of the contract {owners[key, value]!r}, too. "
-            "Write another name."
+            f"{path_of(name)}: its {key} {value!r} is that of the contract {owners[key, value]!r}, too "
+            f"({path_of(owners[key, value])}). Write another name."
             for key, value in own.items()
             if (key, value) in owners
         ]
@@ -123,6 +134,18 @@ def read_all(*checks: odcs.Check) -> Contracts:
         else:
             owners |= dict.fromkeys(own.items(), name)
     return Contracts(good, broken)
+
+
+def find_distinct(name: str, *checks: odcs.Check) -> DataContract:
+    """Read one contract, and check that no other has the same names.
+
+    Raises:
+        UserError: as for `find`, or it shares a name.
+    """
+    contract = find(name, *checks)
+    if clash := read_all().broken.get(name):
+        raise UserError(clash)
+    return contract
 
 
 def _files() -> list[Path]:

@@ -45,7 +45,7 @@ def check(arguments: argparse.Namespace) -> None:
         _show(Path(arguments.file), contracts.read(Path(arguments.file), grid_findings))
         return
     if arguments.contract:
-        _show(contracts.path_of(arguments.contract), contracts.find(arguments.contract, grid_findings))
+        _show(contracts.path_of(arguments.contract), contracts.find_distinct(arguments.contract, grid_findings))
         return
     found = contracts.read_all(grid_findings)
     for name, contract in found.good.items():
@@ -67,7 +67,7 @@ def _show(path: Path, contract: DataContract) -> None:
 
 def show(arguments: argparse.Namespace) -> None:
     """Print the names that a contract gives, and a row to predict, as JSON."""
-    found = contracts.find(arguments.contract)
+    found = contracts.find_distinct(arguments.contract)
     training = found.training
     names = {"name": found.name, "dag": found.dag_id, "experiment": training.experiment}
     print(json.dumps(names | {"model": training.registered_model, "example": example_row(found)}))

@@ -133,7 +133,7 @@ def source_tags(dag_run_id: str, data: Dataset) -> dict[str, str]:
     return {
         DAG_RUN: dag_run_id,
         **data_tags(data),
-        MLFLOW_SOURCE_NAME: "dags/penguins_training.py",
+        MLFLOW_SOURCE_NAME: data.contract.dag_id,
         MLFLOW_SOURCE_TYPE: "JOB",
         MLFLOW_GIT_COMMIT: settings().git_commit,
     }

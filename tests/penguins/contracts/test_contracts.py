@@ -137,7 +137,8 @@ def test_an_experiment_of_two_contracts_stays_with_the_first(folder: Path) -> No
     found = contracts.read_all()
     assert list(found.good) == ["penguins", "red"]
     assert found.broken == {
-        "wine": f"{folder}/wine.yaml: its experiment 'wine' is that of the contract 'red', too. Write another name."
+        "wine": f"{folder}/wine.yaml: its experiment 'wine' is that of the contract 'red', too ({folder}/red.yaml). "
+        "Write another name."
     }
 
 
@@ -147,6 +148,34 @@ def test_a_contract_is_a_file(folder: Path) -> None:
     found = contracts.read_all()
     assert list(found.good) == ["penguins", "wine"]
     assert found.broken == {name: f"{folder}/{name}.yaml: isn't a file" for name in ("folder", "pipe")}
+
+
+def twins(folder: Path, same: str) -> str:
+    """Add a contract whose model and experiment have other names than the wine's but for `same`; return its path."""
+    text = WINE.replace("name: wine", "name: grape").replace("id: wine", "id: grape")
+    for key in {"registeredModel", "experiment"} - {same}:
+        text = text.replace(f"{key}: wine", f"{key}: grape")
+    (folder / "grape.yaml").write_text(text)
+    return f"{folder}/grape.yaml"
+
+
+@pytest.mark.parametrize("key", ["registeredModel", "experiment"])
+def test_two_contracts_with_the_same_name_in_mlflow_are_refused_with_both_files(folder: Path, key: str) -> None:
+    path = twins(folder, key)
+    # The first in the order of the names stays.
+    line = f"{folder}/wine.yaml: its {key} 'wine' is that of the contract 'grape', too ({path}). Write another name."
+    assert contracts.read_all().broken == {"wine": line}
+    for arguments in ([], ["--contract=wine"]):
+        done = check(folder, *arguments)
+        assert (done.returncode, said(done)) == (1, [line])
+    assert check(folder, "--contract=grape").returncode == 0
+    with pytest.raises(UserError, match="Write another name"):
+        contracts.find_distinct("wine")
+
+
+def test_contracts_with_names_of_their_own_are_in_order(folder: Path) -> None:
+    twins(folder, "")
+    assert list(contracts.read_all().good) == ["grape", "penguins", "wine"]
 
 
 def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The experiment, the parent run and tags, on a real MLflow server."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_only_the_own_proxy_is_one(location: str, expected: bool, monkeypatch: p
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5001")
     settings.cache_clear()
     assert tracking.is_proxied(location) is expected
+
+
+def test_a_run_names_the_dag_of_its_contract(data: Dataset) -> None:
+    for name in ("penguins", "wine"):
+        other = replace(data, contract=data.contract.model_copy(update={"name": name}))
+        parent = tracking.open_parent(f"manual__{name}", {}, other)
+        assert parent.data.tags["mlflow.source.name"] == f"{name}_training"
 
 
 def test_the_parent_run_is_opened_again(data: Dataset) -> None:
