@@ -35,6 +35,8 @@ from benchmarks import synthetic
 from local.postgres import BIN
 from local.settings import REPO, Settings
 from local.stack import Stack
+from penguins.data import ddl
+from penguins.data.contract import or_penguins
 from penguins.data.ingest import load_raw
 
 FEW, MANY = 10_000, 5_000_000
@@ -83,7 +85,7 @@ def psql_copy(url: str, source: Path) -> None:
 def empty_table(connection: Connection[tuple[object, ...]]) -> None:
     """Create the table for psql: that of load_raw, without the row number, which the file doesn't have."""
     connection.execute("DROP TABLE IF EXISTS plain")
-    connection.execute("CREATE TABLE plain (LIKE penguins_raw)")
+    ddl.create_staging(connection, or_penguins(None), "raw", "plain")
     connection.execute("ALTER TABLE plain DROP COLUMN source_row")
 
 

@@ -12,6 +12,8 @@ from psycopg.sql import SQL, Identifier
 from local import environment, postgres
 from local.settings import REPO
 from local.stack import Stack
+from tests import stacks
+from tests.penguins.conftest import make_tables
 
 ROLES = ("airflow", "mlflow", "penguins")
 
@@ -51,8 +53,9 @@ def shape(stack: Stack) -> list[tuple]:
         columns = connection.execute(
             """SELECT table_name, column_name, data_type, is_nullable,
                       col_description(table_name::regclass, ordinal_position), obj_description(table_name::regclass)
-               FROM information_schema.columns WHERE table_schema = 'public' AND table_name IN
-                   ('penguins_raw', 'penguins_processed', 'penguins_rejected') ORDER BY 1, ordinal_position"""
+               FROM information_schema.columns WHERE table_schema = 'public'
+                   AND table_name IN ('penguins_raw', 'penguins_rejected', 'penguins_runs', 'penguins_published')
+               ORDER BY 1, ordinal_position"""
         ).fetchall()
         databases = connection.execute(
             "SELECT datname, datdba::regrole::text, datacl::text FROM pg_database ORDER BY 1"
@@ -167,16 +170,15 @@ def test_a_second_run_changes_nothing(stack):
     before = shape(stack)
     apply(stack)
     assert shape(stack) == before
-    assert any("millimetres" in (row[4] or "") for row in before if len(row) == 6)
+    assert any("whose DAG has the run" in (row[4] or "") for row in before if len(row) == 6)
 
 
 def test_a_second_run_keeps_the_data(stack):
     with connect(stack, "penguins", "penguins") as connection:
-        insert = "INSERT INTO penguins_rejected VALUES (1, 'test_init_db', 'kept', '{}')"
-        connection.execute(insert)
+        connection.execute("INSERT INTO penguins_published VALUES ('test_init_db', 'kept', now())")
     apply(stack)
     with connect(stack, "penguins", "penguins") as connection:
-        deleted = connection.execute("DELETE FROM penguins_rejected WHERE task = 'test_init_db' RETURNING reason")
+        deleted = connection.execute("DELETE FROM penguins_published WHERE name = 'test_init_db' RETURNING run_id")
         assert deleted.fetchall() == [("kept",)]
 
 
@@ -195,7 +197,7 @@ def test_a_rotated_password_takes_effect(stack):
 
 def test_the_pipelines_role_owns_the_tables(stack):
     with connect(stack, "penguins", "penguins") as connection:
-        for table in ("penguins_raw", "penguins_processed", "penguins_rejected"):
+        for table in ("penguins_runs", "penguins_published"):
             connection.execute(SQL("ALTER TABLE {} ADD COLUMN x int").format(Identifier(table)))
         connection.rollback()
 
@@ -270,8 +272,27 @@ def test_the_runs_of_an_older_stack_are_those_of_the_penguins(stack):
         assert sorted(deleted.fetchall()) == [("penguins",), ("wine",)]
 
 
+def test_it_makes_no_table_of_a_contract(tmp_path):
+    fresh = stacks.copy(tmp_path)
+    try:
+        fresh.up("init-db")
+        with connect(fresh, "penguins", "penguins") as connection:
+            found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+            assert found.fetchall() == [("penguins_published",), ("penguins_runs",)]
+            connection.execute(
+                "CREATE TABLE penguins_rejected (source_row bigint, task text, reason text, record jsonb)"
+            )
+        apply(fresh)  # of an older stack
+        with connect(fresh, "penguins", "penguins") as connection:
+            assert connection.execute("SELECT run_id FROM penguins_rejected").fetchall() == []
+    finally:
+        fresh.down()
+
+
 def test_a_table_that_a_changed_contract_has_changed_stays(stack):
     with connect(stack, "penguins", "penguins") as connection:
+        connection.autocommit = True
+        make_tables(connection)
         connection.execute("ALTER TABLE penguins_raw RENAME COLUMN year TO season")
     try:
         before = shape(stack)

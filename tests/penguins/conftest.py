@@ -21,7 +21,8 @@ from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
 from local.settings import REPO
 from local.stack import Stack
 from penguins import signing
-from penguins.data import ingest, preprocessing
+from penguins.data import ddl, ingest, preprocessing
+from penguins.data.contract import or_penguins
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.registry import model_versions
 from penguins.settings import settings
@@ -48,8 +49,19 @@ def one_thread() -> Iterator[None]:
 def connection(stack: Stack) -> Iterator[Connection[Any]]:
     """The database `penguins`, with empty tables."""
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as opened:
+        make_tables(opened)
         opened.execute("TRUNCATE penguins_raw, penguins_processed, penguins_rejected, penguins_published")
         yield opened
+
+
+def make_tables(connection: Connection[Any]) -> None:
+    """Make the penguins' tables as their first run does, if they are missing."""
+    contract = or_penguins(None)
+    kinds: tuple[ddl.Kind, ...] = ("raw", "processed")
+    for name, kind in ((contract.table(kind), kind) for kind in kinds):
+        if not ddl.read_fields(connection, name):
+            ddl.create_staging(connection, contract, kind, name)
+    ddl.create_rejected(connection, contract)
 
 
 @pytest.fixture

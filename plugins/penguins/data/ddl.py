@@ -57,7 +57,7 @@ def _field(column: Column, required: bool) -> Field:
 
 def _describe(column: Column) -> str:
     text = ": ".join(filter(None, [column.title, column.description]))
-    return f"{text} ({column.unit})" if text and column.unit else text
+    return f"{text} ({column.unit})" if text and column.unit else text or (column.unit and f"in {column.unit}")
 
 
 def read_fields(connection: Connection[Any], table: str) -> dict[str, Field]:

@@ -37,7 +37,7 @@ def test_every_format_reads_equal_values_equally(connection: Connection[Any], tm
         assert rows(connection) == expected
 
 
-@pytest.mark.parametrize("year", [float("inf"), 3e9, 2007.5])
+@pytest.mark.parametrize("year", [float("inf"), 3e19, 2007.5])
 def test_an_invalid_year_sets_only_its_row_aside(connection: Connection[Any], tmp_path: Path, year: float) -> None:
     (tmp_path / "a.csv").write_text(HEADER + ROW)
     good = pyarrow.csv.read_csv(tmp_path / "a.csv").to_pylist()[0]
