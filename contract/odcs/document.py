@@ -65,7 +65,10 @@ class Property(Part):
     enum: tuple[EnumValue, ...] | None = Field(
         default=None, description="All values of a text or integer column of categories; the classes of the target."
     )
-    examples: tuple[Scalar, ...] = Field(default=(), description="Typical values, for the service's documentation.")
+    examples: tuple[Scalar, ...] = Field(
+        default=(),
+        description="Typical values: the first is in the service's documentation and in the row that `make run` sends.",
+    )
     custom_properties: tuple[
         Annotated[
             Unit | ColumnRole | Decimals | Logged | PlausibleMinimum | PlausibleMaximum, Field(discriminator="property")

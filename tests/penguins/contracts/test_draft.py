@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_wine
 
+from contract.example import example_row
 from contract.odcs import read_text
 from contract.schema import Column, DataContract, Reading
 from local.settings import REPO
@@ -108,6 +109,29 @@ def test_each_kind_of_column_is_guessed(tmp_path: Path) -> None:
     assert (found.training.min_accuracy, found.training.folds) == (0.55, 5)
     assert found.training.source == str(path)
     assert unread(path, found) == []
+
+
+def test_the_example_is_a_row_that_the_model_knows(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "size": [0.5, *[7.25] * 12, *[1000.0] * 11],  # the middle of its range lies far from all
+        "rooms": [None, *[3] * 20, 90, 90, 90],
+        "colour": ["dark, blue", "red", "red"] * 8,
+        "ripe": [True, False, True] * 8,
+        "kind": [*CLASSES],
+    }
+    found = drafted(write(tmp_path, columns))
+    assert example_row(found) == {"size": 7.25, "rooms": 3, "colour": "red", "ripe": True}
+    assert column(found, "kind").examples == ()
+
+
+def test_the_example_of_a_large_table_is_one_of_its_values(tmp_path: Path) -> None:
+    rows = 200_000  # in several batches
+    sizes = np.arange(rows) / 8
+    path = write(tmp_path, {"size": [*sizes], "kind": ["a", "b"] * (rows // 2)})
+    value = example_row(drafted(path))["size"]
+    assert isinstance(value, float)
+    assert value in sizes
+    assert abs(value - rows / 16) < rows / 160
 
 
 def test_each_guess_has_a_comment_that_says_why(tmp_path: Path) -> None:

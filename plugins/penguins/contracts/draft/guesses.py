@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract.odcs.columns import MAX_CATEGORIES, wrong_category
-from contract.schema import Category, LogicalType, Role
+from contract.schema import Category, LogicalType, Role, Scalar
 from penguins.contracts.draft.profile import Profile
 from penguins.contracts.draft.table import Table
 from penguins.data.header import quoted
@@ -31,6 +31,7 @@ class Guess:
         reason: why its role and its type were guessed.
         categories: with the number of their rows.
         limits: plausible minimum and maximum.
+        example: the most frequent value, or the median of numbers; None for none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Guess:
     limits: tuple[float, float] | None = None
     unit: str = ""
     decimals: int | None = None
+    example: Scalar | None = None
 
 
 def guess_target(table: Table) -> Guess:
@@ -95,14 +97,24 @@ def guess_column(table: Table, profile: Profile) -> Guess:
     missing = "" if required else f"; {profile.missing:,} of {profile.rows:,} rows lack it"
     if kind == "string":
         found = _categories(profile, kind)
-        return Guess(profile.name, kind, "feature", f"{len(found)} texts{missing}", required, found)
+        return Guess(
+            profile.name,
+            kind,
+            "feature",
+            f"{len(found)} texts{missing}",
+            required,
+            found,
+            example=_most_frequent(found),
+        )
     if kind == "boolean":
-        return Guess(profile.name, kind, "feature", f"true and false{missing}", required)
+        is_true = _most_frequent(_categories(profile, kind)) == "true"
+        return Guess(profile.name, kind, "feature", f"true and false{missing}", required, example=is_true)
     limits = _room(profile.low, profile.high, kind == "integer")
     reason = f"from {profile.low:g} to {profile.high:g}{missing}"
     unit = found_unit[1] if (found_unit := _UNIT.fullmatch(profile.name)) else ""
     decimals = _decimals(profile, table.reading.decimal_mark) if kind == "number" else None
-    return Guess(profile.name, kind, "feature", reason, required, None, limits, unit, decimals)
+    example = int(profile.middle) if kind == "integer" else profile.middle
+    return Guess(profile.name, kind, "feature", reason, required, None, limits, unit, decimals, example)
 
 
 def _reason_to_leave_out(table: Table, profile: Profile) -> str:
@@ -149,6 +161,10 @@ def _categories(profile: Profile, kind: str) -> dict[Category, int]:
         value = int(text) if re.fullmatch(r"-?\d+", text) else int(float(text))
         numbers[value] = numbers.get(value, 0) + count
     return dict(sorted(numbers.items()))
+
+
+def _most_frequent(values: dict[Category, int]) -> Category:
+    return max(values, key=lambda each: values[each])
 
 
 def _many(profile: Profile) -> str:

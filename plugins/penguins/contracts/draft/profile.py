@@ -41,6 +41,7 @@ class Profile:
         is_unique: whether no value occurs twice in the first rows.
         is_count: whether the values are whole numbers, each one more than the last.
         low, high: of the numbers.
+        medians: of the numbers of each batch.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Profile:
     is_count: bool = True
     low: float = np.inf
     high: float = -np.inf
+    medians: list[float] = field(default_factory=list)
     _seen: set[int] = field(default_factory=set)
     _next: int | None = None
 
@@ -77,6 +79,11 @@ class Profile:
     def is_whole(self) -> bool:
         """Return whether all values are whole numbers, also if they are written with a decimal mark."""
         return "integer" in self.wrong and self.missing < self.rows
+
+    @property
+    def middle(self) -> float:
+        """Return the median of the numbers or, of a large table, about that: always one of them."""
+        return sorted(self.medians)[(len(self.medians) - 1) // 2]
 
     @property
     def more_nulls(self) -> set[str]:
@@ -113,6 +120,7 @@ class Profile:
         elif kind == "number" and values.null_count < len(values):
             ends = pc.min_max(values).as_py()
             self.low, self.high = min(self.low, ends["min"]), max(self.high, ends["max"])
+            self.medians.append(pc.quantile(values, 0.5, interpolation="lower")[0].as_py())
         elif kind == "integer" and self.is_count:
             self._check_count(values)
 

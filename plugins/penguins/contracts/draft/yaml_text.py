@@ -87,6 +87,11 @@ def _column(guess: Guess) -> str:
     if guess.categories and guess.type != "boolean":
         lines.append("  enum:")
         lines += [f"    - value: {quote(each)} # {count:,} rows" for each, count in guess.categories.items()]
+    if guess.example is not None:
+        is_median = guess.type in ("integer", "number")
+        lines.append(
+            f"  examples: [{quote(guess.example)}] # {'the median' if is_median else 'the most frequent value'}"
+        )
     custom: list[tuple[str, Any, str]] = []
     if guess.role != "feature":
         custom.append(("role", guess.role, ""))
@@ -117,6 +122,8 @@ def _reading(reading: Reading, spellings: set[str]) -> str:
 
 def quote(value: Any) -> str:
     """Return a value as YAML: texts that could be taken for anything else in quotes."""
+    if isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, float):
         return short if float(short := f"{value:g}") == value else repr(value)
     if not isinstance(value, str):
