@@ -13,6 +13,7 @@ def describe_outage(error: Exception) -> str | None:
     # Imported here to keep the parsing of the DAG file fast.
     import psycopg
     import requests
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
     from mlflow.exceptions import MlflowException, RestException
 
@@ -20,7 +21,7 @@ def describe_outage(error: Exception) -> str | None:
         return f"Postgres doesn't answer or gave up: {error}"
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return f"no room on a disk of the machine that runs the task: {error}"
-    if isinstance(error, BotoCoreError | ClientError):
+    if isinstance(error, BotoCoreError | ClientError | Boto3Error):
         return f"S3 doesn't answer: {error}"
     where = f"MLflow at {settings().mlflow_tracking_uri}"
     if isinstance(error, requests.HTTPError):

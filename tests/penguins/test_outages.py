@@ -7,7 +7,8 @@ import re
 import psycopg
 import pytest
 import requests
-from botocore.exceptions import ClientError, EndpointConnectionError
+from boto3.exceptions import RetriesExceededError
+from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError
 from mlflow.exceptions import MlflowException, RestException
 
 from penguins.outages import describe_outage
@@ -17,6 +18,7 @@ OUTAGES = {
     "Postgres doesn't answer or gave up: could not": psycopg.errors.DiskFull("could not extend file"),
     "no room on a disk": OSError(errno.ENOSPC, "No space left on device"),
     "S3 doesn't answer: Could not connect": EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+    "S3 doesn't answer: Max Retries": RetriesExceededError(IncompleteReadError(actual_bytes=1, expected_bytes=2)),
     "S3 doesn't answer: An error": ClientError({"Error": {"Code": "503"}}, "GetObject"),
     "MLflow at http.* answers with an error": requests.HTTPError("502"),
     "MLflow at http.* is its Postgres up": RestException({"error_code": "INTERNAL_ERROR", "message": "x"}),

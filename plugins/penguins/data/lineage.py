@@ -1,7 +1,7 @@
 """The facts about the source of a run's rows, for its lineage."""
 
+import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from psycopg import Connection
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,13 +40,23 @@ def address_of(source: str) -> str:
     """
     if not source.startswith("s3://"):
         return _printable(source)
-    place, path = urlsplit(source)[1:3]
-    if {"@", ":"} & set(place):
+    bucket, key = place_of(source)
+    return _printable(f"s3://{bucket}/{key}")
+
+
+def place_of(source: str) -> tuple[str, str]:
+    """Return bucket and key of an s3:// address, without what may follow them.
+
+    Raises:
+        UserError: it has credentials.
+    """
+    bucket, _, key = re.split("[?#]", source.removeprefix("s3://"), maxsplit=1)[0].partition("/")
+    if {"@", ":"} & set(bucket):
         raise UserError(
             "source: the s3:// address has credentials. Leave them out, and give the task AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY."
         )
-    return _printable(f"s3://{place}{path}")
+    return bucket, key
 
 
 def _printable(text: str) -> str:

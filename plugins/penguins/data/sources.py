@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from psycopg import Connection
@@ -21,6 +20,7 @@ from psycopg import Connection
 from contract.schema import DataContract, Reading
 from penguins.data import formats
 from penguins.data.formats import MAX_TEXT_LENGTH
+from penguins.data.lineage import address_of, place_of
 from penguins.data.table_source import export, is_table
 from penguins.errors import UserError
 
@@ -158,20 +158,30 @@ def as_local_file(source: str, connection: Connection[Any] | None = None) -> Ite
 
 
 def _download(source: str, folder: Path) -> Path:
-    """Download an object. A wrong address is a UserError; an outage of S3 stays botocore's own error."""
+    """Download an object. A wrong address or setting is a UserError; an outage of S3 stays botocore's own error."""
     import boto3
-    from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
+    from botocore import exceptions
 
-    address = urlsplit(source)
-    path = folder / Path(address.path).name
+    (bucket, key), address = place_of(source), address_of(source)
+    if not bucket or not key or key.endswith("/"):
+        raise UserError(f"{address}: is no file. Give the address of one, such as s3://bucket/folder/file.csv.")
+    path = folder / Path(key).name
     try:
-        boto3.client("s3").download_file(address.netloc, address.path.lstrip("/"), str(path))
-    except (NoCredentialsError, ParamValidationError) as error:
-        raise UserError(f"{source}: can't be read: {' '.join(str(error).split())}") from error
-    except ClientError as error:
+        boto3.client("s3").download_file(bucket, key.lstrip("/"), str(path))
+    except (
+        ValueError,  # of the address of the server
+        exceptions.ConfigParseError,
+        exceptions.InvalidRegionError,
+        exceptions.NoCredentialsError,
+        exceptions.ParamValidationError,
+        exceptions.PartialCredentialsError,
+        exceptions.ProfileNotFound,
+    ) as error:
+        raise UserError(f"{address}: can't be read: {' '.join(str(error).split())}") from error
+    except exceptions.ClientError as error:
         if error.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500:
             raise
-        raise UserError(f"{source}: can't be read: {error}") from error
+        raise UserError(f"{address}: can't be read: {error}") from error
     return path
 
 

@@ -382,10 +382,10 @@ def test_the_tables_of_scikit_learn_give_a_contract(tmp_path: Path, load: object
     assert unread(tmp_path / "fruit.csv", found) == []
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    variables = os.environ | {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder), "COLUMNS": "150"}
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    variables |= {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder), "COLUMNS": "150"}
     command = [sys.executable, "-m", "penguins.contracts", "draft", *arguments]
-    return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True)
+    return subprocess.run(command, cwd=REPO, env=os.environ | variables, capture_output=True, text=True)
 
 
 def test_the_command_writes_a_file_and_overwrites_none(tmp_path: Path) -> None:
@@ -403,6 +403,42 @@ def test_the_command_writes_a_file_and_overwrites_none(tmp_path: Path) -> None:
     assert (tmp_path / "fruit.yaml").read_text() == "mine"
     assert run(tmp_path, *arguments, "--force").returncode == 0
     assert read_text((tmp_path / "fruit.yaml").read_bytes(), "fruit.yaml", "fruit").feature_names == ("size",)
+
+
+NOWHERE = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_MAX_ATTEMPTS": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "message"),
+    [
+        ("s3://bucket/fruit.csv", {}, "S3 doesn't answer: Could not connect to the endpoint URL"),
+        ("s3://bucket/fruit.csv", {"AWS_ENDPOINT_URL": "nonsense"}, "s3://bucket/fruit.csv: can't be read: Invalid"),
+        (
+            "s3://bucket/fruit.csv",
+            {"AWS_PROFILE": "nobody"},
+            "s3://bucket/fruit.csv: can't be read: The config",
+        ),
+        ("s3://bucket/fruit.csv", {"AWS_DEFAULT_REGION": "a b"}, "s3://bucket/fruit.csv: can't be read: Provided"),
+        ("s3://a bucket/fruit.csv", {}, "s3://a bucket/fruit.csv: can't be read: Parameter validation failed"),
+        ("s3://[bucket/fruit.csv", {}, "s3://[bucket/fruit.csv: can't be read: Parameter validation failed"),
+        ("s3://bucket/fruit/", {}, "s3://bucket/fruit/: is no file. Give the address of one"),
+        ("s3:///fruit.csv", {}, "s3:///fruit.csv: is no file. Give the address of one"),
+        ("s3://key:secret@bucket/fruit.csv", {}, "source: the s3:// address has credentials. Leave them out"),
+    ],
+)
+def test_an_object_that_cannot_be_had_is_refused_in_one_sentence(
+    tmp_path: Path, source: str, variables: dict[str, str], message: str
+) -> None:
+    done = run(tmp_path, f"--from={source}", "--target=kind", **(NOWHERE | variables))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert done.stderr.startswith(message)
+    assert "secret" not in done.stderr
 
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).map(str.strip).filter(bool)
