@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,8 @@ import pyarrow.parquet
 
 from contract.schema import DataContract
 from penguins.data import dialect
-from penguins.data.header import choose_columns
+from penguins.data.header import MAX_NAME_LENGTH, choose_columns
+from penguins.data.quoting import Quoting
 from penguins.errors import UserError
 
 BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
@@ -37,7 +39,7 @@ def open_text(name: str, path: Path, contract: DataContract, malformed: Malforme
     """Open a file of text with separators."""
 
     def skip_row(row: pa.csv.InvalidRow) -> str:
-        if "\n" in row.text:  # no column has texts of several lines, so a quote isn't closed
+        if "\n" in row.text and quoting.first_mistake:
             return "error"
         # pyarrow counts the header as row 1.
         malformed[row.number - 1] = (
@@ -46,24 +48,26 @@ def open_text(name: str, path: Path, contract: DataContract, malformed: Malforme
         return "skip"
 
     separator = contract.reading.separator or dialect.separator_of(path)
+    quoting = Quoting(name, path, separator)
 
-    def read(columns: list[str] | None) -> pa.csv.CSVStreamingReader:
+    def read(columns: Sequence[str]) -> pa.csv.CSVStreamingReader:
         return pa.csv.open_csv(
             path,
             # With more than one thread pyarrow doesn't give the number of a malformed row. Text that isn't UTF-8 ends
             # the reading before it is parsed: pyarrow couldn't give it to skip_row, and would print a traceback.
             # pyarrow checks every encoding but `utf-8`.
             read_options=pa.csv.ReadOptions(block_size=BATCH_BYTES, use_threads=False, encoding="utf-8-sig"),
-            parse_options=pa.csv.ParseOptions(delimiter=separator, invalid_row_handler=skip_row),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=separator, invalid_row_handler=skip_row, newlines_in_values=True
+            ),
             convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys((column.name for column in contract.columns), pa.string()),
-                include_columns=columns,
+                column_types=dict.fromkeys(columns, pa.string()),
                 strings_can_be_null=False,  # `parsing` decides for all formats which texts mean null
             ),
         )
 
     try:
-        reader = read(None)
+        reader = read(_names_of(contract))
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error) and any(map(str.strip, dialect.first_lines(path))):
             raise UserError(
@@ -74,7 +78,13 @@ def open_text(name: str, path: Path, contract: DataContract, malformed: Malforme
     names = reader.schema.names
     chosen = choose_columns(name, names, contract, partial(dialect.describe_other, path, contract, separator))
     # The types of other columns would be guessed by their first rows, and all later ones had to agree.
-    return iter(reader if len(chosen) == len(names) else read(chosen))
+    return _checked(reader if len(chosen) == len(names) else read(names), quoting, chosen)
+
+
+def _checked(batches: Iterable[pa.RecordBatch], quoting: Quoting, chosen: list[str]) -> Batches:
+    for batch in batches:
+        quoting.check(batch)  # also of columns that aren't chosen
+        yield batch.select(chosen)
 
 
 def open_parquet(name: str, path: Path, contract: DataContract) -> Batches:
@@ -142,18 +152,32 @@ def _objects(name: str, path: Path, malformed: Malformed) -> Iterator[Object]:
             number += 1
             try:
                 yield len(text), _texts_of(text)
+            except _DoubledKeyError as error:
+                key = str(error)[:MAX_NAME_LENGTH]
+                malformed[number] = f"the key {key!r} is there twice: {text[:MAX_TEXT_LENGTH]!r}"
             except (ValueError, RecursionError):
                 malformed[number] = f"not a JSON object of texts, numbers and booleans: {text[:MAX_TEXT_LENGTH]!r}"
 
 
 def _texts_of(line: str) -> Row:
-    row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+    row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_distinct)
     if not isinstance(row, dict):
         raise ValueError(line)
     texts = {key: _text_of(value) for key, value in row.items()}
     if "\\u" in line:  # it may be half of a surrogate pair, which isn't a character
         "".join(filter(None, texts.values())).encode()
     return texts
+
+
+class _DoubledKeyError(ValueError):
+    """An object has a key twice: only one of the values can be meant."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise _DoubledKeyError(next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1))
+    return row
 
 
 def _text_of(value: Any) -> str | None:

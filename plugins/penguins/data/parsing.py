@@ -109,11 +109,10 @@ def _texts(column: Column, values: pa.Array, numbers: np.ndarray, case_sensitive
         values = pa.DictionaryArray.from_arrays(values.indices, casting.as_text(values.dictionary))
     else:
         values = casting.as_text(values).dictionary_encode()
-    # A line break is the sign of a quote that isn't closed. PostgreSQL can't store a NUL character.
-    for character, what in (("\n", "a line break: is a quote not closed?"), ("\0", "a NUL character")):
-        holds = pc.match_substring(values.dictionary, character)
-        if pc.any(holds).as_py() and (found := pc.index(holds.take(values.indices), True).as_py()) >= 0:
-            raise UserError(f"row {numbers[found]}: {column.name} holds {what}")
+    # PostgreSQL can't store a NUL character.
+    holds = pc.match_substring(values.dictionary, "\0")
+    if pc.any(holds).as_py() and (found := pc.index(holds.take(values.indices), True).as_py()) >= 0:
+        raise UserError(f"row {numbers[found]}: {column.name} holds a NUL character")
     if column.categories is None:
         return values
     spelling = _spellings(column, case_sensitive)

@@ -191,6 +191,6 @@ def _explain(error: Exception) -> str:
         return "the file is empty. It needs a header and rows."
     if isinstance(error, UnicodeDecodeError) or "UTF8" in text or "UTF-8" in text:
         return f"the file isn't UTF-8 ({text}): it is binary, or text in another encoding. Save it as UTF-8."
-    if "CSV parse error" in text:
-        return f"a quote isn't closed, or the rows aren't CSV: {text[:MAX_TEXT_LENGTH]}"
+    if "CSV parse error" in text or "straddling object" in text:
+        return f"a quote isn't closed, or the rows aren't CSV: {' '.join(text.split())[:MAX_TEXT_LENGTH]}"
     return f"the file is damaged or not what its name says: {text[:MAX_TEXT_LENGTH]}"

@@ -283,8 +283,8 @@ def test_a_table_that_no_model_can_be_trained_on_is_refused(
             ).encode(),
             "1,001 columns could be features, and a model has at most 1,000",
         ),
-        (b'size,kind\n1,"open\n2,b\n', "TARGET 'kind'"),
-        (b"size,kind\n1,a\x00b\n", "a value has a line break or a NUL character"),
+        (b'size,kind\n1,"open\n2,b\n', "row 1: kind holds a line break: is a quote not closed?"),
+        (b"size,kind\n1,a\x00b\n", "a value has a NUL character"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -331,7 +331,6 @@ def test_columns_that_no_table_can_have_are_left_out(tmp_path: Path) -> None:
         "xmin": [1, 2] * 12,
         "x" * 64: [1, 2] * 12,
         "a\tb": [1, 2] * 12,
-        "note": ["two\nlines", "one"] * 12,
         "size": [*range(23), 50],
         "kind": [*CLASSES],
     }
@@ -352,6 +351,20 @@ def test_long_texts_are_not_kept() -> None:
     tracemalloc.stop()
     assert kept < 2_000_000
     assert (profile.rows, profile.is_unique, profile.has_all_texts) == (2000, True, False)
+
+
+def test_a_text_of_several_lines_is_kept_and_no_category(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "note": ["two\nlines", "one", "one"] * 8,
+        "size": [*range(23), 50],
+        "kind": [*CLASSES],
+    }
+    path = write(tmp_path, columns)
+    found = drafted(path)
+    assert (column(found, "note").type, column(found, "note").role) == ("string", "id")
+    assert unread(path, found) == []
+    with pytest.raises(UserError, match=r"the class 'two\\nlines' has a line break"):
+        draft(str(path), "note")
 
 
 def test_a_small_class_gets_fewer_folds(tmp_path: Path) -> None:

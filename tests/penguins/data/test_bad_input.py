@@ -204,6 +204,49 @@ def test_a_file_of_another_form_is_refused_with_a_remedy(
     assert "\n" not in str(raised.value)
 
 
+def test_texts_of_several_lines_are_read(tmp_path: Path) -> None:
+    text = 'kind,note,size,more\nApple,"two\nlines, ""quoted""",1,"x\n"\n,"\r\n\n",2,\nPear,"a\nb",3\nPear,5" pipe,4,\n'
+    for name, content in {"fruit.csv": text, "fruit.csv.gz": text, "fruit.tsv": text.replace(",", "\t")}.items():
+        rows, reasons = read(write(tmp_path, content, name), made(NOTE, SIZE))
+        lines = 'two\nlines, "quoted"'.replace(",", "\t" if name == "fruit.tsv" else ",")
+        assert [tuple(row.values()) for row in rows] == [
+            (1, "Apple", lines, 1.0),
+            (2, None, None, 2.0),
+            (4, "Pear", '5" pipe', 4.0),
+        ]
+        (reason,) = reasons
+        assert reason.startswith("row 3: 3 columns instead of 4: 'Pear")
+    many = write(tmp_path, "kind,note,size\n" + ('Apple,"' + "x\n" * 50 + '",1\n') * 20_000)  # in several blocks
+    assert len(read(many, made(NOTE, SIZE))[0]) == 20_000
+
+
+SWALLOWED: Mapping[str, tuple[str, int]] = {
+    "by the next quote": ('Apple,"5 pipe,1,\nPear,"6 pipe,2,\nPear,b,3,\n', 1),
+    "by a quote far below": (
+        "Apple,a,1,\n" * 3 + 'Apple,"5 pipe,1,\n' + "Pear,b,2,\n" * 9 + 'Pear,"b,3,\nPear,c,4,\n',
+        4,
+    ),
+    "by the end": ('Apple,a,1,\nPear,b,2,"x\nPear,c,3,\n', 2),
+    "in a column that isn't in the contract": ('Apple,a,1,"x\nPear,b,2,"y\n', 1),
+    "in a column of numbers": ('Apple,a,"1,\nPear,b,"2,\n', 1),
+}
+
+
+@pytest.mark.parametrize(("lines", "row"), SWALLOWED.values(), ids=SWALLOWED)
+def test_rows_that_an_open_quote_swallows_are_not_lost(tmp_path: Path, lines: str, row: int) -> None:
+    with pytest.raises(
+        UserError, match=rf"fruit\.csv: row {row}: \w+ holds a line break: is a quote not closed\? Close it"
+    ):
+        read(write(tmp_path, "kind,note,size,more\n" + lines), made(NOTE, SIZE))
+
+
+def test_an_open_quote_of_a_large_file_is_named_without_reading_all_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path, 'kind,size\nApple,"1\n' + "Pear,2\n" * 500_000)
+    with pytest.raises(UserError, match="a quote isn't closed, or the rows aren't CSV") as raised:
+        read(path, made(SIZE))
+    assert "\n" not in str(raised.value)
+
+
 def test_ignored_columns_are_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         read(write(tmp_path, ",kind,size,Note\n0,Apple,1,x\n"), made(SIZE, NOTE))
@@ -236,10 +279,13 @@ def test_broken_lines_of_json_are_set_aside(tmp_path: Path) -> None:
         "[" * 100_000,
         '{"kind": "Pear"}',
         "7",
+        '{"kind": "Apple", "size": 1, "size": 2}',
+        '{"kind": "Apple", "more": 1, "more": 2}',
     ]
     rows, reasons = read(write(tmp_path, "\n".join(lines), "fruit.jsonl"), made(SIZE))
     assert [tuple(row.values()) for row in rows] == [(1, "Apple", 1.0), (5, "Pear", None)]
-    assert [reason.split(":")[0] for reason in reasons] == ["row 2", "row 3", "row 4", "row 6"]
+    assert [reason.split(":")[0] for reason in reasons] == ["row 2", "row 3", "row 4", "row 6", "row 7", "row 8"]
+    assert reasons[4] == 'row 7: the key \'size\' is there twice: \'{"kind": "Apple", "size": 1, "size": 2}\''
     assert 'row 3: not a JSON object of texts, numbers and booleans: \'{"kind"' in reasons[1]
 
 

@@ -103,8 +103,8 @@ class Profile:
             self.spellings |= set(pc.unique(values.filter(found.is_null()).drop_null()).to_pylist())
         text = casting.as_text(found.dictionary_decode() if pa.types.is_dictionary(found.type) else found)
         self.is_float |= pa.types.is_floating(found.type) or _holds(text, r"[.eE,]")
-        if _holds(text, r"[\n\x00]"):
-            self.unusable = "a value has a line break or a NUL character"
+        if _holds(text, r"\x00"):
+            self.unusable = "a value has a NUL character"
             return None
         for kind, arrow in _KINDS.items():
             if kind in self.wrong:
