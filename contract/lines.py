@@ -14,6 +14,9 @@ MAX_ROW_INDEX: Final = 2**31 - 1
 MAX_TEXT: Final = 2000
 """Most characters of a text of an event."""
 
+MAX_WHO: Final = 200
+"""Most characters of the name of who said the truth."""
+
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
@@ -33,7 +36,7 @@ class Truth(_Line):
     row_index: Annotated[int, Field(ge=0, le=MAX_ROW_INDEX)]
     label: Annotated[str, Field(alias="class", min_length=1, max_length=500)]
     at: datetime
-    who: Annotated[str, Field(max_length=200)]
+    who: Annotated[str, Field(max_length=MAX_WHO)]
     received_at: datetime
     model: Annotated[str, Field(min_length=1, max_length=256)]
 

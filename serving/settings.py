@@ -1,5 +1,6 @@
 """The service's settings, and their descriptions for `--help`."""
 
+import os
 from pathlib import Path
 from textwrap import fill
 
@@ -8,6 +9,9 @@ from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.signatures import TrustedKeys, parse_trusted_keys
+
+SECRETS = ("SERVING_API_KEYS", "SERVING_API_KEYS_FILE", "PROMETHEUS_MULTIPROC_DIR")
+"""Variables that a process for a table has no use for; with the last one each would leave a file of counts."""
 
 NAME = r"^[^/:%\s]+$"
 
@@ -159,6 +163,11 @@ class Settings(BaseSettings):
             return parse_trusted_keys(self.trusted_keys or "")
         except ValueError as error:
             raise ValueError(f"{variable('trusted_keys')}: {error}") from None
+
+
+def without_secrets() -> dict[str, str]:
+    """Return the environment of a process that reads what clients have sent."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
 
 
 def variable(field: str) -> str:

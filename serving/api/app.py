@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from serving.api import health, metrics, model, models, page, predict
+from serving.api import feedback, health, metrics, model, models, page, predict
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
 from serving.api.openapi import Reference, describe
@@ -57,8 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the host that the client claims
     )
-    for router in (predict.router, health.router, model.router, models.router, metrics.router, page.router):
-        app.include_router(router)
+    for part in (predict, feedback, health, model, models, metrics, page):
+        app.include_router(part.router)
     app.add_exception_handler(RequestError, request_error)
     page.mount_files(app)
     describe(app)

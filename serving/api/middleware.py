@@ -33,6 +33,8 @@ _ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 _MODEL = re.compile(r"/models/([^/]+)(/[a-z]+)?")
 
+_FEEDBACK = re.compile(r"(/models/[^/]+)?/feedback")
+
 _PROCESS = os.urandom(12).hex().encode()
 _numbers = itertools.count(1)
 """A random number for each request would cost a system call."""
@@ -114,7 +116,7 @@ class Middleware:
         elif scope["method"] == "POST" and (path == "/predict" or (name := _model_to_ask(path))):
             if path != "/predict":
                 scope["path_params"] = {"model": name}
-            limit = self._tables if media_type_of(scope) in TABLES else self._requests
+            limit = self._limit(scope)
             if limit.under_way >= limit.most:
                 await _overloaded(limit)(scope, receive, send)
                 return
@@ -127,8 +129,21 @@ class Middleware:
             finally:
                 limit.under_way -= 1
             await response(scope, receive, send)
+        elif scope["method"] == "POST" and _FEEDBACK.fullmatch(path):
+            limit = self._limit(scope)
+            if limit.under_way >= limit.most:
+                await _overloaded(limit)(scope, receive, send)
+                return
+            limit.under_way += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                limit.under_way -= 1
         else:
             await self._app(scope, receive, send)
+
+    def _limit(self, scope: Scope) -> Limit:
+        return self._tables if media_type_of(scope) in TABLES else self._requests
 
     async def _send_table(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -30,7 +30,7 @@ class CsvCodec:
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
         """Read the rows, some thousands at a time; see `Codec.decode`."""
-        reader = csv.reader(_lines(TextIOWrapper(body, "utf-8-sig", newline="")), strict=True)
+        reader = csv.reader(lines(TextIOWrapper(body, "utf-8-sig", newline="")), strict=True)
         try:
             names = self._names(next(reader, []))
             first = 0
@@ -47,11 +47,11 @@ class CsvCodec:
         for answer in answers:
             outside = map(_cell, outside_names(self.fields.names, answer.outside))
             columns = (answer.labels.tolist(), answer.probabilities.tolist(), outside)
-            lines = [
+            written = [
                 f"{label},{self._classes[label]},{','.join(map(repr, probabilities))},{names},{self._version}\n"
                 for label, probabilities, names in zip(*columns, strict=True)
             ]
-            yield "".join(lines).encode()
+            yield "".join(written).encode()
 
     def _names(self, header: list[str]) -> list[str]:
         """Return the names of the columns, without blanks around them that the fields don't have."""
@@ -81,7 +81,12 @@ class CsvCodec:
             yield row
 
 
-def _lines(text: TextIOWrapper) -> Iterator[str]:
+def lines(text: TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of a table.
+
+    Raises:
+        csv.Error: one is too long, or a quoted value goes on in the next.
+    """
     while line := text.readline(MAX_LINE):
         if len(line) == MAX_LINE:
             raise csv.Error(f"a line has more than {MAX_LINE} characters")

@@ -105,10 +105,10 @@ class PredictionLog:
         """Record what happened to the service, by the fields of `Event`."""
         short = {name: str(text)[:MAX_TEXT] for name, text in fields.items()}
         event = Event.model_validate({"at": datetime.now(UTC), "host": self._host[:MAX_TEXT], **short})
-        self._writer.put_lines(Lines("events", encode_line(event)))
+        self._writer.put_lines(Lines("events", [encode_line(event)]))
 
-    async def keep(self, payload: bytes) -> None:
-        """Write lines of feedback to the spool.
+    async def keep(self, payloads: list[bytes]) -> None:
+        """Write lines of feedback to the spool, all or none.
 
         Raises:
             OSError: they can't be written.
@@ -119,7 +119,7 @@ class PredictionLog:
         def tell(error: OSError | None) -> None:
             loop.call_soon_threadsafe(_set, written, error)
 
-        self._writer.put_lines(Lines("feedback", payload, tell))
+        self._writer.put_lines(Lines("feedback", payloads, tell))
         if error := await written:
             raise error
 

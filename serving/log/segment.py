@@ -46,13 +46,13 @@ class OpenSegment:
         self._write(self._header)
         return self._header
 
-    def append(self, payload: bytes, rows: int = 0) -> None:
-        """Append a block, the first one after the header.
+    def append(self, payloads: list[bytes], rows: int = 0) -> None:
+        """Append blocks, the first one after the header.
 
         Raises:
             OSError: the file can't be written; it is as it was before.
         """
-        self._write((b"" if self.size else self._header) + encode_block(payload))
+        self._write(b"".join([b"" if self.size else self._header, *map(encode_block, payloads)]))
         self.rows += rows
 
     def end(self) -> None:

@@ -1,6 +1,5 @@
-"""The log of a table: a segment of its own, which the process that answers the table fills."""
+"""The log of a table, as the process that answers the table writes it."""
 
-import os
 from io import FileIO
 from time import perf_counter
 from typing import Final
@@ -10,9 +9,6 @@ import msgspec
 from contract.segments import encode_block
 from serving.codecs.base import Predictions
 from serving.inference.model import LoadedModel
-from serving.log.ids import PredictionId
-from serving.log.segment import OpenSegment
-from serving.log.spool import PART, Spool
 from serving.log.stream import Stream
 
 _SHARE_OF_BLOCKS: Final = 1.01
@@ -42,51 +38,8 @@ class NoRoomError(Exception):
         self.needed = needed
 
 
-class TableSegment:
-    """The segment of a table, on the side of the service. Its methods block."""
-
-    def __init__(self, spool: Spool, model: LoadedModel, prediction_id: PredictionId) -> None:
-        """Create it, with its header.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        self._spool = spool
-        self._segment = OpenSegment(spool, Stream(model, prediction_id[0]).header, PART)
-        try:
-            self._head = self._segment.begin()
-        except OSError:
-            self.discard()
-            raise
-
-    @property
-    def file(self) -> int:
-        """Return the open file, to which blocks are to be appended."""
-        return self._segment.file
-
-    def release(self) -> None:
-        """Complete the segment, and give it to the shipper.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        if os.pread(self.file, len(self._head), 0) != self._head:
-            raise OSError(f"the header of {self._segment.path.name} was changed")
-        self._segment.size = os.fstat(self.file).st_size
-        self._segment.end()
-        self._segment.sync()
-        self._spool.release(self._segment.path)
-        self._spool.add(self._segment.size)
-        self._segment.close()
-
-    def discard(self) -> None:
-        """Delete the segment."""
-        self._segment.path.unlink(missing_ok=True)
-        self._segment.close()
-
-
 class TableRows:
-    """The rows of a table, on the side of the process that answers it."""
+    """The rows of a table."""
 
     def __init__(self, model: LoadedModel, job: LogJob, file: int) -> None:
         self._stream, self._job = Stream(model, job.prediction_id), job

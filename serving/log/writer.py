@@ -41,7 +41,7 @@ class Lines:
     """
 
     kind: Literal["feedback", "events"]
-    payload: bytes
+    payloads: list[bytes]
     done: Callable[[OSError | None], None] | None = None
 
 
@@ -135,7 +135,7 @@ class Writer:
         for payload, size in stream.take():
             rows = stream.rows_of(payload)
             try:
-                self._append(stream.key, stream.header, payload, rows)
+                self._append(stream.key, stream.header, [payload], rows)
             except OSError as error:
                 self._drop(rows, "spool" if isinstance(error, FullError) else "disk", error)
             else:
@@ -145,7 +145,7 @@ class Writer:
     def _write_lines(self, lines: Lines) -> None:
         try:
             header = LinesHeader(kind=lines.kind, created_at=datetime.now(UTC))
-            self._append(lines.kind, header, lines.payload)
+            self._append(lines.kind, header, lines.payloads)
         except OSError as error:
             if lines.done:
                 lines.done(error)
@@ -155,11 +155,11 @@ class Writer:
             if lines.done:
                 lines.done(None)
 
-    def _append(self, key: Key | str, header: SegmentHeader, payload: bytes, rows: int = 0) -> None:
+    def _append(self, key: Key | str, header: SegmentHeader, payloads: list[bytes], rows: int = 0) -> None:
         try:
-            self._spool.check_room(len(payload))
+            self._spool.check_room(sum(map(len, payloads)))
             segment = self._open.get(key) or self._create(key, header)
-            segment.append(payload, rows)
+            segment.append(payloads, rows)
         except OSError:
             self._finish(key)
             raise

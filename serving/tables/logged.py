@@ -8,7 +8,9 @@ from typing import IO, Final, Literal
 from serving.inference.model import LoadedModel
 from serving.log.ids import PredictionId
 from serving.log.log import PredictionLog
-from serving.log.table import LogJob, NoRoomError, TableSegment
+from serving.log.part import PartSegment
+from serving.log.stream import Stream
+from serving.log.table import LogJob, NoRoomError
 from serving.tables.pool import Tables
 
 LOOK_SECONDS: Final = 0.2
@@ -74,7 +76,8 @@ class LoggedTables:
         """
         job = LogJob(prediction_id[0], time.time_ns() // 1000, started, room)
         try:
-            segment = await asyncio.to_thread(TableSegment, self._log.spool, model, prediction_id)
+            header = Stream(model, prediction_id[0]).header
+            segment = await asyncio.to_thread(PartSegment, self._log.spool, header)
         except OSError as error:
             raise NoRoomError(0, str(error)) from error
         try:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from serving.inference.model import LoadedModel
+from serving.settings import without_secrets
 from serving.tables.messages import Job, encode
 
 LAUNCHER = "serving.tables.launcher"
@@ -17,9 +18,6 @@ ONE_THREAD = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 """A fork has none of the threads that libraries start in the launcher."""
-
-SECRETS = ("SERVING_API_KEYS", "SERVING_API_KEYS_FILE", "PROMETHEUS_MULTIPROC_DIR")
-"""Variables that a worker has no use for; with the last one each worker would leave a file of counts."""
 
 
 class Launcher:
@@ -40,7 +38,7 @@ class Launcher:
             os.lseek(content, 0, os.SEEK_SET)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", LAUNCHER, str(theirs.fileno()), str(content)],
-                env={name: value for name, value in os.environ.items() if name not in SECRETS} | ONE_THREAD,
+                env=without_secrets() | ONE_THREAD,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), content),

@@ -33,9 +33,10 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_document_has_every_endpoint(document: dict[str, Any]) -> None:
     model = {"/model", "/model/history", "/model/points"}
-    models = {"/models", "/models/{model}"} | {f"/models/{{model}}/{part}" for part in ("history", "points", "predict")}
+    parts = ("history", "points", "predict", "feedback")
+    models = {"/models", "/models/{model}"} | {f"/models/{{model}}/{part}" for part in parts}
     paths = set(document["paths"]) - {"/models/penguins_rf/predict"}
-    assert paths == {"/predict", "/health/live", "/health/ready", "/metrics"} | model | models
+    assert paths == {"/predict", "/feedback", "/health/live", "/health/ready", "/metrics"} | model | models
     assert all(operation["summary"] and operation["description"] for operation in operations(document))
 
 

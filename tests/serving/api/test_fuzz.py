@@ -31,7 +31,7 @@ PER_RUN = settings(max_examples=150, deadline=None, derandomize=True, suppress_h
 def test_every_operation_answers_as_documented(service: Service) -> None:
     document = schemathesis.openapi.from_url(str(service.http.base_url.join("/openapi.json")))
     operations = [found.ok() for found in document.get_all_operations()]
-    assert len(operations) == 13
+    assert len(operations) == 15
     for operation in operations:
 
         @settings(PER_RUN, max_examples=80)
