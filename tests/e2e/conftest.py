@@ -21,9 +21,16 @@ def first_run(made: Made) -> str:
 
 @pytest.fixture(scope="session")
 def second_run(deployment: Deployment, first_run: str) -> tuple[str, str, str]:
-    """A second successful run, in two shards: its id, and the version in Production before and after."""
+    """A second successful run, in two shards: its id, and the version in Production before and after.
+
+    Its candidates are the model in Production, and models that are smaller or have larger leaves.
+    """
     del first_run
-    before = in_production(deployment.mlflow).number
-    run, states = deployment.run(shards=2)
+    before = in_production(deployment.mlflow)
+    params = deployment.params_of(before)
+    size = params.pop("n_estimators")
+    grid = {name: [value] for name, value in params.items()} | {"min_samples_split": [2, 5]}
+    grid["n_estimators"] = list(range(size - 9, size + 1))
+    run, states = deployment.run(shards=2, grid=grid)
     assert set(states.values()) == {"success"}, states
-    return run, before, in_production(deployment.mlflow).number
+    return run, before.number, in_production(deployment.mlflow).number

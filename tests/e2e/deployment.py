@@ -1,5 +1,6 @@
 """A running stack for the end-to-end checks, embedded or in containers."""
 
+import ast
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ DAG = "penguins_training"
 EXPERIMENT = "penguins_experiment"
 MODEL = "penguins_rf"
 PENGUIN = {"bill_length_mm": 20, "bill_depth_mm": 40, "flipper_length_mm": 200, "body_mass_g": 4000}
+QUICK = {"grid": {"n_estimators": list(range(31, 51)), "max_depth": [4]}, "cv_folds": 2}
+"""Parameters of a run that is about what follows the training: as few candidates as a grid may have share one fit."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,11 @@ class Deployment:
         version = in_production(self.mlflow)
         until(lambda: self.service.version() == version.number, "the service to follow")
         return Made(run, version, self.service.predict(PENGUIN))
+
+    def params_of(self, version: Version) -> dict[str, Any]:
+        """Return the hyperparameters of a version."""
+        run = self.mlflow_api.get("/api/2.0/mlflow/runs/get", run_id=version.run_id)["run"]
+        return {param["key"]: ast.literal_eval(param["value"]) for param in run["data"]["params"]}
 
     def trigger(self, **params: Any) -> str:
         """Start a run of the DAG with these parameters and return its id."""

@@ -107,7 +107,7 @@ def test_a_second_run_ties_and_keeps_the_champion(
 ) -> None:
     run, before, after = second_run
     assert run != first_run
-    assert len(children_of(deployment, run)) == 24
+    assert len(children_of(deployment, run)) == 20
     assert before == after
     made = deployment.mlflow.version_of(MODEL, run)
     assert made is not None

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from local.waiting import until
-from tests.e2e.deployment import DAG, Deployment
+from tests.e2e.deployment import DAG, QUICK, Deployment
 from tests.e2e.test_main_job import MODEL, aliases
 
 pytestmark = pytest.mark.usefixtures("first_run")
@@ -21,13 +21,13 @@ def links(deployment: Deployment, run: str, name: str, **index: int) -> dict[str
     return dict(deployment.airflow_api.get(f"{task(run, name)}/links", **index)["extra_links"])
 
 
-def asked(deployment: Deployment, **params: Any) -> tuple[str, dict[str, Any]]:
+def asked(deployment: Deployment) -> tuple[str, dict[str, Any]]:
     """Start a run with a manual promotion, and return its id and the question to the person.
 
     Waits until the scheduler has handled the pause of the task: after an earlier answer the scheduler would treat
     the task as lost and run it again.
     """
-    run = deployment.trigger(promotion="manual", cv_folds=2, **params)
+    run = deployment.trigger(promotion="manual", **QUICK)
     paused = re.compile(
         rf"Received executor event with state success .*task_id='register_best', run_id='{re.escape(run)}'"
     )
@@ -82,7 +82,7 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
 
 def test_an_expired_question_keeps_the_champion(deployment: Deployment) -> None:
     champion = aliases(deployment)["production"]
-    run = deployment.trigger(promotion="manual", approval_hours=0.001, cv_folds=2)
+    run = deployment.trigger(promotion="manual", approval_hours=0.001, **QUICK)
     assert set(deployment.end_of(run).values()) == {"success"}
     assert aliases(deployment)["production"] == champion
     ((who, action, reason),) = decisions(deployment, run)
