@@ -21,6 +21,8 @@ from penguins.errors import UserError
 
 BATCH_BYTES: Final = 384 * 1024  # each batch is in memory several times: as text, as numbers and encoded for PostgreSQL
 BATCH_ROWS: Final = 65_536
+FIRST_ROWS: Final = 100
+PARQUET_BYTES: Final = 32 << 20  # of the values of a batch; their text in the file may be much shorter
 JSON_ROWS: Final = 4096
 JSON_BYTES: Final = 8 << 20  # of the rows of JSON in a batch; as objects they take a multiple of it
 MAX_TEXT_LENGTH: Final = 200  # characters of a broken row in messages and tables
@@ -98,7 +100,16 @@ def open_parquet(name: str, path: Path, contract: DataContract) -> Batches:
                 f"{name}: column {column!r} is of type {kind}: it must hold numbers or text. Write the values that are "
                 "in it as columns of their own."
             )
-    return (batch.select(chosen) for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=chosen))
+    rows = _rows_of_batch(file, chosen)
+    return (batch.select(chosen) for batch in file.iter_batches(batch_size=rows, columns=chosen))
+
+
+def _rows_of_batch(file: pa.parquet.ParquetFile, columns: list[str]) -> int:
+    """Return the rows of a batch: fewer than usual if the first ones are large, as with long texts or many columns."""
+    first = next(file.iter_batches(batch_size=FIRST_ROWS, columns=columns), None)
+    if first is None or not first.nbytes:
+        return BATCH_ROWS
+    return max(1, min(BATCH_ROWS, PARQUET_BYTES * int(first.num_rows) // int(first.nbytes)))
 
 
 def open_json(name: str, path: Path, contract: DataContract, malformed: Malformed) -> Batches:

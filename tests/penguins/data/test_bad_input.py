@@ -271,6 +271,18 @@ def test_long_lines_of_json_come_in_small_batches(tmp_path: Path) -> None:
         assert [batch.num_rows for batch in source.batches] == [9, 9, 9, 3]
 
 
+def test_large_rows_of_parquet_come_in_small_batches(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["x" * 1_000_000]))
+    table = pa.table({"kind": ["Apple"] * 1000, "size": [1.0] * 1000, "note": texts})
+    path = tmp_path / "fruit.parquet"  # of some kilobytes
+    pa.parquet.write_table(table, path, store_schema=False)
+    contract = made(SIZE, Column(name="note", type="string", role="ignored", required=False))
+    with open_source(str(path), contract) as source:
+        sizes = [batch.nbytes for batch in source.batches]
+    assert max(sizes) < 40_000_000
+    assert sum(sizes) > 1_000_000_000
+
+
 def test_broken_lines_of_json_are_set_aside(tmp_path: Path) -> None:
     lines = [
         '{"kind": "Apple", "size": 1}',
