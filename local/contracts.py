@@ -1,9 +1,14 @@
 """The names that a contract gives, for what drives the pipeline from outside."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from local import environment
@@ -55,9 +60,21 @@ def served_models(config: Config) -> list[str]:
 
 def serve(config: Config, model: str) -> None:
     """Add a registered model to those that the prediction service serves. It reads the file when that changes."""
-    models = served_models(config)
-    if model not in models:
-        path = config.layout.serving_models
-        new = path.with_suffix(".new")
-        new.write_text("\n".join([*models, model]) + "\n")
-        new.replace(path)
+    path = config.layout.serving_models
+    with _alone(path.parent):
+        models = served_models(config)
+        if model not in models:
+            new = path.with_suffix(".new")
+            new.write_text("\n".join([*models, model]) + "\n")
+            new.replace(path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other command changes a file in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

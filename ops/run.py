@@ -1,6 +1,8 @@
 """`make compose-run`: run the DAG of a contract once in the containers, and predict with its model."""
 
+import fcntl
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -50,11 +52,16 @@ def models_folder(variables: Mapping[str, str]) -> Path:
 def serve(folder: Path, model: str) -> None:
     """Add a registered model to those that the service serves. It reads the file again when that changes."""
     path = folder / MODELS
-    models = path.read_text().splitlines() if path.exists() else []
-    if model not in models:
-        new = path.with_suffix(".new")
-        new.write_text("\n".join([*models, model]) + "\n")
-        new.replace(path)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # two commands at once would lose a model
+        models = path.read_text().splitlines() if path.exists() else []
+        if model not in models:
+            new = path.with_suffix(".new")
+            new.write_text("\n".join([*models, model]) + "\n")
+            new.replace(path)
+    finally:
+        os.close(descriptor)
 
 
 def _show(compose: Compose, contract: str) -> dict[str, Any]:

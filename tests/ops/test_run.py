@@ -1,6 +1,7 @@
 """`make compose-run`, as far as it needs no containers."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ def test_a_model_is_added_to_the_list_once(tmp_path: Path) -> None:
         run.serve(tmp_path, model)
     assert (tmp_path / "models.txt").read_text() == "wine\nbreast cancer\n"
     assert run.models_folder({"PENGUINS_MODELS_DIR": str(tmp_path)}) == tmp_path
+
+
+def test_commands_at_the_same_time_lose_no_model(tmp_path: Path) -> None:
+    models = [f"model {number}" for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda model: run.serve(tmp_path, model), models))
+    assert sorted((tmp_path / "models.txt").read_text().splitlines()) == sorted(models)
 
 
 def test_the_answer_of_the_service_is_printed(whole: Stack, made: Made, capsys: pytest.CaptureFixture[str]) -> None:
