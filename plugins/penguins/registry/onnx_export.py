@@ -45,6 +45,7 @@ def _convert(model: ClassifierMixin, data: Dataset) -> ModelProto:
         return onnx_histograms.convert(model)
     proto: ModelProto = convert_sklearn(
         model,
+        name="model",  # else a random one, so that two exports of a model had different digests
         initial_types=[("features", FloatTensorType([None, data.features.shape[1]]))],
         options={id(model): {"zipmap": False}},
         target_opset={"": 21, "ai.onnx.ml": 3},
