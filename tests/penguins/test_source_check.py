@@ -2,8 +2,6 @@
 
 import io
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +19,9 @@ from penguins.training.tracking import client
 from tests.penguins import ours
 from tests.penguins.conftest import logged_candidate
 from tests.penguins.data.contracts import made
-from tests.penguins.test_commands import command
+from tests.penguins.test_commands import Command, command, program
 
-__all__ = ["command"]
+__all__ = ["command", "program"]
 
 SIZE = Column(name="size", type="number", required=False)
 COLOUR = Column(name="colour", type="string", categories=("red", "blue", "green"))
@@ -102,7 +100,7 @@ def test_a_source_that_cant_be_trained_on_is_an_error(out: Console, tmp_path: Pa
 
 @pytest.mark.usefixtures("mlflow")
 def test_the_command_compares_with_production(
-    command: Callable[..., subprocess.CompletedProcess[str]], data: Dataset, tmp_path: Path
+    command: Command, program: Command, data: Dataset, tmp_path: Path
 ) -> None:
     path = tmp_path / "penguins.csv"
     original = Path(__import__("palmerpenguins").__file__).parent / "data" / "penguins.csv"
@@ -112,7 +110,7 @@ def test_the_command_compares_with_production(
     assert "version" not in shown
     version = candidate_versions.register(LoadedCandidate.load(logged_candidate(data, "run"), ours.model()), data)
     client().set_registered_model_alias(ours.model(), "production", version.version)
-    done = command("check", str(path))
+    done = program("check", str(path))
     assert re.search(r"bill_length_mm +0\.0% +32\.1 to 99 +0\.0% +\S+ to \S+ +outside of the range", done.stdout)
     assert re.search(r"Chinstrap +68 +19\.9% +(19|20)\.\d%", done.stdout)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"{path} can be loaded and trained on.")

@@ -1,12 +1,16 @@
 """Samples of large tables, which candidates are judged on."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from penguins.data.dataset import Dataset
-from penguins.training.estimators import Grid
+
+if TYPE_CHECKING:  # it imports scikit-learn, which takes half a second; `make promote` needs only the class Sample
+    from penguins.training.estimators import Grid
 
 SAMPLE_ROWS: Final = 40_000
 """Training rows that candidates are fitted and cross-validated on, at most; the best is fitted again on all."""
