@@ -11,10 +11,12 @@ import pytest
 from contract.schema import Estimator, Training
 from local.settings import REPO
 from penguins import contracts
+from penguins.contracts.__main__ import main
 from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.training.estimators import ESTIMATORS
 from tests.contract.odcs.conftest import WINE
+from tests.penguins.calling import call
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m penguins.contracts check` as make does."""
-    variables = os.environ | {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder)}
-    command = [sys.executable, "-X", "importtime", "-m", "penguins.contracts", "check", *arguments]
-    return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True)
-
-
-def said(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    """Call `python -m penguins.contracts check` in this process."""
+    return call(main, "check", *arguments, variables={"PENGUINS_CONTRACTS_DIR": str(folder)})
 
 
 def test_the_penguins_are_in_the_folder_of_the_project() -> None:
@@ -167,7 +163,7 @@ def test_two_contracts_with_the_same_name_in_mlflow_are_refused_with_both_files(
     assert contracts.read_all().broken == {"wine": line}
     for arguments in ([], ["--contract=wine"]):
         done = check(folder, *arguments)
-        assert (done.returncode, said(done)) == (1, [line])
+        assert (done.returncode, done.stderr.splitlines()) == (1, [line])
     assert check(folder, "--contract=grape").returncode == 0
     with pytest.raises(UserError, match="Write another name"):
         contracts.find_distinct("wine")
@@ -179,7 +175,9 @@ def test_contracts_with_names_of_their_own_are_in_order(folder: Path) -> None:
 
 
 def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
-    done = check(folder)
+    variables = os.environ | {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder)}
+    command = [sys.executable, "-X", "importtime", "-m", "penguins.contracts", "check"]  # as make does
+    done = subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         f"{folder}/penguins.yaml: in order. 4 features, 3 classes of 'species', model 'penguins_rf'.",
@@ -191,7 +189,7 @@ def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
     )
     done = check(folder)
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 2)
-    assert said(done) == [
+    assert done.stderr.splitlines() == [
         f"{folder}/beer.yaml:36: column 'bottled', logicalType: is 'dat': did you mean date? Write one of number, "
         "integer, boolean, string, date, timestamp"
     ]
@@ -199,16 +197,16 @@ def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
 
 def test_check_looks_at_one_by_name_or_path(folder: Path, tmp_path: Path) -> None:
     assert check(folder, "--contract=wine").stdout.startswith(f"{folder}/wine.yaml: in order.")
-    assert said(check(folder, "--contract=../wine"))
-    assert said(check(folder, f"--file={tmp_path}/none.yaml")) == [
-        f"{tmp_path}/none.yaml: can't be read: No such file or directory"
-    ]
+    assert check(folder, "--contract=../wine").stderr
+    assert check(folder, f"--file={tmp_path}/none.yaml").stderr == (
+        f"{tmp_path}/none.yaml: can't be read: No such file or directory\n"
+    )
 
 
 def test_check_looks_at_the_grid(folder: Path) -> None:
     grid = "      estimator: random_forest\n      grid: {max_dept: [1, 2]}\n"
     (folder / "wine.yaml").write_text(WINE.replace("      experiment: wine\n", f"      experiment: wine\n{grid}"))
-    (line,) = said(check(folder, "--contract=wine"))
+    (line,) = check(folder, "--contract=wine").stderr.splitlines()
     assert line.startswith(f"{folder}/wine.yaml:46: training, grid: unknown hyperparameter max_dept. Allowed are ")
 
 

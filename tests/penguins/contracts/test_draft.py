@@ -24,12 +24,14 @@ from contract.example import example_row
 from contract.odcs import read_text
 from contract.schema import Column, DataContract, Reading
 from local.settings import REPO
+from penguins.contracts.__main__ import main
 from penguins.contracts.draft import draft, name_of
 from penguins.contracts.draft.profile import Profile
 from penguins.data.parsing import parse, raw_types
 from penguins.data.rules import rules
 from penguins.data.sources import open_source
 from penguins.errors import UserError
+from tests.penguins.calling import call
 
 ROWS = 24
 CLASSES = ["a", "b"] * (ROWS // 2)
@@ -395,16 +397,21 @@ def test_the_tables_of_scikit_learn_give_a_contract(tmp_path: Path, load: object
     assert unread(tmp_path / "fruit.csv", found) == []
 
 
+def make_contract(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `make contract …` without updating this installation."""
+    variables = os.environ | {"PENGUINS_CONTRACTS_DIR": str(folder), "COLUMNS": "150"}
+    make = ["make", "--no-print-directory", "--old-file=.venv/.installed-run", f"RUN={sys.executable} -m"]
+    return subprocess.run([*make, "contract", *arguments], cwd=REPO, env=variables, capture_output=True, text=True)
+
+
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    variables |= {"PYTHONPATH": "plugins", "PENGUINS_CONTRACTS_DIR": str(folder), "COLUMNS": "150"}
-    command = [sys.executable, "-m", "penguins.contracts", "draft", *arguments]
-    return subprocess.run(command, cwd=REPO, env=os.environ | variables, capture_output=True, text=True)
+    return call(main, "draft", *arguments, variables={"PENGUINS_CONTRACTS_DIR": str(folder)} | variables)
 
 
 def test_the_command_writes_a_file_and_overwrites_none(tmp_path: Path) -> None:
     path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": [*CLASSES]})
     arguments = [f"--from={path}", "--target=kind"]
-    done = run(tmp_path, *arguments)
+    done = make_contract(tmp_path, f"FROM={path}", "TARGET=kind")
     assert done.returncode == 0, done.stderr
     assert "size    integer  feature  from 0 to 46" in done.stdout
     assert f"Wrote {tmp_path}/fruit.yaml" in done.stdout
