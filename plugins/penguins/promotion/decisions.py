@@ -14,7 +14,7 @@ from penguins.promotion import audit, production, verdicts
 from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.promotion.reasons import validate_reason
 from penguins.registry import model_versions
-from penguins.training.tracking import client
+from penguins.training.tracking import registry
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def refuse(
         champion = production.reconcile(connection, version.name)
         entry = audit.append(connection, "refuse", champion.version if champion else None, version, by, reason, numbers)
         production.tag(version, reason=entry.reason)
-        client().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
+        registry().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
         production.tag(version, **{production.VERDICT: "refused"})
         audit.settle(connection, entry)
     log.info("%s version %s is not promoted: %s", version.name, version.version, entry.reason)

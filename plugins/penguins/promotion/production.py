@@ -1,6 +1,5 @@
 """The version in Production. Only this module writes the alias and the stage."""
 
-import warnings
 from typing import Any, Final
 
 from mlflow.entities.model_registry import ModelVersion
@@ -9,7 +8,7 @@ from psycopg import Connection
 from penguins.errors import UserError
 from penguins.promotion import audit
 from penguins.registry import model_versions
-from penguins.training.tracking import client
+from penguins.training.tracking import registry
 
 CHALLENGER: Final = "challenger"
 # Tag with the decision about a judged version, for display.
@@ -57,14 +56,12 @@ def reconcile(connection: Connection[Any], model: str) -> ModelVersion | None:
 
 def move(connection: Connection[Any], version: ModelVersion, entry: audit.Entry) -> None:
     """Put a version in Production: write the alias, then the stage, then that the decision is settled."""
-    client().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
-    with warnings.catch_warnings():
-        # MLflow deprecates stages since 2.9, but its UI and its users still use them.
-        warnings.simplefilter("ignore", FutureWarning)
-        client().transition_model_version_stage(
-            version.name, version.version, model_versions.STAGE, archive_existing_versions=True
-        )
-    client().delete_registered_model_alias(version.name, CHALLENGER)  # it was judged against the previous champion
+    registry().set_registered_model_alias(version.name, model_versions.ALIAS, version.version)
+    # MLflow deprecates stages since 2.9, but its UI and its users still use them.
+    registry().transition_model_version_stage(
+        version.name, version.version, model_versions.STAGE, archive_existing_versions=True
+    )
+    registry().delete_registered_model_alias(version.name, CHALLENGER)  # it was judged against the previous champion
     tag(version, **{VERDICT: "promoted"})
     audit.settle(connection, entry)
 
@@ -72,4 +69,4 @@ def move(connection: Connection[Any], version: ModelVersion, entry: audit.Entry)
 def tag(version: ModelVersion, **tags: str) -> None:
     """Write tags on a version."""
     for name, value in tags.items():
-        client().set_model_version_tag(version.name, version.version, name, value)
+        registry().set_model_version_tag(version.name, version.version, name, value)

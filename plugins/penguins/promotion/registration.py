@@ -20,7 +20,7 @@ from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.signing import UntrustedError
 from penguins.training import candidate_records, candidate_runs, plots, refitting, tracking
-from penguins.training.tracking import DATA_DIGEST, client
+from penguins.training.tracking import DATA_DIGEST, registry
 
 log = logging.getLogger(__name__)
 
@@ -133,4 +133,4 @@ def _keep(
     before = champion.version if champion else None
     verdicts.append(connection, version, before, verdict.promote, verdict.reason, verdict.numbers)
     shown = {"promote": verdict.promote, "reason": verdict.reason, "numbers": verdict.numbers, "champion": before}
-    client().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))
+    registry().set_model_version_tag(version.name, version.version, decisions.GATE, json.dumps(shown))

@@ -19,7 +19,7 @@ from penguins.errors import UserError
 from penguins.promotion import audit
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import logged_models, model_versions
-from penguins.training.tracking import DAG_RUN, client, is_proxied
+from penguins.training.tracking import DAG_RUN, client, is_proxied, registry
 
 _TRUSTED: Final = "of a trusted key"
 
@@ -100,7 +100,7 @@ def sign(connection: Connection[Any], inspected: Inspected, by: str) -> None:
     tag = signing.sign("version", version.name, inspected.logged_model, inspected.digests)
     reason = f"{len(inspected.digests)} files signed by hand; the signature before: {inspected.trust}"
     audit.append(connection, "sign", None, version, by, reason, {"digests": inspected.digests})
-    client().set_model_version_tag(version.name, version.version, SIGNATURE, tag)
+    registry().set_model_version_tag(version.name, version.version, SIGNATURE, tag)
 
 
 def _trust(version: ModelVersion) -> str:

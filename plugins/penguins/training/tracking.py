@@ -47,6 +47,15 @@ def client() -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
+def registry() -> Any:
+    """Return MLflow's inner client, which has no types, for aliases, stages and tags of versions.
+
+    The outer one asks before each write whether the registered model is a prompt: two requests instead of one.
+    """
+    outer: Any = client()
+    return outer._get_registry_client()
+
+
 def experiment_id(contract: DataContract) -> str:
     """Return the id of a contract's experiment, and create the experiment if there is none.
 
