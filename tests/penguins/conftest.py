@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,17 @@ def real_penguins(connection: Connection[Any]) -> Dataset:
     return split(read_processed(connection, contract), 0.2, 42, contract)
 
 
-def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
-    """Register a version with small files, correct digests and made-up tags."""
+@dataclass(frozen=True)
+class MadeUp:
+    """A logged model with small files, its run, and sha256 of the files by path."""
+
+    model_id: str
+    run_id: str
+    digests: dict[str, str]
+
+
+def made_up_model(folder: Path, model_file: bytes = b"a model") -> MadeUp:
+    """Log a model with small files."""
     (folder / MODEL_FILE).write_bytes(model_file)
     (folder / ONNX_FILE).parent.mkdir(exist_ok=True)
     (folder / ONNX_FILE).write_bytes(b"an export")
@@ -126,15 +136,24 @@ def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersio
     model = client().create_logged_model(run.info.experiment_id, name="made_up", source_run_id=run.info.run_id)
     client().log_model_artifacts(model.model_id, str(folder))
     client().finalize_logged_model(model.model_id, "READY")
-    digests = digest_files(folder)
+    return MadeUp(model.model_id, run.info.run_id, digest_files(folder))
+
+
+def made_up_version(folder: Path, model_file: bytes = b"a model") -> ModelVersion:
+    """Register a version of a model of its own, with correct digests and made-up tags."""
+    return version_of(made_up_model(folder, model_file))
+
+
+def version_of(model: MadeUp) -> ModelVersion:
+    """Register a version of a model with correct digests and made-up tags."""
     tags = {
-        "digests": json.dumps(digests),
+        "digests": json.dumps(model.digests),
         "data_digest": "of the rows",
         "dag_run_id": "manual__1",
         "git_commit": "abc",
+        "signature": signing.sign("version", ours.model(), model.model_id, model.digests),
     }
-    tags |= {"signature": signing.sign("version", ours.model(), model.model_id, digests)}
-    return model_versions.create_version(ours.contract(), model.model_id, run.info.run_id, tags, description="")
+    return model_versions.create_version(ours.contract(), model.model_id, model.run_id, tags, description="")
 
 
 def logged_candidate(data: Dataset, dag_run_id: str, model: ClassifierMixin | None = None) -> Run:

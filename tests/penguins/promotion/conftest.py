@@ -10,7 +10,7 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
 from local.stack import Stack
-from tests.penguins.conftest import made_up_version
+from tests.penguins.conftest import MadeUp, made_up_model, made_up_version, pointed_at, version_of
 
 
 @pytest.fixture
@@ -19,7 +19,21 @@ def connection(stack: Stack) -> Iterator[Connection[Any]]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def models(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> list[MadeUp]:
+    """Three logged models that every test may register, and none may change."""
+    with pytest.MonkeyPatch.context() as patch, pointed_at(stack, patch, "made_up", "unused"):
+        return [made_up_model(tmp_path_factory.mktemp("model")) for _ in range(3)]
+
+
 @pytest.fixture
-def versions(mlflow: None, tmp_path: Path) -> list[ModelVersion]:
+def versions(mlflow: None, models: list[MadeUp]) -> list[ModelVersion]:
+    del mlflow
+    return [version_of(model) for model in models]
+
+
+@pytest.fixture
+def own_versions(mlflow: None, tmp_path: Path) -> list[ModelVersion]:
+    """Three versions whose logged models and files the test may change."""
     del mlflow
     return [made_up_version(tmp_path) for _ in range(3)]

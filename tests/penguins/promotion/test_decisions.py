@@ -179,11 +179,11 @@ DAMAGES: dict[str, tuple[Callable[[ModelVersion], None], str]] = {
 
 @pytest.mark.parametrize(("damage", "why"), DAMAGES.values(), ids=DAMAGES)
 def test_rollback_passes_over_versions_that_cannot_be_trusted(
-    connection: Connection[Any], versions: list[ModelVersion], damage: Callable[[ModelVersion], None], why: str
+    connection: Connection[Any], own_versions: list[ModelVersion], damage: Callable[[ModelVersion], None], why: str
 ) -> None:
-    for each in versions:
+    for each in own_versions:
         decisions.promote(connection, each, "next", by="ada")
-    damage(versions[1])
+    damage(own_versions[1])
     offer = rollback_offer(connection, ours.model())
     report = decisions.rollback(connection, ours.model(), "worse", by="ada", expected_champion="3", expected_target="1")
     assert (offer.target, report.version, production()) == ("1", "1", "1")
@@ -194,10 +194,12 @@ def test_rollback_passes_over_versions_that_cannot_be_trusted(
     assert entry.reason == "rolled back from version 3, past 2 (not trusted): worse"
 
 
-def test_without_a_sound_version_a_rollback_says_why(connection: Connection[Any], versions: list[ModelVersion]) -> None:
-    for each in versions[:2] * 2:  # so that the version in Production was there before, too
+def test_without_a_sound_version_a_rollback_says_why(
+    connection: Connection[Any], own_versions: list[ModelVersion]
+) -> None:
+    for each in own_versions[:2] * 2:  # so that the version in Production was there before, too
         decisions.promote(connection, each, "next", by="ada")
-    delete_model(versions[0])
+    delete_model(own_versions[0])
     assert rollback_offer(connection, ours.model()).target is None
     with pytest.raises(UserError, match=r"version 2 is in Production, and no .* trusted\. Version 1: .* was deleted"):
         decisions.rollback(connection, ours.model(), "worse", by="ada")
@@ -247,10 +249,10 @@ def test_a_move_in_mlflows_ui_is_recorded_and_can_be_rolled_back(
 
 
 def test_a_version_registered_in_mlflows_ui_can_be_promoted(
-    connection: Connection[Any], versions: list[ModelVersion]
+    connection: Connection[Any], own_versions: list[ModelVersion]
 ) -> None:
-    source = client().get_logged_model(model_versions.model_id(versions[0]))
-    tag = signing.sign("candidate", ours.model(), source.model_id, json.loads(versions[0].tags["digests"]))
+    source = client().get_logged_model(model_versions.model_id(own_versions[0]))
+    tag = signing.sign("candidate", ours.model(), source.model_id, json.loads(own_versions[0].tags["digests"]))
     client().set_logged_model_tags(source.model_id, {"signature": tag})
     by_hand = client().create_model_version(
         settings().model_name,
@@ -277,13 +279,13 @@ def test_a_version_that_cannot_be_loaded_is_not_promoted(
 
 @pytest.mark.parametrize("name", ["model.pkl", "inference/model.onnx", "inference/contract.json"])
 def test_a_version_with_a_changed_file_is_not_promoted(
-    connection: Connection[Any], versions: list[ModelVersion], name: str, tmp_path: Path
+    connection: Connection[Any], own_versions: list[ModelVersion], name: str, tmp_path: Path
 ) -> None:
-    decisions.promote(connection, versions[0], "the first", by="ada")
+    decisions.promote(connection, own_versions[0], "the first", by="ada")
     (tmp_path / name).write_bytes(b"something else")
-    client().log_model_artifacts(model_versions.model_id(versions[1]), str(tmp_path))
+    client().log_model_artifacts(model_versions.model_id(own_versions[1]), str(tmp_path))
     with pytest.raises(UserError, match=f"{name} isn't the file that was recorded"):
-        decisions.promote(connection, versions[1], "next", by="ada")
+        decisions.promote(connection, own_versions[1], "next", by="ada")
     assert (production(), len(audit.trail(connection, ours.model()))) == ("1", 1)
 
 

@@ -11,7 +11,7 @@ import mlflow.artifacts
 import numpy as np
 import psycopg
 import pytest
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from psycopg import Connection
@@ -46,6 +46,10 @@ from tests.penguins.cutting import Cutting
 EXPERIMENT = "registration"
 RUN, NEXT_RUN, WEAK_RUN = "manual__1", "manual__2", "manual__weak"
 STUMPS = {"n_estimators": [1, 2, 3, 4, 5], "max_depth": [1], "max_features": [1, 2, 3, 4]}
+CANDIDATES = 4  # of RUN and of NEXT_RUN
+
+
+LookedAt = tuple[ModelVersion, Dataset]
 
 
 def aliases() -> dict[str, str]:
@@ -71,15 +75,16 @@ def trained(stack: Stack) -> Dataset:
         psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
     ):
         data = real_penguins(connection)
-        for grid, run in ((STUMPS, WEAK_RUN), (GRID, RUN), (GRID, NEXT_RUN)):
-            train(data, grid, run, connect_to(stack))
+        train(data, STUMPS, WEAK_RUN, connect_to(stack), 0)
+        for run in (RUN, NEXT_RUN):
+            train(data, GRID, run, connect_to(stack), 2)
         return data
 
 
-def train(data: Dataset, grid: Grid, run: str, connect: Connect, shards: int = 1) -> TrainReport:
-    """Train the first shard of a grid."""
+def train(data: Dataset, grid: Grid, run: str, connect: Connect, shard: int) -> TrainReport:
+    """Train one shared fit of a grid, which gives four or five of its twenty candidates."""
     parent = open_run(data, grid, 3, run, connect=connect)
-    return grid_train(data, grid, 3, parent, shards=shards, connect=connect)
+    return grid_train(data, grid, 3, parent, shard, 5, connect=connect)
 
 
 @pytest.fixture
@@ -92,39 +97,82 @@ def connection(stack: Stack) -> Iterator[Connection[Any]]:
 def data(
     stack: Stack,
     trained: Dataset,
-    bests: list[Run],
+    bests: list[LoggedModel],
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[Dataset]:
     with pointed_at(stack, monkeypatch, EXPERIMENT, request.node.name):
-        for run in bests:
-            sign(run)
+        for model in bests:
+            sign(model)
         yield replace(trained, contract=ours.contract())
 
 
 @pytest.fixture(scope="module")
-def bests(stack: Stack, trained: Dataset) -> list[Run]:
-    """The best candidate of each run."""
+def bests(stack: Stack, trained: Dataset) -> list[LoggedModel]:
+    """The logged model of each run's best candidate."""
     del trained
     with pytest.MonkeyPatch.context() as monkeypatch, pointed_at(stack, monkeypatch, EXPERIMENT, "unused"):
-        return [candidate_runs.choose_best(ours.find_candidates(run)) for run in (WEAK_RUN, RUN, NEXT_RUN)]
+        runs = [candidate_runs.choose_best(ours.find_candidates(run)) for run in (WEAK_RUN, RUN, NEXT_RUN)]
+        return [client().get_logged_model(candidate_runs.model_id(run)) for run in runs]
 
 
-def sign(run: Run) -> None:
-    """Sign a candidate for the registered model of this test."""
-    model = client().get_logged_model(candidate_runs.model_id(run))
+def sign(model: LoggedModel) -> None:
+    """Sign a candidate's model for the registered model of this test."""
     tag = signing.sign("candidate", ours.model(), model.model_id, json.loads(model.tags["digests"]))
     client().set_logged_model_tags(model.model_id, {"signature": tag})
 
 
 @pytest.fixture
 def first(connection: Connection[Any], data: Dataset) -> ModelVersion:
+    """The best candidate of the first run, registered and promoted."""
+    return register_first(connection, data)
+
+
+def register_first(connection: Connection[Any], data: Dataset) -> ModelVersion:
     report = register_best(connection, data, RUN)
     assert (report.version, report.promoted) == ("1", True)
     return current()
 
 
-def test_the_first_version_is_the_best_candidate_and_in_production(first: ModelVersion, data: Dataset) -> None:
+@pytest.fixture(scope="module")
+def registered(stack: Stack, trained: Dataset, bests: list[LoggedModel]) -> ModelVersion:
+    """The same in a registered model that several tests look at."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        pointed_at(stack, monkeypatch, EXPERIMENT, "looked_at"),
+        psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection,
+    ):
+        for model in bests:
+            sign(model)
+        return register_first(connection, replace(trained, contract=ours.contract()))
+
+
+@pytest.fixture
+def looked_at(
+    stack: Stack, trained: Dataset, registered: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LookedAt]:
+    with pointed_at(stack, monkeypatch, EXPERIMENT, registered.name):
+        yield registered, replace(trained, contract=ours.contract())
+
+
+@pytest.fixture
+def champion(connection: Connection[Any], data: Dataset, registered: ModelVersion) -> ModelVersion:
+    """The best candidate of the first run in Production, without drawing, exporting and judging it once more."""
+    tags = registered.tags | signed_as(model_versions.model_id(registered), registered)
+    version = model_versions.create_version(
+        data.contract, model_versions.model_id(registered), registered.run_id, tags, registered.description
+    )
+    promote(connection, version, registered.tags["reason"], by=f"register_best of {RUN}")
+    return current()
+
+
+def signed_as(model_id: str, version: ModelVersion) -> dict[str, str]:
+    """Return a signature of a version's files as those of a logged model, for the registered model of this test."""
+    return {"signature": signing.sign("version", ours.model(), model_id, json.loads(version.tags["digests"]))}
+
+
+def test_the_first_version_is_the_best_candidate_and_in_production(looked_at: LookedAt) -> None:
+    first, data = looked_at
     best = max(ours.find_candidates(RUN), key=lambda run: run.data.metrics["cv_accuracy_mean"])
     chosen = client().get_run(first.run_id)
     assert chosen.data.metrics["cv_accuracy_mean"] == best.data.metrics["cv_accuracy_mean"]
@@ -138,7 +186,8 @@ def test_the_first_version_is_the_best_candidate_and_in_production(first: ModelV
     assert first.tags["reason"].startswith("the first version")
 
 
-def test_the_version_has_the_files_of_the_service(first: ModelVersion, data: Dataset) -> None:
+def test_the_version_has_the_files_of_the_service(looked_at: LookedAt) -> None:
+    first, data = looked_at
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{first.name}/{first.version}"))
     recorded = json.loads(first.tags["digests"])
     found = digest_files(folder)
@@ -156,15 +205,15 @@ def test_the_version_has_the_files_of_the_service(first: ModelVersion, data: Dat
     assert contract["scatter"]["labels"] == data.labels[data.train].tolist()
 
 
-def test_the_parent_run_has_pictures_and_a_leaderboard(first: ModelVersion) -> None:
-    del first
+@pytest.mark.usefixtures("looked_at")
+def test_the_parent_run_has_pictures_and_a_leaderboard() -> None:
     parent = ours.find_parent(RUN)
     assert parent is not None
     assert parent.info.status == "FINISHED"
     listed = {item.path for item in client().list_artifacts(parent.info.run_id, "plots")}
     assert listed == {"plots/grid.png", "plots/confusion_matrix.png", "plots/importances.png"}
     table = mlflow.artifacts.load_dict(f"{parent.info.artifact_uri}/leaderboard.json")
-    assert len(table["data"]) == 20
+    assert len(table["data"]) == CANDIDATES
 
 
 def test_a_rerun_makes_no_second_version(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
@@ -196,10 +245,8 @@ def test_a_rerun_of_an_older_run_keeps_its_verdict(
     assert aliases() == {"production": "2"}
 
 
-def test_a_tie_keeps_the_champion_and_names_a_challenger(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
-) -> None:
-    del first
+@pytest.mark.usefixtures("champion")
+def test_a_tie_keeps_the_champion_and_names_a_challenger(connection: Connection[Any], data: Dataset) -> None:
     report = register_best(connection, data, NEXT_RUN)
     assert (report.version, report.promoted) == ("2", False)
     assert "not better than version 1, accuracy on the same 69 rows" in report.reason
@@ -222,10 +269,10 @@ def test_the_first_version_below_the_minimal_accuracy_is_refused(connection: Con
     assert model_versions.production(ours.model()) is None
 
 
-def test_a_person_is_asked_and_decides(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+def test_a_person_is_asked_and_decides(connection: Connection[Any], champion: ModelVersion, data: Dataset) -> None:
     report = register_best(connection, data, NEXT_RUN, ask=True)
     assert (report.version, report.promoted) == ("2", None)
-    assert aliases() == {"production": first.version}
+    assert aliases() == {"production": champion.version}
     assert register_best(connection, data, NEXT_RUN, ask=True).promoted is None  # a cleared task asks again
     report = answer(connection, ours.model(), "2", approved=True, seen="1", by="ada", comment="newer is better")
     assert report.promoted
@@ -280,10 +327,10 @@ def test_a_retry_does_not_undo_a_persons_rollback(
 
 
 @pytest.mark.usefixtures("low_floor")
-def test_a_worse_candidate_is_refused(connection: Connection[Any], first: ModelVersion, data: Dataset) -> None:
+def test_a_worse_candidate_is_refused(connection: Connection[Any], champion: ModelVersion, data: Dataset) -> None:
     report = register_best(connection, data, WEAK_RUN)
     assert (report.version, report.promoted) == ("2", False)
-    assert report.reason.startswith(f"not better than version {first.version}, accuracy on the same 69 rows")
+    assert report.reason.startswith(f"not better than version {champion.version}, accuracy on the same 69 rows")
     assert aliases() == {"production": "1", "challenger": "2"}
     numbers = audit.trail(connection, ours.model())[0].numbers
     assert numbers["accuracy"] < numbers["champion_accuracy"]
@@ -316,7 +363,7 @@ def weak_recalls(data: Dataset) -> tuple[list[int], list[float]]:
 
 
 def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, WEAK_RUN, ask=True)
     asked = question(connection, ours.contract(), "2", base_path="")
@@ -324,14 +371,14 @@ def test_the_question_has_the_champions_numbers_below_the_minimal_accuracy(
     assert asked.subject.endswith("in place of version 1?")
     assert "below the floor" in body
     assert re.search(r"\| +\| +version 1 \| +version 2 \|", body)
-    assert f"|        {float(first.tags['holdout_accuracy']):.4f} |" in body
+    assert f"|        {float(champion.tags['holdout_accuracy']):.4f} |" in body
 
 
 @pytest.fixture
 def own_run(connect: Connect, data: Dataset) -> str:
     """A DAG run of this test's own, with some of the candidates of its grid."""
     run = f"manual__{settings().model_name}"
-    train(data, GRID, run, connect, shards=5)
+    train(data, GRID, run, connect, 0)
     return run
 
 
@@ -347,11 +394,11 @@ def test_the_verdict_says_how_many_candidates_are_missing(
     )
     assert f"({notes})" in reason
     assert notes in question(connection, ours.contract(), "1", base_path="").body
-    assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=count(GRID)).reason
+    assert "missing" not in register_best(connection, data, NEXT_RUN, ask=True, expected=CANDIDATES).reason
 
 
 def test_what_is_set_in_mlflow_changes_neither_choice_nor_verdict(
-    connection: Connection[Any], first: ModelVersion, own_run: str, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, own_run: str, data: Dataset
 ) -> None:
     done = candidate_records.read(connection, tracking.experiment_id(ours.contract()), own_run)
     best = candidate_runs.choose_best([record.to_run() for record in done]).info.run_id
@@ -361,17 +408,17 @@ def test_what_is_set_in_mlflow_changes_neither_choice_nor_verdict(
         client().set_tag(best, name, "forged")
     asked = register_best(connection, data, own_run, ask=True)
     assert model_versions.version(ours.model(), asked.version).run_id == best
-    gate = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0}, "champion": first.version}
-    for version in (first.version, asked.version):
+    gate = {"promote": True, "reason": "better", "numbers": {"accuracy": 1.0}, "champion": champion.version}
+    for version in (champion.version, asked.version):
         for name, value in {"verdict": "promoted", "gate": json.dumps(gate), "holdout_accuracy": "0.1"}.items():
-            client().set_model_version_tag(first.name, version, name, value)
+            client().set_model_version_tag(champion.name, version, name, value)
         for name in ("data_digest", "split", "estimator"):
-            client().set_model_version_tag(first.name, version, name, "forged")
+            client().set_model_version_tag(champion.name, version, name, "forged")
     decided = register_best(connection, data, own_run)
     assert (decided.version, decided.promoted, decided.reason) == (asked.version, False, asked.reason)
     entry = audit.trail(connection, ours.model())[0]
     assert (entry.action, entry.data_digest, entry.dag_run_id) == ("refuse", data.digest, own_run)
-    assert aliases() == {"production": first.version, "challenger": asked.version}
+    assert aliases() == {"production": champion.version, "challenger": asked.version}
 
 
 def test_a_champion_that_lacks_memory_to_load_stays(connection: Connection[Any], data: Dataset, tmp_path: Path) -> None:
@@ -397,27 +444,26 @@ def judge_against(connection: Connection[Any], champion: ModelVersion, data: Dat
     return judge(model, champion, data, origins={champion.version: run}).reason
 
 
-def test_a_champion_of_other_data_is_named_in_the_reason(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
-) -> None:
-    reason = judge_against(connection, first, data, data_digest="of other data")
+def test_a_champion_of_other_data_is_named_in_the_reason(connection: Connection[Any], looked_at: LookedAt) -> None:
+    reason = judge_against(connection, *looked_at, data_digest="of other data")
     assert "version 1 learned from other data, which may have had some of these rows" in reason
 
 
 def test_a_champion_of_another_hold_out_is_named_in_the_reason(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], looked_at: LookedAt
 ) -> None:
-    reason = judge_against(connection, first, data, split="seed=1 holdout_share=0.2")
+    reason = judge_against(connection, *looked_at, split="seed=1 holdout_share=0.2")
     assert "accuracy on the same 69 rows" in reason
     assert "version 1 was made with another hold-out: it may have learned some of them, which is to its" in reason
 
 
 def test_enough_rows_that_neither_learned_from_are_the_only_ones_judged(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], looked_at: LookedAt
 ) -> None:
+    _, data = looked_at
     shared = np.intersect1d(data.holdout, split(data.features.assign(label=data.labels), 0.6, 1).holdout)
     assert 30 <= len(shared) < 69
-    reason = judge_against(connection, first, data, split="seed=1 holdout_share=0.6")
+    reason = judge_against(connection, *looked_at, split="seed=1 holdout_share=0.6")
     assert f"accuracy on the same {len(shared)} rows" in reason
     assert "(of 69 held-out rows those that the hold-out of version 1 has, too)" in reason
 
@@ -426,10 +472,9 @@ def test_a_champion_registered_by_hand_is_judged_by_the_tags_of_its_run(
     connection: Connection[Any], data: Dataset
 ) -> None:
     run = next(run for run in ours.find_candidates(RUN) if run.data.metrics["holdout_accuracy"] > 0.9)
-    sign(run)
-    model_versions.create_version(
-        ours.contract(), candidate_runs.model_id(run), run.info.run_id, {}, description="by hand"
-    )
+    model = client().get_logged_model(candidate_runs.model_id(run))
+    sign(model)
+    model_versions.create_version(ours.contract(), model.model_id, run.info.run_id, {}, description="by hand")
     client().set_registered_model_alias(settings().model_name, "production", "1")
     reason = register_best(connection, data, NEXT_RUN).reason
     assert "version 1, accuracy on the same 69 rows" in reason
@@ -438,34 +483,29 @@ def test_a_champion_registered_by_hand_is_judged_by_the_tags_of_its_run(
 
 
 def test_a_champion_with_a_changed_file_is_replaced(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
-    digests = {**json.loads(first.tags["digests"]), "model.pkl": "0" * 64}
-    tag = signing.sign("version", ours.model(), model_versions.model_id(first), digests)
-    client().set_model_version_tag(first.name, first.version, "signature", tag)
+    digests = {**json.loads(champion.tags["digests"]), "model.pkl": "0" * 64}
+    tag = signing.sign("version", ours.model(), model_versions.model_id(champion), digests)
+    client().set_model_version_tag(champion.name, champion.version, "signature", tag)
     report = register_best(connection, data, NEXT_RUN)
     assert report.promoted
     assert re.match(r"version 1 can't be judged \(.* isn't the file that was recorded.* takes its place", report.reason)
     assert aliases() == {"production": "2"}
 
 
-def signed_as(model_id: str, version: ModelVersion) -> dict[str, str]:
-    """Return a signature of a version's files as those of another logged model."""
-    return {"signature": signing.sign("version", ours.model(), model_id, json.loads(version.tags["digests"]))}
-
-
 def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it_was_better(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
-    model = client().get_logged_model(model_versions.model_id(first))
+    model = client().get_logged_model(model_versions.model_id(champion))
     copy = client().create_logged_model(model.experiment_id, name="without_a_file")
     client().finalize_logged_model(copy.model_id, "READY")
-    tags = first.tags | signed_as(copy.model_id, first)
-    lost = model_versions.create_version(ours.contract(), copy.model_id, first.run_id, tags, description="")
+    tags = champion.tags | signed_as(copy.model_id, champion)
+    lost = model_versions.create_version(ours.contract(), copy.model_id, champion.run_id, tags, description="")
     client().set_registered_model_alias(lost.name, "production", lost.version)
-    run = recorded_runs(connection, [first])[first.version]
+    run = recorded_runs(connection, [champion])[champion.version]
     run.data.metrics["holdout_accuracy"] = 1.1
-    challenger = model_versions.load(model.model_id, model_versions.recorded_digests(first))
+    challenger = model_versions.load(model.model_id, model_versions.recorded_digests(champion))
     verdict = judge(challenger, lost, data, origins={lost.version: run})
     assert not verdict.promote
     assert "model.pkl is missing. Promote another version, or restore the file." in verdict.reason
@@ -475,17 +515,17 @@ def test_a_champion_with_a_missing_file_and_none_before_it_is_replaced_unless_it
 
 
 def test_a_champion_with_a_damaged_export_is_passed_over(
-    connection: Connection[Any], first: ModelVersion, data: Dataset, tmp_path: Path
+    connection: Connection[Any], champion: ModelVersion, data: Dataset, tmp_path: Path
 ) -> None:
-    model = client().get_logged_model(model_versions.model_id(first))
+    model = client().get_logged_model(model_versions.model_id(champion))
     mlflow.artifacts.download_artifacts(model.artifact_location, dst_path=str(tmp_path))
     (onnx,) = tmp_path.rglob("model.onnx")
     onnx.write_bytes(b"garbage")
     copy = client().create_logged_model(model.experiment_id, name="with_a_damaged_export")
     client().log_model_artifacts(copy.model_id, str(onnx.parent.parent))
     client().finalize_logged_model(copy.model_id, "READY")
-    tags = first.tags | signed_as(copy.model_id, first)
-    damaged = model_versions.create_version(ours.contract(), copy.model_id, first.run_id, tags, description="")
+    tags = champion.tags | signed_as(copy.model_id, champion)
+    damaged = model_versions.create_version(ours.contract(), copy.model_id, champion.run_id, tags, description="")
     client().set_registered_model_alias(damaged.name, "production", damaged.version)
     report = register_best(connection, data, NEXT_RUN)
     assert "inference/model.onnx isn't the file that was recorded" in report.reason
@@ -493,9 +533,9 @@ def test_a_champion_with_a_damaged_export_is_passed_over(
 
 
 @pytest.fixture
-def broken(connection: Connection[Any], first: ModelVersion, tmp_path: Path) -> ModelVersion:
+def broken(connection: Connection[Any], champion: ModelVersion, tmp_path: Path) -> ModelVersion:
     """A champion, version 2, that can't be loaded; version 1 was in Production before it."""
-    del first
+    del champion
     promote(connection, made_up_version(tmp_path, b"no pickle"), "not looked at", by="ada")
     return current()
 
@@ -543,9 +583,9 @@ def test_a_model_better_than_the_last_sound_champion_replaces_a_broken_one(
 
 
 def test_no_candidates_or_candidates_of_other_data_are_refused(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
-    del first
+    del champion
     with pytest.raises(UserError, match="manual__3 has no finished candidate on record. Run grid_train first"):
         register_best(connection, data, "manual__3")
     with pytest.raises(UserError, match="penguins_processed has changed since grid_train"):
@@ -553,7 +593,7 @@ def test_no_candidates_or_candidates_of_other_data_are_refused(
 
 
 def test_promote_by_hand_and_back_never_leaves_production_empty(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
     register_best(connection, data, NEXT_RUN)
     second = model_versions.versions(ours.model())[0]
@@ -561,7 +601,7 @@ def test_promote_by_hand_and_back_never_leaves_production_empty(
     assert aliases() == {"production": "2"}  # and no challenger any more
     assert stages() == {"1": "Archived", "2": "Production"}
     assert current().tags["promoted_by"] == "ada"
-    promote(connection, first, "back", by="ada")
+    promote(connection, champion, "back", by="ada")
     assert aliases() == {"production": "1"}
     assert stages() == {"1": "Production", "2": "Archived"}
 
@@ -582,12 +622,12 @@ OTHER_CONTRACT = (
 
 
 def test_a_champion_of_another_contract_is_replaced_by_a_person_only(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
     report = register_best(connection, in_centimetres(data, "ask"), NEXT_RUN)
     assert (report.version, report.promoted) == ("2", None)
     assert report.reason == f"{OTHER_CONTRACT}before in mm; a person decides"
-    assert aliases() == {"production": first.version}
+    assert aliases() == {"production": champion.version}
     verdict = verdicts.require(connection, model_versions.version(ours.model(), "2"))
     assert (verdict.promote, set(verdict.numbers)) == (False, {"rows", "accuracy", "champion"})
     asked = question(connection, ours.contract(), "2", "")
@@ -606,10 +646,10 @@ def test_a_champion_that_cannot_be_loaded_does_not_hide_that_its_contract_is_ano
 
 
 def test_a_contract_may_refuse_to_replace_a_champion_of_another_contract(
-    connection: Connection[Any], first: ModelVersion, data: Dataset
+    connection: Connection[Any], champion: ModelVersion, data: Dataset
 ) -> None:
     report = register_best(connection, in_centimetres(data, "refuse"), NEXT_RUN)
     assert (report.version, report.promoted) == ("2", False)
     assert report.reason.startswith(OTHER_CONTRACT)
     assert report.reason.endswith("; promote it by hand, for the contract's schemaChange is refuse")
-    assert aliases() == {"production": first.version, "challenger": "2"}
+    assert aliases() == {"production": champion.version, "challenger": "2"}

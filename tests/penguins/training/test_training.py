@@ -32,11 +32,14 @@ from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_pengu
 pytestmark = pytest.mark.usefixtures("mlflow")
 
 RUN = "manual__2026-01-01T00:00:00+00:00"
+# A fit and fifteen requests a candidate are what costs time here, so most tests train the first fifth of the grid.
+FIFTH = 5
 
 
 @pytest.fixture
 def report(mlflow: None, data: Dataset) -> TrainReport:  # noqa: ARG001
-    return train(data)
+    """The result of one call that trained four candidates."""
+    return train(data, shards=FIFTH)
 
 
 @contextmanager
@@ -125,10 +128,10 @@ def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainRepo
     kept, half_done = {run.info.run_id for run in runs[2:]}, {run.info.run_id for run in runs[:2]}
     for run_id in half_done:  # as after a kill of the task
         client().update_run(run_id, status="RUNNING")
-    again = train(data)
-    assert again == TrainReport(report.parent_run_id, fitted=2, kept=18)
+    again = train(data, shards=FIFTH)
+    assert again == TrainReport(report.parent_run_id, fitted=2, kept=2)
     runs = ours.find_candidates(RUN)
-    assert len(runs) == 20
+    assert len(runs) == 4
     assert statuses(runs) == {"FINISHED"}
     assert kept < {run.info.run_id for run in runs}
     assert not half_done & {run.info.run_id for run in runs}
@@ -137,8 +140,8 @@ def test_a_rerun_keeps_what_is_finished_and_redoes_what_is_not(report: TrainRepo
 def test_a_rerun_with_other_data_keeps_nothing(report: TrainReport, connection: Connection[Any]) -> None:
     rows = read_processed(connection)
     other = split(rows[rows.index != 7], 0.2, 42, ours.contract())
-    again = train(other)
-    assert again == TrainReport(report.parent_run_id, fitted=20, kept=0)
+    again = train(other, shards=FIFTH)
+    assert again == TrainReport(report.parent_run_id, fitted=4, kept=0)
     assert {run.data.tags["data_digest"] for run in ours.find_candidates(RUN)} == {other.digest}
 
 
@@ -150,30 +153,37 @@ def test_a_rerun_with_other_code_or_another_key_keeps_nothing(
         for name, value in changed.items():
             monkeypatch.setenv(name, value)
         settings.cache_clear()
-        assert train(data) == TrainReport(report.parent_run_id, fitted=20, kept=0)
-        assert len(ours.find_candidates(RUN)) == 20
+        assert train(data, shards=FIFTH) == TrainReport(report.parent_run_id, fitted=4, kept=0)
+        assert len(ours.find_candidates(RUN)) == 4
 
 
-def test_shards_together_give_what_one_task_gives(data: Dataset) -> None:
-    results = {}
-    for shards in (1, 7):  # 7 is more than the number of shared fits
-        candidate_runs.discard(ours.find_candidates(RUN))
-        reports = [train(data, GRID, shard, shards) for shard in range(shards)]
-        assert sum(report.fitted for report in reports) == 20
-        assert len({report.parent_run_id for report in reports}) == 1
-        results[shards] = {
-            run.info.run_name: {name: value for name, value in run.data.metrics.items() if name != "fit_seconds"}
-            for run in ours.find_candidates(RUN)
-        }
-    assert len(results[1]) == 20
-    assert results[1] == results[7]
+def metrics() -> dict[str, dict[str, float]]:
+    """Return the metrics of every candidate, without what differs from one run to the next."""
+    return {
+        run.info.run_name: {name: value for name, value in run.data.metrics.items() if name != "fit_seconds"}
+        for run in ours.find_candidates(RUN)
+    }
+
+
+def test_shards_together_give_what_one_task_gives(
+    stack: Stack, trained: tuple[TrainReport, Dataset], data: Dataset
+) -> None:
+    shards = 7  # more than the number of shared fits
+    reports = [train(data, GRID, shard, shards) for shard in range(shards)]
+    assert sum(report.fitted for report in reports) == 20
+    assert len({report.parent_run_id for report in reports}) == 1
+    together = metrics()
+    assert len(together) == 20
+    with pytest.MonkeyPatch.context() as patch, pointed_at(stack, patch, "looked_at", "unused"):
+        assert trained[0].fitted == 20
+        assert metrics() == together
 
 
 def test_a_shard_leaves_the_work_of_others_alone(data: Dataset) -> None:
-    train(data, GRID, 0, 2)
+    train(data, GRID, 0, FIFTH)
     others = ours.find_candidates(RUN)
     client().update_run(others[0].info.run_id, status="RUNNING")  # as if the other shard were fitting it
-    train(data, GRID, 1, 2)
+    train(data, GRID, 1, FIFTH)
     assert {run.info.run_id for run in others} < {run.info.run_id for run in ours.find_candidates(RUN)}
 
 
@@ -261,16 +271,17 @@ def is_completed(data: Dataset) -> None:
 
 
 def boost(data: Dataset, grid: Grid) -> TrainReport:
+    """Train the first half of a grid of gradient boosting, two of its five shared fits."""
     name = "gradient_boosting"
-    return grid_train(data, grid, 3, open_run(data, grid, 3, RUN, name), estimator=name)
+    return grid_train(data, grid, 3, open_run(data, grid, 3, RUN, name), shard=1, shards=2, estimator=name)
 
 
 def test_a_candidate_that_fails_is_a_failed_run_with_the_reason(data: Dataset) -> None:
     report = boost(data, TOO_MANY_TREES)
-    assert (report.fitted, report.failed) == (15, 5)
+    assert (report.fitted, report.failed) == (6, 2)
     failed = [run for run in ours.find_candidates(RUN) if run.info.status == "FAILED"]
     assert {run.data.params["n_estimators"] for run in failed} == {str(2**60)}
-    assert len(failed) == 5
+    assert len(failed) == 2
     assert all("Error" in run.data.tags["reason"] for run in failed)
     parent = ours.find_parent(RUN)
     assert parent is not None
@@ -278,7 +289,7 @@ def test_a_candidate_that_fails_is_a_failed_run_with_the_reason(data: Dataset) -
 
 
 def test_all_candidates_failing_fails_the_task(data: Dataset) -> None:
-    with pytest.raises(UserError, match="not one candidate could be fitted. The first of 20 failed with .*Error"):
+    with pytest.raises(UserError, match="not one candidate could be fitted. The first of 8 failed with .*Error"):
         boost(data, {**TOO_MANY_TREES, "n_estimators": [2**number for number in range(57, 61)]})
 
 
@@ -289,33 +300,33 @@ def test_a_time_budget_leaves_candidates_out_and_a_rerun_fits_them(
         return sorted(each.outcome for each in candidate_records.read(connection, parent.info.experiment_id, RUN))
 
     parent = open_run(data, GRID, 3, RUN, connect=connect)
-    with pytest.raises(UserError, match="time_budget: not one of 20 candidates was done within 0 s"):
-        grid_train(data, GRID, 3, parent, time_budget=0, connect=connect)
-    train(data, connect=connect)
-    candidate_runs.discard(ours.find_candidates(RUN)[:5])
-    report = grid_train(data, GRID, 3, parent, time_budget=0, connect=connect)
-    assert (report.fitted, report.kept, report.left_out) == (0, 15, 5)
-    assert recorded() == ["finished"] * 15 + ["left out"] * 5
-    note = " (5 candidates were left out for the time budget)"
-    assert register_best(connection, data, RUN, expected=20).reason.endswith(note)
-    assert train(data, connect=connect) == TrainReport(report.parent_run_id, fitted=5, kept=15)
-    assert recorded() == ["finished"] * 20
+    with pytest.raises(UserError, match="time_budget: not one of 4 candidates was done within 0 s"):
+        grid_train(data, GRID, 3, parent, shards=FIFTH, time_budget=0, connect=connect)
+    train(data, shards=FIFTH, connect=connect)
+    candidate_runs.discard(ours.find_candidates(RUN)[:2])
+    report = grid_train(data, GRID, 3, parent, shards=FIFTH, time_budget=0, connect=connect)
+    assert (report.fitted, report.kept, report.left_out) == (0, 2, 2)
+    assert recorded() == ["finished"] * 2 + ["left out"] * 2
+    note = " (2 candidates were left out for the time budget)"
+    assert register_best(connection, data, RUN, expected=4).reason.endswith(note)
+    assert train(data, shards=FIFTH, connect=connect) == TrainReport(report.parent_run_id, fitted=2, kept=2)
+    assert recorded() == ["finished"] * 4
 
 
 def test_a_candidate_that_somebody_logged_under_its_fingerprint_is_not_kept(connect: Connect, data: Dataset) -> None:
-    report = train(data, connect=connect)
+    report = train(data, shards=FIFTH, connect=connect)
     forged, *_ = ours.find_candidates(RUN)
     client().delete_run(forged.info.run_id)
     tags = {name: value for name, value in forged.data.tags.items() if name != "mlflow.runName"}
     run_id = client().create_run(forged.info.experiment_id, tags=tags).info.run_id
     client().log_metric(run_id, "cv_accuracy_mean", 2.0)
     client().set_terminated(run_id)
-    assert train(data, connect=connect) == TrainReport(report.parent_run_id, fitted=1, kept=19)
+    assert train(data, shards=FIFTH, connect=connect) == TrainReport(report.parent_run_id, fitted=1, kept=3)
     assert run_id not in {run.info.run_id for run in ours.find_candidates(RUN)}
 
 
 def test_records_of_other_data_are_discarded(connection: Connection[Any], connect: Connect, data: Dataset) -> None:
-    train(data, connect=connect)
+    train(data, shards=FIFTH, connect=connect)
     other = split(read_processed(connection), 0.2, 43, ours.contract())
     parent = open_run(other, GRID, 3, RUN, connect=connect)
     assert candidate_records.read(connection, parent.info.experiment_id, RUN) == []
@@ -339,12 +350,12 @@ def test_mlflow_going_away_ends_the_task_and_a_rerun_completes(
 ) -> None:
     request.addfinalizer(lambda: stack.start("mlflow"))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    train(data)
-    half_done = ours.find_candidates(RUN)[:10]
+    train(data, shards=FIFTH)
+    half_done = ours.find_candidates(RUN)[:2]
     candidate_runs.discard(half_done)
     stack.stop("mlflow")
     with pytest.raises(Exception, match=f"API request to {settings().mlflow_tracking_uri}.*Connection refused"):
-        train(data)
+        train(data, shards=FIFTH)
     stack.start("mlflow")
-    assert train(data).fitted == 10
-    assert len(ours.find_candidates(RUN)) == 20
+    assert train(data, shards=FIFTH).fitted == 2
+    assert len(ours.find_candidates(RUN)) == 4
