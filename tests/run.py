@@ -38,6 +38,7 @@ def begin() -> "subprocess.Popen[bytes]":
         "PYTHONDONTWRITEBYTECODE", None
     )  # without cached bytecode every program would compile our code again
     os.environ[MARK] = str(made)
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # as the stack's programs; else MLflow asks a server of its own
     for variable in ("TMPDIR", "JOBLIB_TEMP_FOLDER"):
         os.environ[variable] = str(made / _TEMPORARY)
     tempfile.tempdir = str(made / _TEMPORARY)
