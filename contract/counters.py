@@ -20,7 +20,12 @@ SERVICE: Final = ("recorded", "written", "dropped_buffer", "dropped_spool", "dro
 
 
 class Counters:
-    """Counters by their names, of one process; its threads may add to them at once."""
+    """Counters by their names, of one process; its threads may add to them at once.
+
+    Attributes:
+        numbers: the counters by their places, from 1 on in the order of the names. Only who alone adds to a counter may
+            do so here, which takes no lock.
+    """
 
     def __init__(self, names: Sequence[str], file: int | None = None) -> None:
         """Map an open file, after what it counts already; without one, count in memory.
@@ -30,7 +35,7 @@ class Counters:
         """
         self._places = {name: place for place, name in enumerate(names, 1)}
         self._lock = threading.Lock()
-        self._numbers = self._map(file)
+        self.numbers = self._map(file)
 
     def _map(self, file: int | None) -> memoryview:
         size = _NUMBER.size * (1 + len(self._places))
@@ -48,21 +53,17 @@ class Counters:
         """
         numbers = self._map(file)
         with self._lock:
-            numbers[1:] = self._numbers[1:]
-            self._numbers = numbers
+            numbers[1:] = self.numbers[1:]
+            self.numbers = numbers
 
     def add(self, name: str, number: int = 1) -> None:
         """Add to a counter."""
         with self._lock:
-            self._numbers[self._places[name]] += number
-
-    def add_alone(self, name: str, number: int = 1) -> None:
-        """Add to a counter that no other thread adds to, without a lock."""
-        self._numbers[self._places[name]] += number
+            self.numbers[self._places[name]] += number
 
     def __getitem__(self, name: str) -> int:
         """Return what was counted."""
-        return int(self._numbers[self._places[name]])
+        return int(self.numbers[self._places[name]])
 
     def all(self) -> Mapping[str, int]:
         """Return all counters."""

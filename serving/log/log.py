@@ -6,8 +6,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from contract.counters import SERVICE
 from contract.lines import MAX_TEXT, Event, encode_line
 from serving.codecs.base import Prediction, Predictions
 from serving.inference.model import LoadedModel
@@ -17,6 +18,9 @@ from serving.log.spool import Spool
 from serving.log.stream import Many, Stream
 from serving.log.writer import Lines, Writer
 from serving.settings import Settings
+
+RECORDED: Final = SERVICE.index("recorded") + 1
+"""Place of a counter."""
 
 
 class PredictionLog:
@@ -51,23 +55,24 @@ class PredictionLog:
         stream = self._streams.get(id(model))
         if stream is None or stream.model is not model:
             stream = self._add(model)
-        if not stream.fraction:
+        fraction = stream.fraction
+        if not fraction:
             return None
         now = time.time_ns()
         content, text = self._ids.new(now)
-        if stream.fraction < 1 and share_of(content) >= stream.fraction:
+        if fraction < 1 and share_of(content) >= fraction:
             return text
         milliseconds = (perf_counter() - started) * 1000
         if isinstance(answer, Prediction):
             rows = 1
             row, label, probabilities, outside = answer
-            packed = stream.pack(content, now // 1000, label, milliseconds, len(outside), *row, *probabilities)
+            packed = stream.pack(content, now, label, milliseconds, len(outside), *row, *probabilities)
             is_taken = self._writer.put(stream, packed)
         else:
             rows = len(answer.labels)
             size = answer.rows.nbytes + answer.probabilities.nbytes + answer.outside.nbytes + answer.labels.nbytes
             is_taken = self._writer.put_many(stream, Many(answer, content, now // 1000, milliseconds, size))
-        self.counters.add_alone("recorded", rows)
+        self.counters.numbers[RECORDED] += rows  # counted by no other thread
         if not is_taken:
             self.counters.add("dropped_buffer", rows)
         return text
@@ -93,12 +98,12 @@ class PredictionLog:
 
     def count_written(self, rows: int) -> None:
         """Count the rows of a table that are in the spool."""
-        self.counters.add_alone("recorded", rows)
+        self.counters.numbers[RECORDED] += rows
         self.counters.add("written", rows)
 
     def count_dropped(self, rows: int, reason: Literal["spool", "disk"]) -> None:
         """Count the rows of a table that aren't logged."""
-        self.counters.add_alone("recorded", rows)
+        self.counters.numbers[RECORDED] += rows
         self.counters.add(f"dropped_{reason}", rows)
 
     def event(self, **fields: Any) -> None:

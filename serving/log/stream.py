@@ -46,8 +46,8 @@ class Stream:
     """Packs what the event loop records, and encodes it in another thread.
 
     Attributes:
-        pack: packs one row: 16 bytes of id, microseconds since 1970, label, milliseconds, number of features outside
-            of the training range, features, probabilities.
+        pack: packs one row: the 16 bytes of its id, nanoseconds since 1970, label, milliseconds, number of features
+            outside of the training range, features, probabilities.
         row_bytes: memory of a packed row.
         is_retired: whether nothing will be added any more.
     """
@@ -72,18 +72,18 @@ class Stream:
         self.is_retired = False
         self._left_out = [place for place, feature in enumerate(contract.features) if not feature.logged]
         features, classes = len(contract.features), len(contract.classes)
-        packed = struct.Struct(f"<16sqhfh{features}f{classes}f")
+        packed = struct.Struct(f">16sqhfh{features}f{classes}f")
         self.pack = packed.pack
         self.row_bytes = packed.size + _OBJECT_BYTES
         self._packed = np.dtype(
             [
                 ("id", "V16"),
-                ("at", "<i8"),
-                ("label", "<i2"),
-                ("latency", "<f4"),
-                ("outside", "<i2"),
-                ("features", "<f4", (features,)),
-                ("probabilities", "<f4", (classes,)),
+                ("at", ">i8"),
+                ("label", ">i2"),
+                ("latency", ">f4"),
+                ("outside", ">i2"),
+                ("features", ">f4", (features,)),
+                ("probabilities", ">f4", (classes,)),
             ]
         )
 
@@ -130,7 +130,7 @@ class Stream:
         return self.format.encode(
             ids=rows["id"],
             index=_FIRST,
-            at=rows["at"],
+            at=rows["at"] // 1000,
             labels=rows["label"],
             latency_ms=rows["latency"],
             outside=rows["outside"],
