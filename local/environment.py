@@ -143,6 +143,8 @@ def serving(config: Config) -> dict[str, str]:
         "SERVING_PORT": str(config.settings.api_port),
         "SERVING_MODELS_FILE": str(config.layout.serving_models),
         "SERVING_CACHE_DIR": str(config.layout.serving_cache),
+        # Without the log if the caller sets an empty folder; another folder would be none of the shipper's.
+        "SERVING_LOG_DIR": "" if os.environ.get("SERVING_LOG_DIR") == "" else str(config.layout.prediction_log),
         "SERVING_TRUSTED_KEYS": config.credentials.trusted_keys,
         "TMPDIR": str(config.layout.serving_tables),  # /tmp may lie in memory
     }

@@ -98,7 +98,7 @@ def test_a_stop_gives_all_to_the_shipper(start: Start, spool: Path) -> None:
     assert [row.id for row in rows(spool)] == ids
     assert segments(spool, "open") == []
     assert counted(spool) == {**dict.fromkeys(SERVICE, 0), "recorded": 20, "written": 20}
-    assert [event.event for event in lines(spool, Event)] == ["started", "stopped"]
+    assert [event.event for event in lines(spool, Event)] == ["started", "swapped", "stopped"]
 
 
 def test_a_killed_service_loses_a_moment_and_says_how_much(start: Start, spool: Path) -> None:
