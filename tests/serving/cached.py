@@ -16,14 +16,20 @@ NO_SERVER = "http://127.0.0.1:9"
 
 
 def store(
-    folder: Path, name: str = "penguins_rf", version: str = "1", seed: int = 0, **changes: Any
+    folder: Path,
+    name: str = "penguins_rf",
+    version: str = "1",
+    seed: int = 0,
+    files: dict[str, bytes] | None = None,
+    **changes: Any,
 ) -> dict[str, str | Path]:
     """Put a signed version into a cache; return the settings of a service that serves it.
 
     Args:
+        files: of the version; None for those of a forest for penguins.
         changes: other keys of the manifest in format 2.
     """
-    files = inference_files(forest(seed))
+    files = files or inference_files(forest(seed))
     if changes:
         manifest = json.loads(files["inference/contract.json"])
         contract = Contract.model_validate(manifest).model_dump(mode="json")

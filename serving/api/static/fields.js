@@ -37,12 +37,14 @@ function limits(feature) {
   const { min, max } = feature;
   const bounds = Object.fromEntries(Object.entries(feature.bounds).filter(([, value]) => value !== null));
   const [size, least, most] = [step(feature), min ?? 0, max ?? 1];
-  const beyond = BEYOND * (most - least);
+  const room = BEYOND * (most - least);
+  const beyond = room < size ? 0 : room; // of 0 and 1 there is nothing beyond
+  const [floor, ceiling] = [least >= 0 ? 0 : -Infinity, most <= 0 ? 0 : Infinity]; // most quantities have one sign
   const low = bounds.minimum ?? (bounds.exclusive_minimum === undefined ? -Infinity : bounds.exclusive_minimum + size);
   const high = bounds.maximum ?? (bounds.exclusive_maximum === undefined ? Infinity : bounds.exclusive_maximum - size);
   return [
-    Math.max(low, Math.floor((least - beyond) / size) * size),
-    Math.min(high, Math.ceil((most + beyond) / size) * size),
+    Math.max(low, floor, Math.floor((least - beyond) / size) * size),
+    Math.min(high, ceiling, Math.ceil((most + beyond) / size) * size),
   ];
 }
 

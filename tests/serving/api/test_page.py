@@ -1,6 +1,7 @@
 """The page at `/` and the documentation at `/docs`, in a real browser without access to other servers."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from local.waiting import until
-from tests.serving import mixed
+from tests.serving import cached, flats, mixed
 from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, contract, forest
 from tests.serving.reload.test_watcher import edit_contract
@@ -218,6 +219,40 @@ def test_page_follows_the_contract_of_the_version(browser: Chrome, publisher: Pu
     find(browser, "#presets button").click()
     until(lambda: find(browser, "#answer").text.endswith("%"), "the answer for a row of training data")
     assert "Of the 60 rows drawn" in find(browser, "#scatter-text").text
+
+
+def test_page_of_many_classes_that_are_numbers_and_of_features_that_are_0_or_1(browser: Chrome, tmp_path: Path) -> None:
+    with Service(tmp_path, **cached.store(tmp_path / "cache", "flats", files=flats.files())) as service:
+        until(lambda: service.http.get("/health/ready").is_success, "the service to be ready")
+        browser.get(str(service.http.base_url))
+        until(lambda: find(browser, "#answer").text.endswith("%"), "the first answer")
+        ranges = {
+            name: tuple(find(browser, f"#{name}").get_attribute(each) for each in ("min", "max", "step"))
+            for name in ("size_m2", "balcony", "garage")
+        }
+        assert ranges == {"size_m2": ("0.0", "468.8", "0.1"), "balcony": ("0", "1", "1"), "garage": ("0", "0", "1")}
+        assert [button.text for button in browser.find_elements(By.CSS_SELECTOR, "#presets button")] == [
+            str(each) for each in flats.ROOMS
+        ]
+        for size, balcony in ((400, 1), (20, 0)):
+            for name, value in (("size_m2", size), ("balcony", balcony)):
+                field = find(browser, f"#{name}-number")
+                field.send_keys(Keys.CONTROL, "a")
+                field.send_keys(str(value))
+            row = {"size_m2": size, "balcony": balcony, "lift": 0.5, "garage": 0}
+            answered = service.http.post("/predict", json=row).json()
+            rooms = answered["rooms"][0]
+            until(lambda rooms=rooms: answer(browser) == str(rooms), f"the answer for {row}")
+            shares = answered["probabilities"][0]
+            bars = [each.text.split("\n") for each in browser.find_elements(By.CSS_SELECTOR, "#bars li:not(.more)")]
+            assert len(bars) == 8
+            assert bars[0] == [str(rooms), f"{100 * shares[str(rooms)]:.1f} %"]
+            assert [float(share.split()[0]) for _, share in bars] == sorted(
+                (round(100 * share, 1) for share in shares.values()), reverse=True
+            )[:8]
+            assert find(browser, "#bars .more").text.startswith("4 more, together ")
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#legend li")) == 12
+        assert not find(browser, "#trouble").is_displayed()
 
 
 def test_the_page_has_a_select_of_several_models(
