@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from contract.manifest import PROBABILITY_TOLERANCE
 from penguins.data.dataset import Dataset
 from penguins.registry import onnx_histograms, onnx_trees
-from penguins.registry.proof_rows import proof_rows
+from penguins.registry.proof_rows import RANDOM_ROWS, proof_rows
 from penguins.training.columns import Columns
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class NotEqualError(Exception):
     """The ONNX export and the scikit-learn model give different answers."""
 
 
-def export(model: ClassifierMixin, data: Dataset) -> bytes:
+def export(model: ClassifierMixin, data: Dataset, random_rows: int = RANDOM_ROWS) -> bytes:
     """Convert `model` to ONNX.
 
     Its input is `features`, float32 `[n, features]`, its outputs are `label`, int64 `[n]`, and `probabilities`, float32
@@ -36,7 +36,7 @@ def export(model: ClassifierMixin, data: Dataset) -> bytes:
     """
     proto = _convert(model, data)
     content: bytes = proto.SerializeToString()
-    compare(content, model, proof_rows(model, data))
+    compare(content, model, proof_rows(model, data, random_rows))
     return content
 
 

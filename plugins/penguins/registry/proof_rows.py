@@ -15,17 +15,22 @@ RANDOM_ROWS: Final = 100_000
 MISSING: Final = 0.1  # share of missing numbers, where they may be missing
 
 
-def proof_rows(model: ClassifierMixin, data: Dataset) -> Matrix:
+def proof_rows(model: ClassifierMixin, data: Dataset, count: int = RANDOM_ROWS) -> Matrix:
     """Return the hold-out, random rows, and rows on and next to the thresholds of a model's trees.
 
     Random numbers are within, near and far outside the range of the data, on both sides of zero. Each category, and a
     missing value where the contract allows one, occurs in some rows.
+
+    Args:
+        count: number of the random rows, and the most of those at thresholds.
     """
     features = data.features.to_numpy(dtype=np.float32)
     generator = np.random.default_rng(data.seed)
     random = np.stack(
         [
-            _random_codes(column, generator) if codes(column) else _random_numbers(column, values, generator)
+            _random_codes(column, count, generator)
+            if codes(column)
+            else _random_numbers(column, values, count, generator)
             for column, values in zip(data.contract.features, features.T, strict=True)
         ],
         axis=1,
@@ -33,23 +38,23 @@ def proof_rows(model: ClassifierMixin, data: Dataset) -> Matrix:
     return np.vstack([features[data.holdout], random, _at_thresholds(model, random)])
 
 
-def _random_codes(column: Column, generator: np.random.Generator) -> np.ndarray:
-    found = np.arange(RANDOM_ROWS) % (len(codes(column)) + (not column.required))
+def _random_codes(column: Column, count: int, generator: np.random.Generator) -> np.ndarray:
+    found = np.arange(count) % (len(codes(column)) + (not column.required))
     return generator.permutation(found).astype(np.float32)
 
 
-def _random_numbers(column: Column, values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _random_numbers(column: Column, values: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
     seen = values[~np.isnan(values)] if not np.isnan(values).all() else np.ones(1, dtype=np.float32)
     far = min(2 * float(np.abs(seen).max()), LARGEST)
     drawn = np.concatenate(
         [
-            generator.uniform(seen.min(), seen.max(), RANDOM_ROWS // 2),
-            generator.uniform(-far, far, RANDOM_ROWS - RANDOM_ROWS // 2),
+            generator.uniform(seen.min(), seen.max(), count // 2),
+            generator.uniform(-far, far, count - count // 2),
         ]
     ).astype(np.float32)
     drawn = generator.permutation(drawn)
     if not column.required:
-        drawn[generator.random(RANDOM_ROWS) < MISSING] = np.nan
+        drawn[generator.random(count) < MISSING] = np.nan
     return drawn
 
 

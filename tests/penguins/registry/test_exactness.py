@@ -45,29 +45,25 @@ def test_every_estimator_is_tried() -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("features", [NUMBERS, MIXED], ids=["numbers", "mixed"])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_the_export_gives_the_answers_of_the_model(
-    name: str, features: tuple[Column, ...], classes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 20_000)
+def test_the_export_gives_the_answers_of_the_model(name: str, features: tuple[Column, ...], classes: int) -> None:
     data = made_up(features, classes)
     model = fitted(data, name)
     rows = data.features.to_numpy(dtype=np.float32)
-    labels, probabilities = onnx_export.predict(onnx_export.export(model, data), rows)
+    labels, probabilities = onnx_export.predict(onnx_export.export(model, data, 20_000), rows)
     assert (labels == model.predict(data.features)).all()
     assert probabilities.shape == (len(rows), classes)
     assert (model.predict(data.features) == data.labels).mean() > 0.6
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_two_hundred_features_and_fifty_classes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 1000)
+def test_two_hundred_features_and_fifty_classes(name: str) -> None:
     many = tuple(
         column.model_copy(update={"name": f"{column.name} {number}"}) for number in range(34) for column in MIXED
     )[:200]
     data = made_up(many, 50, 500)
     few = {"gradient_boosting": {"n_estimators": 2, "max_depth": 2}, "hist_gradient_boosting": {"max_iter": 2}}
     model = fitted(data, name, **few.get(name, {}))
-    assert onnx_export.export(model, data)
+    assert onnx_export.export(model, data, 1000)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -88,16 +84,15 @@ def test_a_model_is_judged_on_the_numbers_that_the_service_shows_it(name: str) -
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_numbers_almost_too_large_for_float32(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 1000)
+def test_numbers_almost_too_large_for_float32(name: str) -> None:
     data = made_up((Column(name="size", type="number"),), 2)
     data = replace(data, features=data.features.abs() * 2e38 / data.features.abs().max())
     model = fitted(data, name)
-    rows = proof_rows.proof_rows(model, data)
+    rows = proof_rows.proof_rows(model, data, 1000)
     assert np.isfinite(rows).all()
     assert np.abs(rows).max() > 2e38
     try:
-        assert onnx_export.export(model, data)
+        assert onnx_export.export(model, data, 1000)
     except onnx_export.NotEqualError as error:  # it is registered without an export, and says why
         assert "scikit-learn has no answer to some rows: " in str(error)  # noqa: PT017
 

@@ -9,7 +9,7 @@ from psycopg import Connection
 from contract.digests import DIGESTS
 from penguins.data.dataset import Dataset
 from penguins.promotion.registration import register_best
-from penguins.registry import model_versions, onnx_export, proof_rows
+from penguins.registry import model_versions, onnx_export
 from penguins.training import tracking
 from penguins.training.candidate_records import Connect
 from penguins.training.estimators import ESTIMATORS
@@ -43,10 +43,7 @@ def test_each_estimator_is_searched_logged_and_registered(
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_export_of_each_candidate_gives_the_same_labels(
-    data: Dataset, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proof_rows, "RANDOM_ROWS", 50_000)  # and as many at thresholds
+def test_the_export_of_each_candidate_gives_the_same_labels(data: Dataset, name: str) -> None:
     for fitted in search(data, candidates(None, name), [], jobs=1):
         assert isinstance(fitted, Fitted)
-        assert onnx_export.export(fitted.model, data)  # export() compares the answers
+        assert onnx_export.export(fitted.model, data, 50_000)  # compares the answers, and on as many at thresholds
