@@ -13,7 +13,9 @@ import pytest
 from local.settings import REPO
 from penguins.airflow.task_errors import Refused
 from penguins.settings import settings
-from tests.contract.odcs.conftest import WINE
+from tests.contract.odcs.conftest import WINE, folder
+
+__all__ = ["folder"]
 
 TASKS = ["load_raw", "preprocess", "grid_train", "register_best"]
 
@@ -24,15 +26,6 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     settings.cache_clear()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the contracts `penguins` and `wine`."""
-    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", str(tmp_path))
-    (tmp_path / "penguins.yaml").write_bytes((REPO / "contracts/penguins.yaml").read_bytes())
-    (tmp_path / "wine.yaml").write_text(WINE)
-    return tmp_path
 
 
 def parse() -> dict[str, Any]:

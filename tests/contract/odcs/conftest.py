@@ -1,11 +1,13 @@
 """A contract file to spoil."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from contract.odcs import ContractError, read_text
 from contract.schema import DataContract
+from local.settings import REPO
 
 WINE = """\
 apiVersion: v3.2.0
@@ -81,3 +83,12 @@ def spoil() -> Spoil:
         return str(caught.value).splitlines()
 
     return messages
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the contracts `penguins` and `wine`."""
+    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", str(tmp_path))
+    (tmp_path / "penguins.yaml").write_bytes((REPO / "contracts/penguins.yaml").read_bytes())
+    (tmp_path / "wine.yaml").write_text(WINE)
+    return tmp_path

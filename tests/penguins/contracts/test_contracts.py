@@ -15,8 +15,10 @@ from penguins.contracts.__main__ import main
 from penguins.errors import UserError
 from penguins.settings import settings
 from penguins.training.estimators import ESTIMATORS
-from tests.contract.odcs.conftest import WINE
+from tests.contract.odcs.conftest import WINE, folder
 from tests.penguins.calling import call
+
+__all__ = ["folder"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,15 +29,6 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the contracts `penguins` and `wine`."""
-    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", str(tmp_path))
-    (tmp_path / "penguins.yaml").write_bytes((REPO / "contracts/penguins.yaml").read_bytes())
-    (tmp_path / "wine.yaml").write_text(WINE)
-    return tmp_path
 
 
 def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
