@@ -37,6 +37,17 @@ HEAD = f"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: {CSV}\r\n".e
 ROWS = penguins(2)[0].astype(np.float64)
 
 
+@pytest.fixture(scope="module")
+def one_table(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that takes one small table at a time, for tests that only send requests."""
+    publisher, folder = Publisher(mlflow_url, "one_table"), tmp_path_factory.mktemp("one_table")
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    own = {"MLFLOW_TRACKING_URI": mlflow_url, "SERVING_MODEL_NAME": "one_table", "SERVING_CACHE_DIR": folder}
+    with Service(folder, **own, SERVING_MAX_TABLES=1, SERVING_MAX_TABLE_BYTES=10_000) as service:
+        service.serves(version)
+        yield service
+
+
 def table(rows: np.ndarray = ROWS, names: list[str] | None = None) -> pa.Table:
     """Return rows [n, 4] in columns."""
     return pa.table(dict(zip(names or list(FEATURES), rows.T, strict=True)))
@@ -246,10 +257,9 @@ def test_request_of_a_client_that_does_not_read_is_given_up(publisher: Publisher
 
 
 @pytest.mark.parametrize(("declared", "status"), [("Text/CSV; x=json", 503), ("Application/JSON", 200), ("a/b", 415)])
-def test_limit_of_tables_applies_to_tables_only(publisher: Publisher, start: Start, declared: str, status: int) -> None:
-    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
-    service = start(SERVING_MAX_TABLES=1)
-    service.serves(version)
+def test_limit_of_tables_applies_to_tables_only(one_table: Service, declared: str, status: int) -> None:
+    service = one_table
+    until(lambda: post(service, header("39,18,181,3750"), CSV).status_code == 200, "the place to be free")
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(HEAD + b"content-length: 100\r\n\r\n")
         assert all(service.is_live() for _ in range(5))  # The request has reached the service after these answers.
@@ -284,10 +294,9 @@ def test_end_of_a_worker_is_told_to_its_client_only(service: Service) -> None:
     assert service.predict(PENGUIN).is_success
 
 
-def test_too_large_or_too_many_tables_are_refused(publisher: Publisher, start: Start) -> None:
-    publisher.promote(version := publisher.publish(forest()))
-    service = start(SERVING_MAX_TABLE_BYTES=10_000, SERVING_MAX_TABLES=1)
-    service.serves(version)
+def test_too_large_or_too_many_tables_are_refused(one_table: Service) -> None:
+    service = one_table
+    until(lambda: post(service, header("39,18,181,3750"), CSV).status_code == 200, "the place to be free")
     response = post(service, encoded(table(np.tile(ROWS, (10, 1))), CSV), CSV)
     assert (response.status_code, response.json()["detail"]) == (413, "the body is larger than 10000 bytes")
     body = header("39,18,181,3750")
