@@ -25,9 +25,15 @@ def executed(stack: Stack) -> Iterator[nbformat.NotebookNode]:
     stack.stop("api")
 
 
-def execute(stack: Stack) -> nbformat.NotebookNode:
-    """Run every cell, in the environment that JupyterLab gets. Raises CellExecutionError when one fails."""
+def execute(stack: Stack, *edits: tuple[str, str]) -> nbformat.NotebookNode:
+    """Run every cell, in the environment that JupyterLab gets, after edits: texts in the place of others.
+
+    Raises CellExecutionError when a cell fails.
+    """
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    for old, new in edits:
+        (cell,) = (cell for cell in code_cells(notebook) if old in cell.source)
+        cell.source = cell.source.replace(old, new)
     folder = stack.config.layout.jupyter
     variables = environment.inherited(stack.config) | environment.notebook(stack.config)
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +85,9 @@ def test_the_notebook_shows_no_warning_and_no_secret(stack, executed):
 
 
 def test_a_second_run_of_the_notebook_keeps_the_champion(stack, executed):
-    again = execute(stack)
+    again = execute(
+        stack, ('"n_estimators": [50, 100, 200]', '"n_estimators": [5, 10, 20]'), ("FOLDS = 5", "FOLDS = 2")
+    )
     mlflow = Mlflow(stack.urls["mlflow"])
     champion = mlflow.production(MODEL)
     assert champion == mlflow.version_of(MODEL, run_name(executed))
