@@ -11,8 +11,6 @@ from functools import cache
 import httpx
 import psycopg
 
-from contract.counters import SHIPPER_FILE
-from contract.segments import COUNTERS
 from local.config import Config
 from local.environment import BUCKET, POSTGRES_LOGIN
 from local.ports import LOOPBACK
@@ -79,6 +77,9 @@ def _api(config: Config, _: float) -> str | None:
 
 
 def _shipper(config: Config, started: float) -> str | None:
+    from contract.counters import SHIPPER_FILE
+    from contract.segments import COUNTERS
+
     heart = config.layout.prediction_log / COUNTERS / SHIPPER_FILE
     beating = heart.exists() and heart.stat().st_mtime >= max(started, time.time() - _SILENCE)
     return None if beating else "its first look for segments"
