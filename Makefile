@@ -37,16 +37,22 @@ override export FROM := $(value FROM)
 override export TARGET := $(value TARGET)
 override export NAME := $(value NAME)
 override export MODEL := $(value MODEL)
+override export ID := $(value ID)
+override export CLASS := $(value CLASS)
+override export SINCE := $(value SINCE)
+override export UNTIL := $(value UNTIL)
+override export LIMIT := $(value LIMIT)
 # The model that a command is about; by default that of the penguins.
 OF = --contract="$$CONTRACT" --model="$$MODEL"
+PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLASS" --since="$$SINCE" --until="$$UNTIL" --limit="$$LIMIT"
 
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback check sign contract check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-serve bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-sign test-compose
+	compose-predictions compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +86,9 @@ promote: linux $(INSTALLED)run ## Put a version in Production: VERSION=2 REASON=
 
 rollback: linux $(INSTALLED)run ## Put the version before in Production again: REASON='why'
 	@$(RUN) local penguins rollback $(OF) --reason="$$REASON"
+
+predictions: linux $(INSTALLED)run ## Show the latest predictions: VERSION=2 CLASS=name SINCE=2026-03-01 LIMIT=50; ID=… for one
+	@$(RUN) local penguins $(PREDICTIONS)
 
 check: linux $(INSTALLED)run ## Tell what a run would do with SOURCE=data.csv, and compare it with Production; CONTRACT=wine
 	@$(RUN) local penguins check $(OF) -- "$$SOURCE"
@@ -176,6 +185,9 @@ compose-promote: ## As promote, in the containers
 
 compose-rollback: ## As rollback, in the containers
 	@$(IN_AIRFLOW) rollback $(OF) --reason="$$REASON" --by="$$(id -un)"
+
+compose-predictions: ## As predictions, in the containers
+	@$(IN_AIRFLOW) $(PREDICTIONS)
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"

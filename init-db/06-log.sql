@@ -239,7 +239,7 @@ GRANT INSERT (at, host, model, version, event, reason, detail, origin) ON log.ev
 GRANT SELECT ON log.predictions, log.segments, log.contracts, log.traffic, log.feedback, log.truth, log.events,
     log.retention TO penguins;
 
-COMMENT ON SCHEMA log IS 'The prediction log; docs/reference/databases.md explains it';
+COMMENT ON SCHEMA log IS 'The prediction log; docs/explanation/prediction-log.md explains it';
 COMMENT ON TABLE log.predictions IS 'Answers of the prediction service, a row for each row that was asked; append-only';
 COMMENT ON COLUMN log.predictions.prediction_id IS 'Id of the request: a UUID of version 7, which begins with its time';
 COMMENT ON COLUMN log.predictions.row_index IS 'Position of the row in the request, from 0';

@@ -1,7 +1,7 @@
-"""`python -m penguins`: versions, promotion, rollback, signatures and a look at a source on the command line.
+"""`python -m penguins`: versions, promotion, rollback, signatures, predictions and a look at a source.
 
-`make models`, `make promote`, `make rollback`, `make sign` and `make check` call it with the environment of the
-embedded stack. The same targets with the prefix `compose-` call it in a container of Airflow.
+`make models`, `make promote`, `make rollback`, `make sign`, `make predictions` and `make check` call it with the
+environment of the embedded stack. The same targets with the prefix `compose-` call it in a container of Airflow.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from penguins import contracts, service_status
 from penguins.connection import connect
 from penguins.data.table_source import is_table
 from penguins.errors import UserError
+from penguins.monitoring import command as prediction_log
 from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.lineage import recorded_runs
@@ -114,6 +115,11 @@ def sign(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     out.print(f"Version {inspected.version.version} is signed.")
 
 
+def predictions(connection: Connection[Any], arguments: argparse.Namespace) -> None:
+    """Show the latest predictions, or one with its lineage."""
+    prediction_log.show(connection, out, arguments.contract or contracts.DEFAULT, arguments)
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Show whether a file could be trained on, and how it differs from what Production was trained on."""
     from penguins import source_check  # imports scikit-learn, which takes seconds
@@ -136,7 +142,7 @@ def _agrees(question: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback, sign, check):
+    for command in (models, promote, rollback, sign, check, predictions):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
@@ -150,7 +156,9 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--yes", action="store_true", help="don't ask")
         if command in (promote, rollback):
             sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
-        if command is not models:
+        if command is predictions:
+            prediction_log.add_arguments(sub)
+        elif command is not models:
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
 

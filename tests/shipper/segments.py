@@ -45,6 +45,12 @@ def header(document: LoggedContract = WINE, digest: str = "0f" * 16, **changes: 
     return PredictionsHeader(document=document, contract=digest, **values)
 
 
+def ids_at(time: datetime, number: int) -> list[UUID]:
+    """Return ids of requests at a time, in their order: UUIDs of version 7, as the service makes them."""
+    first = max(0, int(time.timestamp() * 1000)) << 80 | 7 << 76 | 2 << 62
+    return [UUID(int=first | next(_numbers) << 32 | uuid4().int >> 96) for _ in range(number)]
+
+
 def rows(head: PredictionsHeader, ids: Sequence[UUID], seed: int = 0, spread: float = 0.0) -> bytes:
     """Return random rows, `spread` hours around the time of the header."""
     random, number = np.random.default_rng(seed), len(ids)
@@ -88,7 +94,7 @@ def predictions(
 ) -> tuple[SegmentName, list[UUID]]:
     """Put a segment of predictions; return its name and the ids of all rows."""
     head = head or header()
-    ids = [[uuid4() for _ in range(number)] for _ in range(blocks)]
+    ids = [ids_at(head.created_at, number) for _ in range(blocks)]
     payloads = [rows(head, each, seed, **options) for seed, each in enumerate(ids)]
     content = encode_header(head) + b"".join(map(encode_block, payloads)) + END
     return put(folder, "predictions", content, head.created_at), [each for block in ids for each in block]

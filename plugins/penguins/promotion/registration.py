@@ -16,10 +16,11 @@ from penguins.promotion import audit, decisions, gate, production, verdicts
 from penguins.promotion.earlier_versions import earlier_versions
 from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
-from penguins.registry import candidate_versions, model_versions
+from penguins.registry import candidate_versions, model_versions, prediction_views
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.signing import UntrustedError
 from penguins.training import candidate_records, candidate_runs, plots, refitting, tracking
+from penguins.training.model_contracts import describe_contract
 from penguins.training.tracking import DATA_DIGEST, registry
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def register_best(
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection, model)
         version = candidate_versions.find_version(candidate, model) or candidate_versions.register(candidate, data)
+        prediction_views.create_view_of(connection, describe_contract(data))
         if (decided := report(connection, version)) is not None:
             return decided
         verdict = _judge(connection, version, champion, candidate, data)

@@ -1,0 +1,1 @@
+"""What the models in Production do: their predictions, from the prediction log."""

@@ -1,0 +1,114 @@
+"""Views of the prediction log by contract: columns with their names, categories and classes decoded, truth beside them.
+
+`<name>_predictions` has the rows of the contract as it is now. A contract that has changed gets a new view, and that of
+the one before is renamed.
+"""
+
+import logging
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from contract.manifest import Contract
+from contract.segments import LoggedContract, LoggedFeature
+from penguins.locks import exclusive_lock
+
+log = logging.getLogger(__name__)
+
+_DIGEST_DIGITS: Final = 8
+
+_LOG_COLUMNS: Final = ("prediction_id", "row_index", "at", "model", "version", "latency_ms", "outside", "fraction")
+_TRUTH: Final = sql.SQL(
+    """(SELECT feedback.class FROM log.feedback
+        WHERE feedback.prediction_id = rows.prediction_id AND feedback.row_index = rows.row_index
+        ORDER BY feedback.at DESC, feedback.received_at DESC, feedback.class, feedback.who LIMIT 1)"""
+)
+
+
+def view_name(contract: str) -> str:
+    """Return the name of a contract's view."""
+    return f"{contract}_predictions"
+
+
+def create_view_of(connection: Connection[Any], contract: Contract) -> None:
+    """Create the view of a version's contract, as `create_view` does."""
+    create_view(connection, contract.digest, LoggedContract.of(contract))
+
+
+def create_view(connection: Connection[Any], digest: bytes, contract: LoggedContract) -> None:
+    """Create the view of a contract, unless it is there. What somebody else has made by its name stays."""
+    name = view_name(contract.name)
+    with exclusive_lock(connection, name), connection.transaction():
+        found = _digest_of(connection, name)
+        if found == digest.hex():
+            return
+        if found is None and _exists(connection, name):
+            log.warning("%s isn't the pipeline's view of the prediction log: rename it to get one", name)
+            return
+        if found is not None:
+            _rename(connection, name, f"{name}_{found[:_DIGEST_DIGITS]}")
+        before = f"{name}_{digest.hex()[:_DIGEST_DIGITS]}"
+        if _digest_of(connection, before) == digest.hex():
+            _rename(connection, before, name)
+            return
+        connection.execute(_definition(name, digest, contract))
+        comment = sql.SQL("COMMENT ON VIEW {} IS {}")
+        text = sql.Literal(f"{_PREFIX}{digest.hex()}")
+        connection.execute(comment.format(sql.Identifier(name), text))
+
+
+_PREFIX: Final = "Predictions by the contract with the digest "
+
+
+def _digest_of(connection: Connection[Any], view: str) -> str | None:
+    """Return the digest of the contract that a view was made for; None if there is none of ours by that name."""
+    statement = "SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'v'"
+    row = connection.execute(statement, [f'public."{view}"']).fetchone()
+    text = row[0] if row and row[0] else ""
+    return text.removeprefix(_PREFIX) if text.startswith(_PREFIX) else None
+
+
+def _exists(connection: Connection[Any], name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f'public."{name}"']).fetchone()
+    return bool(row and row[0])
+
+
+def _rename(connection: Connection[Any], before: str, after: str) -> None:
+    statement = sql.SQL("ALTER VIEW {} RENAME TO {}")
+    connection.execute(statement.format(sql.Identifier("public", before), sql.Identifier(after)))
+
+
+def _definition(name: str, digest: bytes, contract: LoggedContract) -> sql.Composed:
+    taken = {feature.name for feature in contract.features} | {contract.target}
+    classes = sql.Literal(list(contract.classes))
+    label = sql.SQL("({}::text[])[rows.class + 1]").format(classes)
+    columns: list[tuple[str, sql.Composable]] = [
+        (each, sql.SQL("rows.{}").format(sql.Identifier(each))) for each in _LOG_COLUMNS
+    ]
+    columns += [
+        ("probability", sql.SQL("rows.probabilities[rows.class + 1]")),
+        ("shadow", sql.SQL("({}::text[])[rows.shadow + 1]").format(classes)),
+        ("truth", _TRUTH),
+        ("correct", sql.SQL("{} = {}").format(_TRUTH, label)),
+    ]
+    # A feature keeps its name.
+    named = [(f"log_{column}" if column in taken else column, value) for column, value in columns]
+    own: list[tuple[str, sql.Composable]] = [(contract.target, label)]
+    own += [(each.name, _decoded(each, place)) for place, each in enumerate(contract.features, 1)]
+    listed = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(value, sql.Identifier(column)) for column, value in [*named[:5], *own, *named[5:]]
+    )
+    view = sql.Identifier("public", name)
+    statement = sql.SQL("CREATE VIEW {} AS SELECT {} FROM log.predictions AS rows WHERE rows.contract = {}")
+    return statement.format(view, listed, sql.Literal(digest))
+
+
+def _decoded(feature: LoggedFeature, place: int) -> sql.Composed:
+    """Return the value of a feature; null if it is missing or wasn't logged."""
+    value = sql.SQL("nullif(rows.features[{}], 'NaN')").format(sql.Literal(place))
+    if feature.categories is None and feature.type != "boolean":
+        return sql.Composed([value])
+    known = [False, True] if feature.categories is None else list(feature.categories)
+    kind = "boolean" if feature.categories is None else "bigint" if isinstance(known[0], int) else "text"
+    # The code after the last one is that of a missing value.
+    return sql.SQL("({}::{}[])[{}::integer + 1]").format(sql.Literal(known), sql.SQL(kind), value)

@@ -1,0 +1,142 @@
+"""Views of the prediction log by contract, and the search in it."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from contract.rows import RowFormat
+from contract.segments import END, LoggedContract, LoggedFeature, encode_block, encode_header
+from penguins.errors import UserError
+from penguins.monitoring.predictions import Filter, contracts, create_views, decode, latest, of_request
+from penguins.registry.prediction_views import create_view
+from tests.shipper.segments import NOW, WINE, header, ids_at, lines, predictions, put, rows, truth
+
+NEXT = LoggedContract(
+    name="wine", target="cultivar", classes=("b", "c"), features=(LoggedFeature(name="version", type="number"),)
+)
+AWKWARD = LoggedContract(
+    name="wine_awkward",
+    target='it\'s "true"',
+    classes=("no'; DROP TABLE x; --", "yes %s {}"),
+    features=(
+        LoggedFeature(name='%s "x"', type="string", categories=("{a,b}", '"', "'")),
+        LoggedFeature(name="at", type="integer", categories=(3, 1)),
+        LoggedFeature(name="truth", type="boolean"),
+    ),
+)
+
+
+def columns(log, view):
+    found = log.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [view])
+    return [name for (name,) in found]
+
+
+def test_a_view_has_the_rows_of_its_contract_decoded(log, folder, ship):
+    name, ids = predictions(folder, 30)
+    ship(name)
+    ship(lines(folder, "feedback", [truth(prediction_id=ids[0], **{"class": label}) for label in ("a", "ü")]))
+    ship(
+        lines(
+            folder, "feedback", [truth(prediction_id=ids[0], at=NOW + timedelta(1), received_at=NOW, **{"class": "b"})]
+        )
+    )
+    create_views(log, "wine")
+    written = RowFormat(header()).decode(rows(header(), ids))
+    found = log.execute(
+        """SELECT cultivar, alcohol, colour, cork, year, probability, truth, correct FROM wine_predictions
+           ORDER BY row_index"""
+    ).fetchall()
+    assert len(found) == 30
+    for row, (cultivar, alcohol, colour, cork, year, probability, *_) in zip(written, found, strict=True):
+        values = row["features"]["values"]["value"].tolist()
+        assert cultivar == WINE.classes[row["class"]]
+        assert alcohol == pytest.approx(values[0]) or (alcohol is None and values[0] != values[0])
+        assert year == pytest.approx(values[3]) or (year is None and values[3] != values[3])
+        assert colour == ("red", "white", None)[int(values[1])]
+        assert cork == (False, True, None)[int(values[2])]
+        assert probability == pytest.approx(row["probabilities"]["values"]["value"].max())
+    assert found[0][6:] == ("b", found[0][0] == "b")
+    assert {row[6:] for row in found[1:]} == {(None, None)}
+
+
+def test_a_changed_contract_gets_a_view_of_its_own_and_back_again(log):
+    create_view(log, b"a" * 16, WINE)
+    create_view(log, b"a" * 16, WINE)
+    first = columns(log, "wine_predictions")
+    create_view(log, b"b" * 16, NEXT)
+    second = columns(log, "wine_predictions")
+    assert second != first
+    assert columns(log, "wine_predictions_" + "61" * 4) == first
+    create_view(log, b"a" * 16, WINE)
+    assert columns(log, "wine_predictions") == first
+    assert columns(log, "wine_predictions_" + "62" * 4) == second
+
+
+def test_features_keep_their_names_and_values_whatever_they_are(log, folder, ship):
+    head = header(AWKWARD)
+    name, _ = predictions(folder, 40, head)
+    ship(name)
+    create_view(log, bytes.fromhex(head.contract), AWKWARD)
+    assert {"log_at", "log_truth", "at", "truth", '%s "x"', 'it\'s "true"'} <= set(
+        columns(log, "wine_awkward_predictions")
+    )
+    found = log.execute('SELECT DISTINCT "it\'s ""true""" FROM wine_awkward_predictions ORDER BY 1').fetchall()
+    assert [value for (value,) in found] == sorted(AWKWARD.classes)
+    found = log.execute('SELECT DISTINCT "%s ""x""" FROM wine_awkward_predictions').fetchall()
+    assert {value for (value,) in found} == {"{a,b}", '"', "'", None}
+    found = log.execute("SELECT DISTINCT at FROM wine_awkward_predictions").fetchall()
+    assert {value for (value,) in found} == {3, 1, None}
+
+
+def test_a_table_of_that_name_that_somebody_else_has_made_stays(log, caplog):
+    log.execute("CREATE TABLE wine_predictions (mine int)")
+    try:
+        create_view(log, b"a" * 16, WINE)
+        assert columns(log, "wine_predictions") == ["mine"]
+        assert "wine_predictions isn't the pipeline's" in caplog.text
+    finally:
+        log.execute("DROP TABLE wine_predictions")
+
+
+def test_the_latest_predictions_are_found_by_version_class_and_time(log, folder, ship):
+    for hours, version in ((0, "2"), (1, "1"), (2, "1"), (30, "1")):
+        head = header(version=version, created_at=NOW - timedelta(hours=hours))
+        content = encode_header(head) + encode_block(rows(head, ids_at(head.created_at, 20), seed=hours)) + END
+        ship(put(folder, "predictions", content, head.created_at))
+
+    def search(limit=1000, **conditions):
+        return latest(log, Filter("wine", **conditions), limit)
+
+    assert len(search()) == 80
+    assert len(search(limit=7)) == 7
+    assert [row.prediction_id for row in search()] == sorted((row.prediction_id for row in search()), reverse=True)
+    assert {row.version for row in search(version="1")} == {"1"}
+    assert len(search(version="1")) == 60
+    assert len(search(since=NOW - timedelta(hours=1, minutes=1))) == 40
+    assert len(search(until=NOW - timedelta(minutes=1))) == 60
+    assert len(search(limit=5, until=NOW - timedelta(minutes=1))) == 5
+    found = search(class_name="ü")
+    assert 0 < len(found) < 80
+    assert {row.label for row in found} == {2}
+    assert search(class_name="none of them") == search(version="9") == latest(log, Filter("other"), 5) == []
+    known = contracts(log)[found[0].contract]
+    assert known == WINE
+    assert list(decode(known, [1.5, 1, 2, float("nan")]).items()) == [
+        ("alcohol", "1.5"),
+        ("colour", "white"),
+        ("cork", ""),
+        ("year", ""),
+    ]
+
+
+def test_one_request_is_found_by_its_id(log, folder, ship):
+    request = uuid4()
+    head = header(prediction_id=request)
+    ship(put(folder, "predictions", encode_header(head) + encode_block(rows(head, [request] * 5)) + END))
+    assert [row.row_index for row in of_request(log, str(request), 3)] == [0, 1, 2]
+    assert [row.row_index for row in of_request(log, f"{request}/4", 3)] == [4]
+    assert of_request(log, str(uuid4()), 3) == []
+    for text in ("x", f"{request}/x", "'; DROP"):
+        with pytest.raises(UserError, match="isn't the id of a prediction"):
+            of_request(log, text, 3)
