@@ -29,7 +29,7 @@ _KNOWN: Final = """
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind IN ('r', 'v', 'm', 'f', 'p') AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
         AND has_schema_privilege(nspname, 'USAGE') AND has_table_privilege(pg_class.oid, 'SELECT')
-    ORDER BY name
+    ORDER BY pg_table_is_visible(pg_class.oid) DESC, name
 """
 
 
