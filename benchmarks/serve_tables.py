@@ -1,10 +1,10 @@
-"""Tables: what they cost others, and what a process for each costs them.
+"""Our service against that of another commit: single penguins and tables, and what a table costs others.
 
     python -m benchmarks.serve_tables [--against d82a8fc] [--rounds 5]
 
 Single penguins are sent at a fixed 500 a second, with and without a table of a million rows beside them, in turn. The
-same table goes to the service of another commit, which runs beside ours with the same model, in turn with ours. The
-last line gives medians over the rounds.
+same table goes to the service of another commit, which runs beside ours with the same model, in turn with ours; so do
+single penguins, as fast as each answers over 16 connections. The last line gives medians over the rounds.
 """
 
 import argparse
@@ -23,16 +23,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import mlflow
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import uvloop
-from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 
+from benchmarks.serve_earlier import earlier_version
+from benchmarks.serve_peers import Server
 from benchmarks.serve_stack import PENGUIN, trained_stack
-from contract.digests import digest_files
+from benchmarks.serve_wrk import Load, load
 from local.ports import free_ports
 from local.settings import REPO
 from local.waiting import until
@@ -72,13 +73,6 @@ def send(url: str, body: bytes, media_type: str) -> float:
     return time.perf_counter() - started
 
 
-def tag_digests(version: ModelVersion) -> None:
-    """Record the digests where a service from before the signatures looks for them."""
-    folder = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
-    digests = json.dumps(digest_files(Path(folder)))
-    mlflow.MlflowClient().set_model_version_tag(version.name, version.version, "digests", digests)
-
-
 class Steady:
     """Single penguins at a fixed rate: a late answer doesn't delay the next request."""
 
@@ -113,15 +107,18 @@ class Steady:
 
 
 @contextmanager
-def served(code: Path, cache: Path) -> Iterator[str]:
-    """Run the service of a checkout during the block; yields its address."""
+def served(code: Path, cache: Path, model: str) -> Iterator[Server]:
+    """Run the service of a checkout during the block."""
     port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
-    environment = os.environ | {"SERVING_PORT": str(port), "SERVING_CACHE_DIR": str(cache), "PYTHONPATH": str(code)}
+    variables = {"SERVING_PORT": str(port), "SERVING_CACHE_DIR": str(cache), "SERVING_MODEL_NAME": model}
+    environment = os.environ | variables | {"PYTHONPATH": str(code)}
     command = [sys.executable, "-m", "serving"]
     with subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.DEVNULL) as process:
         until(lambda: _is_ready(url), f"the service in {code}")
-        yield url
+        yield Server(
+            code.name, f"{url}/predict", [json.dumps(PENGUIN)], '"prediction":[0]', psutil.Process(process.pid)
+        )
         process.terminate()
 
 
@@ -149,6 +146,11 @@ def beside_a_table(url: str, table: bytes) -> float:
         sending.join()
 
 
+def median_ratio(loads: list[tuple[Load, Load]], field: str) -> float:
+    """Return the median over the rounds of the ratio of the two services' values."""
+    return float(statistics.median(getattr(one, field) / getattr(other, field) for one, other in loads))
+
+
 def main() -> None:
     """Measure, and print the results and the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -157,14 +159,24 @@ def main() -> None:
     options = parser.parse_args()
     table, small = parquet(ROWS), csv(SMALL_ROWS)
     calm, busy, ours, theirs = ([] for _ in range(4))
+    singles: list[tuple[Load, Load]] = []
     with tempfile.TemporaryDirectory() as name, trained_stack(versions=1) as (stack, versions):
         os.environ["SERVING_TRUSTED_KEYS"] = stack.environment["PENGUINS_TRUSTED_KEYS"]
-        tag_digests(versions[0])
+        earlier = earlier_version(versions[0])
         other = Path(name, "other")
         subprocess.run(["git", "clone", "--quiet", str(REPO), str(other)], check=True)
         subprocess.run(["git", "-C", str(other), "checkout", "--quiet", options.against], check=True)
-        with served(REPO, Path(name, "cache")) as url, served(other, Path(name, "other-cache")) as other_url:
+        with (
+            served(REPO, Path(name, "cache"), versions[0].name) as server,
+            served(other, Path(name, "other-cache"), earlier) as other_server,
+        ):
+            url, other_url = (each.url.removesuffix("/predict") for each in (server, other_server))
             console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+            for each in (server, other_server):
+                load(each, CONNECTIONS, 1)
+            for number in range(1, options.rounds + 1):
+                singles.append((load(server, CONNECTIONS, SECONDS), load(other_server, CONNECTIONS, SECONDS)))
+                console.print(f"{number} single penguins: {singles[-1][0].rate:.0f}/s, {singles[-1][1].rate:.0f}/s")
             for address in (url, other_url):
                 send(address, table, PARQUET)
             for number in range(1, options.rounds + 1):
@@ -182,6 +194,8 @@ def main() -> None:
     print(
         f"million_rows_vs_other={statistics.median(ratios):.2f} p99_beside_table={statistics.median(slower):.2f}"
         f" csv_10_rows_ms={statistics.median(milliseconds):.1f}"
+        f" singles_vs_other={median_ratio(singles, 'rate'):.3f}"
+        f" cpu_of_singles_vs_other={median_ratio(singles, 'cpu_milliseconds'):.3f}"
     )
 
 
