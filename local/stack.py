@@ -60,6 +60,7 @@ class Stack:
         with self.config.locked():
             if self.is_running():
                 self._check_settings()
+                self._check_programs(required)
             else:
                 self._launch(required)
             return Starter(self.config, self._supervisor, report).start(required)
@@ -71,8 +72,10 @@ class Stack:
                 return self._clear_up() > 0
             process = psutil.Process(self._supervisor.pid())
             # Clients first, in parallel; supervisord itself would stop one program after the other.
-            clients = [program.name for program in self.programs.values() if program.needs]
-            for names in (clients, [name for name in self.programs if name not in clients]):
+            running = self._supervisor.states()  # a stack of an older version may lack some programs
+            known = [program for name, program in self.programs.items() if name in running]
+            clients = [program.name for program in known if program.needs]
+            for names in (clients, [program.name for program in known if not program.needs]):
                 with ThreadPoolExecutor(len(names)) as pool:
                     list(pool.map(self._supervisor.stop, names))
             self._supervisor.shut_down()
@@ -124,6 +127,14 @@ class Stack:
                     f"the stack is running with {variable}={port}, not {self.config.settings.ports[variable]}; "
                     "stop it first (make down)"
                 )
+
+    def _check_programs(self, required: list[Program]) -> None:
+        running = self._supervisor.states()
+        if missing := [program.name for program in required if program.name not in running]:
+            raise StackError(
+                f"the running stack is of an older version, which has no {' and no '.join(missing)}; "
+                "stop it first (make down)"
+            )
 
 
 def check_ports(config: Config, programs: list[Program]) -> None:

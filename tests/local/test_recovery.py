@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from local.environment import BUCKET
+from local.errors import StackError
 from local.orphans import orphans
 from local.settings import Settings
 from local.stack import Stack
@@ -62,6 +63,19 @@ def test_down_stops_orphans_after_a_crash(small):
     assert orphans(small.config) == []
     assert not small.config.layout.run.exists()
     assert small.down() is False
+
+
+def test_a_stack_of_an_older_version_can_be_stopped(tmp_path, monkeypatch):
+    newer = stacks.copy(tmp_path)
+    older = {name: program for name, program in newer.programs.items() if name != "shipper"}
+    with monkeypatch.context() as patch:
+        patch.setattr("local.stack.all_programs", lambda _: older)
+        newer.up("s3")
+    stack = Stack(newer.config.settings)
+    with pytest.raises(StackError, match="has no shipper; stop it first"):
+        stack.up("s3", "shipper")
+    assert stack.down() is True
+    assert orphans(stack.config) == []
 
 
 def test_up_works_after_a_reboot(small):
