@@ -11,7 +11,6 @@ from serving.api.body import receive, while_connected
 from serving.api.predict_docs import MODEL
 from serving.api.responses import (
     NO_KEY,
-    NO_MODEL,
     RETRY_AFTER,
     Failure,
     NotReady,
@@ -74,6 +73,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": Accepted, "description": "All of it was accepted."},
     400: {"model": Failure, "description": "The client went away before it had sent the whole body."},
     **NO_KEY,
+    404: {"model": Failure, "description": "There is no prediction log, or no such model is served."},
     408: {"model": Failure, "description": "The client paused for too long within the body."},
     413: {"model": Failure, "description": "The body is too large, or has too many rows."},
     415: {"model": Failure, "description": "The body is declared as something else than JSON or CSV."},
@@ -81,7 +81,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     500: {"model": Failure, "description": "The service failed."},
     503: {
         "model": NotReady,
-        "description": "There is no log, no room in it, or no model; `reason` and `detail` say which.",
+        "description": "There is no room in the log, or no model; `reason` and `detail` say which.",
         "headers": RETRY_AFTER,
     },
 }
@@ -91,7 +91,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     "/models/{model}/feedback",
     summary="Feedback about a model",
     status_code=202,
-    responses=RESPONSES | NO_MODEL,
+    responses=RESPONSES,
     openapi_extra={"requestBody": BODY, "parameters": [MODEL]},
     name="feedback_about",
 )
@@ -108,7 +108,7 @@ async def feedback(request: Request) -> Response:
         if not (media_type == CSV or is_json(media_type)):
             raise RequestError(415, f"send the truth as JSON or CSV, with the header Content-Type: {JSON} or {CSV}")
         if log is None:
-            return unavailable("no_log", "there is no prediction log: SERVING_LOG_DIR sets its folder", 60)
+            raise RequestError(404, "there is no prediction log here: SERVING_LOG_DIR sets its folder")
         if watcher.model is None:
             return not_ready(watcher, settings)
         taking = Feedback(settings, log, watcher.model)

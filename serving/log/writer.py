@@ -16,7 +16,7 @@ from serving.log.segment import OpenSegment
 from serving.log.spool import FullError, Spool
 from serving.log.stream import Key, Many, Stream
 
-TICK_SECONDS: Final = 0.05
+TICK_SECONDS: Final = 0.08
 """Time in which predictions are gathered for a block."""
 
 SYNC_SECONDS: Final = 1.0
