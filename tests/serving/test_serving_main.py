@@ -64,9 +64,11 @@ def test_open_requests_are_finished_before_the_end(publisher: Publisher, start: 
     service = start()
     service.serves(version)
     body = str(PENGUIN).replace("'", '"').encode()
-    headers = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    headers = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\n" + headers.encode() + body[:5])
+        client.sendall(b"POST /predict HTTP/1.1\r\n" + headers.encode() + b"expect: 100-continue\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 100")  # the request is under way
+        client.sendall(body[:5])
         while "Shutting down" not in service.log:
             service.process.send_signal(signal.SIGTERM)
         client.sendall(body[5:])
@@ -80,8 +82,9 @@ def test_service_is_small_and_needs_neither_mlflow_nor_sklearn(publisher: Publis
     service = start()
     service.serves(version)
     process = Path("/proc", str(service.process.pid))
-    pages = int((process / "statm").read_text().split()[1])
-    assert pages * os.sysconf("SC_PAGE_SIZE") < 120 * MEGABYTE
+    # Not the pages of libraries: how many of them the kernel maps depends on what else runs.
+    anonymous = next(line for line in (process / "status").read_text().splitlines() if line.startswith("RssAnon:"))
+    assert int(anonymous.split()[1]) * 1024 < 80 * MEGABYTE
     loaded = (process / "maps").read_text()
     assert "onnxruntime" in loaded
     assert "sklearn" not in loaded

@@ -52,7 +52,7 @@ def found(searched: Callable[[str], list[Fitted]]) -> list[Fitted]:
 
 def separately(data: Dataset, fitted: Fitted) -> ClassifierMixin:
     model = fitted.candidate.model(random_state=data.seed)
-    return model.fit(data.features.iloc[data.train], data.labels[data.train])
+    return model.fit(data.seen(data.train).astype(float), data.labels[data.train])
 
 
 def test_every_candidate_is_fitted_once(found: list[Fitted]) -> None:
