@@ -167,7 +167,7 @@ def _download(source: str, folder: Path) -> Path:
         raise UserError(f"{address}: is no file. Give the address of one, such as s3://bucket/folder/file.csv.")
     path = folder / Path(key).name
     try:
-        boto3.client("s3").download_file(bucket, key.lstrip("/"), str(path))
+        boto3.Session().client("s3").download_file(bucket, key.lstrip("/"), str(path))
     except (
         ValueError,  # of the address of the server
         exceptions.ConfigParseError,

@@ -46,7 +46,7 @@ def test_loads_from_s3(stack: Stack, connection: Connection[Any], monkeypatch: p
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.s3_access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.s3_secret_key)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    boto3.client("s3").put_object(Bucket=BUCKET, Key="data/penguins.csv", Body=(HEADER + ROW).encode())
+    boto3.Session().client("s3").put_object(Bucket=BUCKET, Key="data/penguins.csv", Body=(HEADER + ROW).encode())
     assert load_raw(connection, f"s3://{BUCKET}/data/penguins.csv", 0).rows == 1
     with pytest.raises(UserError, match=f"s3://{BUCKET}/none.csv: can't be read: .*404"):
         load_raw(connection, f"s3://{BUCKET}/none.csv", 0)
