@@ -42,7 +42,7 @@ class Truth(_Line):
 
 
 class Event(_Line):
-    """What happened to the service.
+    """An event of the service.
 
     Attributes:
         model, version: empty for what concerns none.

@@ -87,7 +87,7 @@ class LoggedFeature(_Part):
 
 
 class LoggedContract(_Part):
-    """What gives the numbers of a row their meaning."""
+    """The columns and classes that give the numbers of a row their meaning."""
 
     name: str
     target: str

@@ -83,7 +83,7 @@ NAMES = r"bill_|flipper|body_mass|island|\bsex\b|adelie|chinstrap|gentoo|biscoe|
 
 
 EXAMPLES = {"README.md", "CHANGELOG.md", "benchmarks", "contracts", "docs", "examples", "notebooks", "tests"}
-"""What may be about the penguins: the contract, and what shows or measures the product by them."""
+"""Folders that may be about the penguins: the contract, and those that show or measure the product by them."""
 
 
 def test_no_name_of_a_data_set_is_in_the_product() -> None:

@@ -79,7 +79,7 @@ def traffic(connection: psycopg.Connection, rows: int, latency: float = 2.0) -> 
     )
 
 
-# What the log is made of, and what changes it or runs as somebody else.
+# The parts of the log, and the statements that change it or run as somebody else.
 FORBIDDEN = [
     "UPDATE log.predictions SET class = 1",
     "DELETE FROM log.predictions",

@@ -1,4 +1,4 @@
-"""What arrives in PostgreSQL is what was in the segments, once."""
+"""Everything in the segments arrives in PostgreSQL, once."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

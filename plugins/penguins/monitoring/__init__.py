@@ -1,1 +1,1 @@
-"""What the models in Production do: their predictions, from the prediction log."""
+"""The models in Production at work: their predictions, from the prediction log."""

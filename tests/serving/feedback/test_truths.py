@@ -1,4 +1,4 @@
-"""What is wrong in feedback is named with its row, and nothing of it is accepted."""
+"""Mistakes in feedback are named with their row, and nothing of it is accepted."""
 
 import json
 from datetime import UTC, datetime
