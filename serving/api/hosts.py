@@ -1,6 +1,7 @@
 """The names under which the service may be asked."""
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 
 from serving.settings import Settings
@@ -19,9 +20,10 @@ class Hosts:
         names = settings.allowed_hosts.replace(",", " ").lower().encode().split()
         self._names = {b"localhost", b"127.0.0.1", *names}
         self._any = b"*" in names
+        self.accept = lru_cache(maxsize=64)(self._accept)
+        """Return whether the service may be asked under the Host in a header; clients before HTTP/1.1 send none."""
 
-    def accept(self, header: bytes) -> bool:
-        """Return whether the service may be asked under the Host in `header`; clients before HTTP/1.1 send none."""
+    def _accept(self, header: bytes) -> bool:
         if self._any or not header:
             return True
         match = _HOST.fullmatch(header)

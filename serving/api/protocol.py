@@ -8,6 +8,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from serving import metrics
+from serving.api.body import IS_WHOLE
 from serving.api.reader import Reader
 from serving.api.responses import Failure
 from serving.settings import Settings
@@ -115,6 +116,7 @@ class Protocol(HttpToolsProtocol):
         self._pending = 0
         self._in_body = False
         self._stop_deadline()
+        self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

@@ -79,11 +79,11 @@ class ArrowCodec(_ArrowTables):
     """Arrow's stream format, for one model version."""
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
-        """Read the rows, a batch at a time; see `Codec.decode`."""
+        """Read the rows, a batch at a time; see `TableCodec.decode`."""
         return self._values(arrow_stream.batches(body, self._check_columns), "an Arrow stream")
 
     def encode(self, answers: Iterable[Predictions]) -> Iterator[bytes]:
-        """Write a row for each row of the request; see `Codec.encode`."""
+        """Write a row for each row of the request; see `TableCodec.encode`."""
         return self._write(lambda sink: pa.ipc.new_stream(sink, self._schema), answers)
 
 
@@ -91,11 +91,11 @@ class ParquetCodec(_ArrowTables):
     """Parquet, for one model version."""
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
-        """Read the rows, some thousands at a time; see `Codec.decode`."""
+        """Read the rows, some thousands at a time; see `TableCodec.decode`."""
         return self._values(self._batches(body), "Parquet")
 
     def encode(self, answers: Iterable[Predictions]) -> Iterator[bytes]:
-        """Write a row for each row of the request; see `Codec.encode`."""
+        """Write a row for each row of the request; see `TableCodec.encode`."""
         return self._write(lambda sink: pq.ParquetWriter(sink, self._schema), answers)
 
     def _batches(self, body: IO[bytes]) -> Iterator[Any]:

@@ -29,7 +29,7 @@ class CsvCodec:
         self._version = version
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
-        """Read the rows, some thousands at a time; see `Codec.decode`."""
+        """Read the rows, some thousands at a time; see `TableCodec.decode`."""
         reader = csv.reader(lines(TextIOWrapper(body, "utf-8-sig", newline="")), strict=True)
         try:
             names = self._names(next(reader, []))
@@ -42,7 +42,7 @@ class CsvCodec:
             raise InvalidError(problem("csv_invalid", f"the body isn't CSV: {error}")) from error
 
     def encode(self, answers: Iterable[Predictions]) -> Iterator[bytes]:
-        """Write a row for each row of the request; see `Codec.encode`."""
+        """Write a row for each row of the request; see `TableCodec.encode`."""
         yield (",".join(map(_cell, self._header)) + "\n").encode()
         for answer in answers:
             outside = map(_cell, outside_names(self.fields.names, answer.outside))

@@ -5,10 +5,10 @@ reads a body that msgspec refuses once more, row by row up to the first wrong on
 everything in a large body could take all the memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import IO, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -53,16 +53,12 @@ class JsonCodec:
         self._many: TypeAdapter[Any] = TypeAdapter(rows)
         self._probabilities = _probabilities(contract.classes)
 
-    def decode(self, body: IO[bytes]) -> Iterator[Row | Values]:
-        """Read the one row, or all rows of the list; see `Codec.decode`."""
-        yield self._read(body.read())
+    def read(self, body: bytes) -> Row | Values:
+        """Read the one row, or all rows of the list.
 
-    def encode(self, answers: Iterable[Prediction | Predictions]) -> Iterator[bytes]:
-        """Write one object with lists for each field; see `Codec.encode`."""
-        for answer in answers:
-            yield _encode(self._object(answer) if isinstance(answer, Prediction) else self._lists(answer))
-
-    def _read(self, body: bytes) -> Row | Values:
+        Raises:
+            InvalidError: the body is no row and no list of rows.
+        """
         try:
             found = self._decode(body)
             if not isinstance(found, list):
@@ -74,6 +70,10 @@ class JsonCodec:
             return self._read_or_explain(body)
         values = np.stack(columns, axis=1)
         return values if len(values) and self.fields.usable(values).all() else self._read_or_explain(body)
+
+    def write(self, answer: Prediction | Predictions) -> bytes:
+        """Write one object with a list for each field."""
+        return _encode(self._object(answer) if isinstance(answer, Prediction) else self._lists(answer))
 
     def _row(self, found: Any) -> Row:
         """Return the numbers of a row that msgspec has read."""

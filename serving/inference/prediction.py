@@ -39,7 +39,7 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 
             for column, (value, (low, high)) in enumerate(zip(row[0].tolist(), model.ranges, strict=True))
             if not low <= value <= high and value == value  # a missing number is NaN
         ]
-        rounded = [*map(rounded_as_numpy, probabilities[0].tolist())]
+        rounded = rounded_as_numpy(probabilities[0].tolist())
         if not isfinite(sum(rounded)):
             raise InvalidError(_no_answer())
         metrics.count_prediction(model.name, model.version, model.contract.classes[label], model.is_first)
@@ -54,9 +54,9 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 
     return Predictions(batch, labels, digits, (rows < low) | (rows > high))
 
 
-def rounded_as_numpy(value: float) -> float:
-    """Round a probability as numpy does, which differs from Python's `round` to digits at some float64 values."""
-    return round(value * SCALE, 0) / SCALE
+def rounded_as_numpy(values: list[float]) -> list[float]:
+    """Round probabilities as numpy does, which differs from Python's `round` to digits at some float64 values."""
+    return [round(value * SCALE, 0) / SCALE for value in values]
 
 
 def _no_answer(*place: int) -> Invalid:

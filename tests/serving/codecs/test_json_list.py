@@ -1,7 +1,6 @@
 """A JSON list is split one element after the other."""
 
 import json
-from io import BytesIO
 from itertools import islice
 from typing import Any
 
@@ -50,11 +49,11 @@ def test_digits_without_end_are_read() -> None:
 def test_the_first_wrong_element_is_explained_without_reading_on(first: str) -> None:
     body = f"[{first},".encode() + b"0," * 100_000 + b"no JSON"
     with pytest.raises(InvalidError, match=r"^\[0\]") as refused:
-        list(JsonCodec(known_contract(), "1").decode(BytesIO(body)))
+        JsonCodec(known_contract(), "1").read(body)
     assert refused.value.invalid.detail[0].loc[:2] == ["body", 0]
 
 
 def test_a_penguin_that_is_too_long_is_refused() -> None:
     body = b'[{"x": "' + b"y" * MAX_ROW_BYTES + b'"}]'
     with pytest.raises(InvalidError, match=r"^\[0\]: more than 16384 bytes are too many for one penguin"):
-        list(JsonCodec(known_contract(), "1").decode(BytesIO(body)))
+        JsonCodec(known_contract(), "1").read(body)

@@ -85,14 +85,12 @@ def test_a_table_of_predictions_names_what_is_outside(media_type: str) -> None:
 def test_json_reads_an_object_and_a_list_of_objects() -> None:
     codec = JsonCodec(WIDE, "7")
     objects = [dict(zip(NAMES, row, strict=True)) for row in ROWS.tolist()]
-    (one,) = codec.decode(io.BytesIO(json.dumps(objects[0]).encode()))
-    (many,) = codec.decode(io.BytesIO(json.dumps(objects).encode()))
-    assert one == tuple(ROWS[0])
-    np.testing.assert_array_equal(np.asarray(many), ROWS)
+    assert codec.read(json.dumps(objects[0]).encode()) == tuple(ROWS[0])
+    np.testing.assert_array_equal(codec.read(json.dumps(objects).encode()), ROWS)
 
 
 def test_json_warns_of_every_value_outside_the_range() -> None:
-    answer = json.loads(b"".join(JsonCodec(WIDE, "7").encode([predictions()])))
+    answer = json.loads(JsonCodec(WIDE, "7").write(predictions()))
     assert answer["species"] == ["species_199"] * 50
     assert answer["probabilities"][0]["species_199"] == 1
     assert len(answer["warnings"]) == 101

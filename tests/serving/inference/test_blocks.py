@@ -100,7 +100,7 @@ def test_one_row_is_rounded_as_a_list_is() -> None:
     random = np.random.default_rng(5)
     ties = (random.integers(0, 10**6, 30_000) + 0.5) / 10**6
     values = np.concatenate([ties, random.uniform(0, 1, 30_000), [0, 1, 5e-7, np.nan]])
-    np.testing.assert_array_equal([*map(rounded_as_numpy, values.tolist())], values.round(PROBABILITY_DIGITS))
+    np.testing.assert_array_equal(rounded_as_numpy(values.tolist()), values.round(PROBABILITY_DIGITS))
 
 
 def test_a_penguin_has_the_same_answer_in_every_form(publisher: Publisher, start: Callable[..., Service]) -> None:

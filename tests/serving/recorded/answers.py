@@ -32,7 +32,7 @@ def answer(model: LoadedModel, request: Request) -> bytes:
     media_type, body = request
     try:
         if media_type == JSON:
-            return answer_json(BytesIO(body), model, MAX_ROWS)[1]
+            return answer_json(body, model, MAX_ROWS)[1]
         sink = BytesIO()
         answer_table(model, media_type, BytesIO(body), sink, MAX_ROWS)
     except InvalidError as error:
