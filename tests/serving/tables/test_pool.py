@@ -126,6 +126,13 @@ def test_worker_above_its_time_is_ended(limited: Workshop, model: LoadedModel) -
     assert reason(limited, model, LARGE) == "table_time"
 
 
+@pytest.mark.parametrize("limited", [{"table_processor_seconds": 0.3}], indirect=True)
+def test_worker_that_stands_still_is_ended(limited: Workshop, model: LoadedModel) -> None:
+    limited.answer(model, *SMALL)
+    os.kill(spare(limited).pid, signal.SIGSTOP)  # it takes no time of a processor
+    assert reason(limited, model, SMALL) == "table_time"
+
+
 @pytest.mark.parametrize("limited", [{"max_answer_bytes": 100}], indirect=True)
 def test_answer_above_its_size_is_refused(limited: Workshop, model: LoadedModel) -> None:
     with pytest.raises(TooLargeError, match="the answer would have more than 100 bytes"):
