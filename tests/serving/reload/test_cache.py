@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -79,12 +80,15 @@ def test_folder_left_by_a_killed_process_is_removed(cache: Cache) -> None:
 
 @pytest.mark.programs
 def test_workers_can_store_at_the_same_time(cache: Cache, tmp_path: Path) -> None:
+    (stored := tmp_path / "stored").write_bytes(pickle.dumps(([release(version) for version in range(3)], FILES)))
     program = (
-        "import sys\nfrom tests.serving.reload.test_cache import *\n"
-        "cache = Cache(Settings(cache_dir=sys.argv[1], trusted_keys=PUBLIC), 'penguins_rf')\n"
-        "for version in range(1, 51):\n    cache.store(release(version % 3), FILES)"
+        "import pathlib, pickle, sys\nfrom serving.reload.cache import Cache\nfrom serving.settings import Settings\n"
+        "releases, files = pickle.loads(pathlib.Path(sys.argv[2]).read_bytes())\n"
+        "cache = Cache(Settings(cache_dir=sys.argv[1], trusted_keys=sys.argv[3]), 'penguins_rf')\n"
+        "for number in range(1, 51):\n    cache.store(releases[number % 3], files)"
     )
-    workers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
+    command = [sys.executable, "-c", program, tmp_path, stored, PUBLIC]
+    workers = [subprocess.Popen(command) for _ in range(3)]
     assert [worker.wait() for worker in workers] == [0, 0, 0]
     assert cache.current() is not None
     assert len(entries(cache)) == 2
