@@ -50,7 +50,7 @@ PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLA
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions check sign contract check-contract clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-serve bench-tables bench-tests drill fuzz env doctor \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-predictions compose-sign test-compose
 
@@ -142,6 +142,9 @@ bench-dag: linux $(INSTALLED)run ## Run the DAG and show the time of each step; 
 
 bench-contract: linux $(INSTALLED)run ## Measure the time from a new table to an answer from Production, for three tables
 	@PYTHONPATH=plugins $(RUN) benchmarks.contract $(if $(ROWS),--rows $(ROWS))
+
+bench-log: linux $(INSTALLED)run ## Measure the prediction log: its cost, its speed, and what outages lose; ROWS=2000000
+	@PYTHONPATH=plugins $(RUN) benchmarks.log $(if $(ROWS),--rows $(ROWS))
 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve

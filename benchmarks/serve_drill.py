@@ -2,21 +2,25 @@
 
     python -m benchmarks.serve_drill
 
-Prints the clients' results during each outage, and the time until the service followed the registry again. Exits
-with 1 if a client got no answer while the service was up.
+Prints the clients' results during each outage, and the time until the service followed the registry again. Afterwards
+each answer is looked for in the prediction log. Exits with 1 if a client got no answer while the service was up, or if
+an answer is missing in the log without being counted, or is there twice.
 """
 
 import argparse
+import os
 import sys
 import time
 from contextlib import suppress
 
 import httpx
 import psutil
+import psycopg
 from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 from rich.table import Column, Table
 
+from benchmarks.log_audit import audit
 from benchmarks.serve_load import Clients, Seen
 from benchmarks.serve_stack import PENGUIN, promote, trained_stack
 from local.stack import Stack
@@ -25,7 +29,7 @@ from penguins.registry import model_versions
 from penguins.training.tracking import client
 
 OUTAGE_SECONDS = 5
-BACK = ("postgres", "s3", "mlflow")
+BACK = ("postgres", "s3", "mlflow", "shipper")
 
 console = Console(highlight=False, width=160)
 
@@ -38,6 +42,7 @@ class Drill:
         self._url = stack.urls["api"]
         self._turn = 0
         self.failures = 0
+        self.ids: list[str] = []
         columns = ("", "answers", "failed", "p50 ms", "p99 ms", "by version")
         self.table = Table(*columns, Column("status of the service", no_wrap=True, overflow="ellipsis"), box=None)
 
@@ -103,6 +108,7 @@ class Drill:
         versions = ", ".join(f"v{version}: {number}" for version, number in sorted(seen.versions.items()))
         numbers = [f"{seen.percentile(percent):.1f}" for percent in (50, 99)]
         self.table.add_row(event, str(len(seen.milliseconds)), failed, *numbers, versions, status)
+        self.ids += seen.ids
         self.failures += 0 if may_fail else seen.failures.total()
         console.print(f"{event}: {len(seen.milliseconds)} answers, {failed} failed; {status[:160]}", soft_wrap=True)
 
@@ -112,16 +118,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     with trained_stack(versions=2) as (stack, versions):
-        stack.up("api")
+        stack.up("api", "shipper")
         until(lambda: httpx.get(f"{stack.urls['api']}/health/ready").is_success, "the first version")
         with Clients(stack.urls["api"]) as clients:
             drill = Drill(stack, versions, clients)
-            for names in (("s3",), ("postgres",), ("mlflow",), BACK):
+            for names in (("s3",), ("postgres",), ("mlflow",), ("shipper",), BACK):
                 drill.outage(*names)
             drill.restart_without_registry()
+        with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
+            logged = audit(stack, connection, drill.ids + clients.take().ids)
     console.print(drill.table)
-    console.print(f"failed_while_up={drill.failures}")
-    sys.exit(drill.failures > 0)
+    console.print(f"{logged.answers} answers failed_while_up={drill.failures} {logged}")
+    sys.exit(drill.failures > 0 or logged.duplicate > 0 or logged.lost > logged.counted)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ class Seen:
 
     milliseconds: list[float] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
+    ids: list[str] = field(default_factory=list)
+    """Ids of the predictions, if there is a log."""
     failures: Counter[str] = field(default_factory=Counter)
 
     def percentile(self, percent: float) -> float:
@@ -65,6 +67,8 @@ class Clients:
                         self._seen.failures[failure] += 1
                     else:
                         self._seen.milliseconds.append((time.perf_counter() - started) * 1000)
-                        self._seen.versions[response.json()["model_version"]] += 1
+                        answer = response.json()
+                        self._seen.versions[answer["model_version"]] += 1
+                        self._seen.ids += [answer["prediction_id"]] if "prediction_id" in answer else []
                 if failure:
                     self._stop.wait(0.01)  # Faster requests would only slow the start of the service.

@@ -117,12 +117,12 @@ class Steady:
 
 
 @contextmanager
-def served(code: Path, cache: Path, model: str) -> Iterator[Server]:
-    """Run the service of a checkout during the block."""
+def served(code: Path, cache: Path, model: str, **more: str) -> Iterator[Server]:
+    """Run the service of a checkout during the block, with more environment variables."""
     port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
     variables = {"SERVING_PORT": str(port), "SERVING_CACHE_DIR": str(cache), "SERVING_MODEL_NAME": model}
-    environment = os.environ | variables | {"PYTHONPATH": str(code)}
+    environment = os.environ | variables | more | {"PYTHONPATH": str(code)}
     command = [sys.executable, "-m", "serving"]
     with subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.DEVNULL) as process:
         until(lambda: _is_ready(url), f"the service in {code}")
