@@ -48,5 +48,8 @@ def listed(names: Collection[str]) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as JSON, shortened if it is long."""
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:  # it is less deep than what a reader takes, and this call is deeper
+        return "too many brackets within brackets"
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"

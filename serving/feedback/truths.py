@@ -4,7 +4,7 @@ import json
 import re
 from array import array
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,9 @@ FIELDS: Final = (*REQUIRED, *OPTIONAL)
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+FUTURE: Final = timedelta(days=1)
+"""How far a client's clock may be ahead."""
 
 LINES_IN_BLOCK: Final = BLOCK_BYTES // 256
 
@@ -107,9 +110,10 @@ class Truths:
         return found[1].lower(), row
 
     def _class(self, value: Any, place: tuple[int, ...]) -> tuple[int, str]:
-        name = str(value).lower() if isinstance(value, bool) else str(value)
-        if isinstance(value, str | int) and (known := self._known.get(name)):
-            return known
+        if isinstance(value, str | int):
+            name = str(value).lower() if isinstance(value, bool) else str(value)
+            if known := self._known.get(name):
+                return known
         raise _wrong("class", f"is {shown(value)}, which isn't a class of the model: {listed(self._classes)}", place)
 
     def _time(self, value: Any, place: tuple[int, ...]) -> tuple[str, int]:
@@ -122,6 +126,8 @@ class Truths:
         if found is None or not EARLIEST <= found < LATEST:
             example = self._received_at.isoformat(timespec="seconds")
             raise _wrong("at", f"is {shown(value)}: a time with its zone is needed, such as {example}", place)
+        if found > self._received_at + FUTURE:
+            raise _wrong("at", f"is {shown(value)}, which is in the future: no later truth could correct it", place)
         if len(self._times) > 1000:
             self._times = {None: self._times[None]}
         known = self._times[value] = self._as_time(found)

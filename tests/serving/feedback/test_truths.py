@@ -1,6 +1,7 @@
 """Mistakes in feedback are named with their row, and nothing of it is accepted."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -56,6 +57,7 @@ def expected(**changes: Any) -> Truth:
         ({"class": 1}, {"class": "1"}),
         ({"class": True}, {"class": "true"}),
         ({"at": "2026-01-02T03:04:05+02:00"}, {"at": datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)}),
+        ({"at": "2026-03-02T10:00:00Z"}, {"at": datetime(2026, 3, 2, 10, tzinfo=UTC)}),
         ({"at": "2026-01-02T03:04:05Z"}, {"at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)}),
         ({"at": None, "who": None, "row_index": None}, {}),
         ({"who": 'Zoë ✓ \\ "'}, {"who": 'Zoë ✓ \\ "'}),
@@ -96,6 +98,7 @@ def test_tables_say_the_same() -> None:
         ({"at": "2026-01-02T03:04:05"}, "at", "a time with its zone is needed, such as 2026-03-01T12:30:15+00:00"),
         ({"at": "yesterday"}, "at", "a time with its zone"),
         ({"at": 5}, "at", "a time with its zone"),
+        ({"at": "2026-03-03T00:00:00Z"}, "at", "which is in the future"),
         ({"at": "0001-01-01T00:00:00+14:00"}, "at", "a time with its zone"),
         ({"at": "9999-12-31T23:59:59-14:00"}, "at", "a time with its zone"),
         ({"who": "x" * 201}, "who", "at most 200 characters"),
@@ -126,11 +129,41 @@ def test_what_is_wrong_is_named(given: dict[str, Any], kind: str, message: str) 
         (b"5", "the body is 5: an object with prediction_id, class"),
         (b"[5]", r"\[0\] is 5: an object with prediction_id, class"),
         (b"{}", "prediction_id is missing"),
+        (b" [ ] ", "the list is empty"),
+        (b"[{}", "prediction_id is missing"),
+        (json.dumps([said()])[:-1].encode(), "the body isn't JSON"),
+        (json.dumps([said()]).encode() + b"]", "the body isn't JSON"),
+        (b'[{"class":' + b"1" * 5001 + b"}]", r"\[0\] isn't JSON: Integer value out of range"),
+        (b'{"who":"\\ud800"}', "the body isn't JSON"),
+        (b'{"who":' + b"[]," * 10_000 + b"[]}", "the body has more than 16384 bytes"),
+        (json.dumps([said(), said(who="x" * 20_000)]).encode(), r"\[1\] has more than 16384 bytes"),
     ],
 )
 def test_another_body_is_refused(body: bytes, message: str) -> None:
     with pytest.raises(InvalidError, match=message):
         from_json(body)
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+@pytest.mark.parametrize("field", ["", "prediction_id", "class", "row_index", "at", "who", "x"])
+def test_brackets_within_brackets_are_refused_at_any_depth(field: str, brackets: str) -> None:
+    """Also where they can just be read, and not be shown any more."""
+    begin, end = ('{"a":', "}") if brackets == "{}" else ("[", "]")
+    for depth in range(900, 1000):
+        deep = begin * depth + "1" + end * depth
+        body = json.dumps(said(**{field: 0})).replace("0}", deep + "}") if field else deep
+        for each in (body, f"[{body}]"):
+            with pytest.raises(InvalidError):
+                from_json(each.encode())
+
+
+def test_a_wrong_body_takes_little_memory() -> None:
+    tracemalloc.start()
+    with pytest.raises(InvalidError, match=r"^\[0\] is \[\]"):
+        from_json(b"[" + b"[]," * 1_000_000 + b"[]]")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10 * 2**20
 
 
 @pytest.mark.parametrize(
