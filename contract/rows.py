@@ -140,7 +140,7 @@ class RowFormat:
             ("latency_ms", (rows["latency_ms"] >= 0) & np.isfinite(rows["latency_ms"])),
             ("outside", (rows["outside"] >= 0) & (rows["outside"] <= self._features)),
             ("features", ~np.isinf(rows["features"]["values"]["value"])),
-            ("probabilities", (shares >= 0) & (shares <= 1 + PROBABILITY_TOLERANCE)),
+            ("probabilities", (shares >= -PROBABILITY_TOLERANCE) & (shares <= 1 + PROBABILITY_TOLERANCE)),
         )
         for name, fits in limits:
             if not fits.all():
@@ -159,6 +159,8 @@ class RowFormat:
         row["fraction"] = header.fraction
         if header.prediction_id:
             row["prediction_id"] = np.frombuffer(header.prediction_id.bytes, "V16")
+        if header.at_us is not None:
+            row["at"] = header.at_us - EPOCH_US
         for name, width in (("features", self._features), ("probabilities", self._classes)):
             array = row[name]
             array["dimensions"], array["oid"], array["length"], array["first"] = 1, _FLOAT4_OID, width, 1
@@ -168,7 +170,7 @@ class RowFormat:
     def _mask(self) -> NDArray[np.uint8]:
         """Return 255 for each byte that differs between rows, else 0."""
         row = np.zeros(1, self.dtype)
-        names = ["row_index", "at", "class", "latency_ms", "outside"]
+        names = ["row_index", "class", "latency_ms", "outside", *(["at"] if self.header.at_us is None else [])]
         for name in names:
             row[name] = np.frombuffer(b"\xff" * 8, self.dtype[name], 1)
         if not self.header.prediction_id:

@@ -37,7 +37,7 @@ COUNTERS: Final = "counters"
 
 _HEAD: Final = struct.Struct(">II")
 _BLOCK: Final = struct.Struct(">III")
-_NAME: Final = re.compile(r"(predictions|feedback|events)-(\d{13})-([0-9a-f]{8,32})-(\d{1,12})\.seg")
+_NAME: Final = re.compile(r"(predictions|feedback|events)-([0-9]{13})-([0-9a-f]{8,32})-(0|[1-9][0-9]{0,11})\.seg")
 
 
 class DamageError(Exception):
@@ -110,7 +110,7 @@ class PredictionsHeader(_Part):
     Attributes:
         contract: `Contract.digest` in hex.
         fraction: share of the requests that are logged.
-        prediction_id: of a table, whose rows all have it.
+        prediction_id, at_us: id and time (microseconds since 1970) of a table, whose rows all have them.
     """
 
     kind: Literal["predictions"] = "predictions"
@@ -122,6 +122,7 @@ class PredictionsHeader(_Part):
     document: LoggedContract
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     prediction_id: UUID | None = None
+    at_us: int | None = None
 
 
 class LinesHeader(_Part):

@@ -141,6 +141,21 @@ def test_rows_of_a_table_share_their_id() -> None:
     RowFormat(header).decode(rows(1))
 
 
+def test_rows_of_a_table_share_their_time() -> None:
+    micros = int(RowFormat(HEADER).decode(rows(1))["at"][0]) + EPOCH_US
+    RowFormat(HEADER.model_copy(update={"at_us": micros})).decode(rows(1))
+    with pytest.raises(DamageError, match="than the header says"):
+        RowFormat(HEADER.model_copy(update={"at_us": micros + 1})).decode(rows(1))
+
+
+@pytest.mark.parametrize("value", [-1e-6, 1 + 1e-6])
+def test_a_probability_may_be_rounded(value: float) -> None:
+    """One row of it mustn't make a whole segment damaged."""
+    found = np.frombuffer(rows(), RowFormat(HEADER).dtype).copy()
+    _set("probabilities", value)(found)
+    RowFormat(HEADER).decode(found.tobytes())
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
