@@ -49,10 +49,10 @@ PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLA
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback predictions check sign contract check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-predictions compose-sign test-compose
+	compose-predictions compose-labels compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ rollback: linux $(INSTALLED)run ## Put the version before in Production again: R
 
 predictions: linux $(INSTALLED)run ## Show the latest predictions: VERSION=2 CLASS=name SINCE=2026-03-01 LIMIT=50; ID=… for one
 	@$(RUN) local penguins $(PREDICTIONS)
+
+labels: linux $(INSTALLED)run ## Send the true classes of predictions in FROM=file.csv to the service; CONTRACT=wine
+	@$(RUN) local penguins labels $(OF) -- "$$FROM"
 
 check: linux $(INSTALLED)run ## Tell what a run would do with SOURCE=data.csv, and compare it with Production; CONTRACT=wine
 	@$(RUN) local penguins check $(OF) -- "$$SOURCE"
@@ -191,6 +194,9 @@ compose-rollback: ## As rollback, in the containers
 
 compose-predictions: ## As predictions, in the containers
 	@$(IN_AIRFLOW) $(PREDICTIONS)
+
+compose-labels: ## As labels, in the containers
+	@$(IN_API_SERVER) labels $(OF) -- "$$FROM"
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"

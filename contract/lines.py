@@ -17,6 +17,9 @@ MAX_TEXT: Final = 2000
 MAX_WHO: Final = 200
 """Most characters of the name of who said the truth."""
 
+ROW_ID: Final = r"(?i)^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:/([0-9]{1,10}))?$"
+"""Pattern of the id of a request, or of one of its rows: `id/index`."""
+
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 

@@ -1,7 +1,8 @@
-"""`python -m penguins`: versions, promotion, rollback, signatures, predictions and a look at a source.
+"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, their truth and a look at a source.
 
-`make models`, `make promote`, `make rollback`, `make sign`, `make predictions` and `make check` call it with the
-environment of the embedded stack. The same targets with the prefix `compose-` call it in a container of Airflow.
+`make models`, `make promote`, `make rollback`, `make sign`, `make predictions`, `make labels` and `make check` call it
+with the environment of the embedded stack. The same targets with the prefix `compose-` call it in a container of
+Airflow.
 """
 
 import argparse
@@ -9,10 +10,10 @@ import getpass
 import logging
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, OperationalError
 from rich.console import Console
 from rich.table import Table
 
@@ -39,8 +40,8 @@ def main() -> int:
     logging.disable(logging.WARNING)  # the command prints its result itself
     try:
         arguments.model = arguments.model or _model_of(arguments.contract or contracts.DEFAULT)
-        if arguments.command is check:
-            check(arguments)
+        if arguments.command in (check, labels):
+            arguments.command(arguments)
             return 0
         with connect() as connection:
             arguments.command(connection, arguments)
@@ -132,6 +133,24 @@ def check(arguments: argparse.Namespace) -> None:
         source_check.run(out, contract, source, model, connection)
 
 
+def labels(arguments: argparse.Namespace) -> None:
+    """Send the true classes in a file to the service, for the prediction log."""
+    from penguins.monitoring import labels_command  # imports pyarrow, which other commands don't need
+
+    logging.disable(logging.NOTSET)  # the log names the columns that are ignored
+    if not arguments.source:
+        raise UserError("Say from what: make labels FROM=file.csv")
+    with ExitStack() as closing:
+        connection = None
+        try:
+            connection = closing.enter_context(connect())
+        except OperationalError as error:
+            if is_table(arguments.source):
+                raise
+            print(f"The predictions aren't looked for: {error}", file=sys.stderr)  # their truth can still be sent
+        labels_command.run(out, arguments.source, arguments.model, connection)
+
+
 def _agrees(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
@@ -142,13 +161,15 @@ def _agrees(question: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback, sign, check, predictions):
+    for command in (models, promote, rollback, sign, check, predictions, labels):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
         sub.add_argument("--model", metavar="NAME", help="registered model; by default the contract's")
         if command in (promote, sign):
             sub.add_argument("version", type=_non_empty, help="number of the version")
+        if command is labels:
+            sub.add_argument("source", help="file, s3:// address or table:name with the truth")
         if command is check:
             sub.add_argument("source", help="as for a run; empty for the contract's")
             sub.add_argument("--offline", action="store_true", help="don't compare with Production")
@@ -158,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
         if command is predictions:
             prediction_log.add_arguments(sub)
-        elif command is not models:
+        elif command not in (models, labels):
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
 

@@ -1,4 +1,4 @@
-"""The error whose message is meant for a person."""
+"""The errors whose messages are meant for a person."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The message names the problem, its place and the remedy. A retry doesn't help.
     """
+
+
+class ServiceError(Exception):
+    """The prediction service doesn't answer, or has no room now. A retry may help."""

@@ -3,6 +3,7 @@
 import errno
 from typing import Final
 
+from penguins.errors import ServiceError
 from penguins.settings import settings
 
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -10,6 +11,8 @@ _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def describe_outage(error: Exception) -> str | None:
     """Return a message that names the failed service or disk; None if `error` is of another kind."""
+    if isinstance(error, ServiceError):
+        return str(error)
     # Imported here to keep the parsing of the DAG file fast.
     import psycopg
     import requests

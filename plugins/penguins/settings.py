@@ -92,11 +92,11 @@ class Settings(BaseSettings):
     )
     api_url: str = Field(
         default="http://127.0.0.1:8000",
-        description="The prediction service, as the page, `make models` and the notebook reach it.",
+        description="The prediction service, as the page, tasks, commands and the notebook reach it.",
     )
     api_key: SecretStr | None = Field(
         default=None,
-        description="Key that the page and `make models` ask the service with, if it requires one.",
+        description="Key that the page, tasks and commands ask the service with, if it requires one.",
     )
     retry_seconds: float = Field(
         default=10,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from contract.lines import MAX_ROW_INDEX, MAX_WHO
+from contract.lines import MAX_ROW_INDEX, MAX_WHO, ROW_ID
 from contract.segments import BLOCK_BYTES
 from serving.codecs.errors import InvalidError, listed, problem, shown
 
@@ -25,7 +25,7 @@ FUTURE: Final = timedelta(days=1)
 
 LINES_IN_BLOCK: Final = BLOCK_BYTES // 256
 
-_ID: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:/([0-9]{1,10}))?", re.I)
+_ID: Final = re.compile(ROW_ID)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any, Final, TypeVar
 
-import numpy as np
 import pyarrow as pa
 from psycopg import Connection, Cursor, sql
 
@@ -113,7 +112,7 @@ def _copy(
     started, rows, next_log = time.monotonic(), 0, LOG_EVERY_ROWS
     with cursor.copy(statement) as copy:
         copy.write(binary_copy.HEADER)
-        for count, content, rejected in _prefetch(batches):
+        for count, content, rejected in prefetch(batches):
             copy.write(content)
             rejected_rows.write(_rejected_as_csv(rejected, run))
             rows += count
@@ -124,7 +123,7 @@ def _copy(
     return rows
 
 
-def _prefetch(items: Iterator[Item]) -> Iterator[Item]:
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     """Yield the items; a thread makes the next one while the caller uses the last one."""
     with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
         coming = pool.submit(next, items, None)
@@ -140,12 +139,7 @@ def _encoded(batches: Iterator[Parsed]) -> Iterator[Encoded]:
 
 def parsed(source: Source, types: Types) -> Iterator[Parsed]:
     """Yield typed batches and rejected rows; malformed rows have taken a row number, too."""
-    number = 1
-    for batch in source.batches:
-        numbers = np.arange(number, number + len(batch) + len(source.malformed), dtype=np.int64)
-        numbers = np.setdiff1d(numbers, list(source.malformed), assume_unique=True)[: len(batch)]
-        if len(batch):
-            number = int(numbers[-1]) + 1
+    for batch, numbers in source.numbered():
         try:
             yield parse(batch, numbers, source.contract, types)
         except UserError as error:

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 from psycopg import Connection
 
@@ -48,6 +49,16 @@ class Source:
     malformed: formats.Malformed = field(default_factory=dict)
     size: int = 0
     sha256: str = ""
+
+    def numbered(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        """Yield the batches with the numbers [n] of their rows; malformed rows have taken a number, too."""
+        number = 1
+        for batch in self.batches:
+            numbers = np.arange(number, number + len(batch) + len(self.malformed), dtype=np.int64)
+            numbers = np.setdiff1d(numbers, list(self.malformed), assume_unique=True)[: len(batch)]
+            if len(batch):
+                number = int(numbers[-1]) + 1
+            yield batch, numbers
 
 
 @contextmanager

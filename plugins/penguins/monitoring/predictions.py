@@ -13,7 +13,7 @@ from contract.segments import LoggedContract, LoggedFeature
 from penguins.errors import UserError
 from penguins.registry.prediction_views import create_view
 
-_LONGEST_REQUEST: Final = timedelta(hours=1)
+LONGEST_REQUEST: Final = timedelta(hours=1)
 """Longest time between the id of a request and its answer, with room to spare."""
 
 _TRUTH: Final = """(SELECT feedback.class FROM log.feedback
@@ -79,7 +79,7 @@ def latest(connection: Connection[Any], wanted: Filter, limit: int) -> list[Logg
     begin, end = hours
     conditions = ["model = %s", "at >= %s", "at < %s", "prediction_id >= %s", "prediction_id < %s"]
     values: list[Any] = [wanted.model, max(begin, wanted.since or begin), min(end, wanted.until or end)]
-    values += [_first_id(begin - _LONGEST_REQUEST), _first_id(end)]
+    values += [_first_id(begin - LONGEST_REQUEST), _first_id(end)]
     if wanted.version is not None:
         conditions.append("version = %s")
         values.append(wanted.version)

@@ -12,7 +12,10 @@ from contract.segments import READY, SegmentName
 from local.stack import Stack
 from shipper.database import Database, connect
 from tests.local.test_init_db import connect_as_superuser
+from tests.serving.log.conftest import spool, start
 from tests.shipper.conftest import TABLES
+
+__all__ = ["spool", "start"]
 
 Ship = Callable[[SegmentName], None]
 

@@ -1,0 +1,60 @@
+"""Look for the predictions that truths are about."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import pyarrow as pa
+from psycopg import Connection
+
+from penguins.monitoring.predictions import LONGEST_REQUEST
+
+SHOWN: Final = 3
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = timedelta(days=80_000)
+
+_MISSING: Final = """
+    SELECT said.id, said.index FROM unnest(%s::uuid[], %s::integer[]) AS said (id, index)
+    WHERE NOT EXISTS (
+        SELECT FROM log.predictions AS rows
+        WHERE rows.prediction_id = said.id AND rows.row_index = said.index AND rows.at >= %s AND rows.at <= %s
+    ) ORDER BY said.id, said.index
+"""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Rows that the log doesn't have: their number, and the first ones."""
+
+    rows: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def __add__(self, other: "Missing") -> "Missing":
+        """Return the missing rows of both."""
+        return Missing(self.rows + other.rows, [*self.first, *other.first][:SHOWN])
+
+
+def look(connection: Connection[Any] | None, rows: pa.Table) -> Missing:
+    """Return the rows that the log doesn't have.
+
+    Args:
+        connection: to the pipeline's database; None to look nowhere.
+        rows: with sound texts as `prediction_id` and `row_index`.
+    """
+    if connection is None or not len(rows):
+        return Missing()
+    said = [text.partition("/") for text in rows["prediction_id"].to_pylist()]
+    ids = [UUID(identity) for identity, _, _ in said]
+    own = rows["row_index"].to_pylist()
+    indices = [int(index or other or 0) for (_, _, index), other in zip(said, own, strict=True)]
+    # The time in the ids, and that in the rows, are of the service's clock: only these partitions are searched.
+    times = [_time(min(ids)) - LONGEST_REQUEST, _time(max(ids)) + LONGEST_REQUEST]
+    found = connection.execute(_MISSING, [ids, indices, *times]).fetchall()
+    return Missing(len(found), [f"{identity}/{index}" for identity, index in found[:SHOWN]])
+
+
+def _time(identity: UUID) -> datetime:
+    """Return the time that a UUID of version 7 begins with; of another id any time."""
+    return _EPOCH + min(timedelta(milliseconds=identity.int >> 80), _LATEST)
