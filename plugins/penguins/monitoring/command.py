@@ -11,8 +11,8 @@ from rich.table import Table
 from contract.segments import LoggedContract
 from penguins.errors import UserError
 from penguins.monitoring import predictions
+from penguins.monitoring.lineage import lineage
 from penguins.monitoring.predictions import Filter, Logged
-from penguins.promotion import audit
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry.prediction_views import view_name
 
@@ -96,8 +96,8 @@ def _show_request(connection: Connection[Any], out: Console, text: str) -> None:
         _show_row(out, row, known[row.contract])
     if len(found) == _ROWS_OF_A_REQUEST:
         out.print(f"The first {_ROWS_OF_A_REQUEST} rows of the request; ID=…/20 shows another one.")
-    for line in _lineage(connection, found[0]):
-        out.print(line, soft_wrap=True)
+    for line in lineage(connection, found[0]):
+        out.print(to_plain_text(line), soft_wrap=True)
 
 
 def _show_row(out: Console, row: Logged, contract: LoggedContract) -> None:
@@ -113,19 +113,3 @@ def _show_row(out: Console, row: Logged, contract: LoggedContract) -> None:
     table.add_row("outside the training range", f"{row.outside} features")
     table.add_row("answered", f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC, in {row.latency_ms:.2f} ms")
     out.print(table, "", sep="\n")
-
-
-def _lineage(connection: Connection[Any], row: Logged) -> list[str]:
-    """Describe the version that answered, by the audit trail."""
-    entries = [entry for entry in audit.trail(connection, row.model) if entry.to_version == row.version]
-    lines = [f"{row.model} version {row.version}, contract {row.contract.hex()}"]
-    origin = next((entry for entry in entries if entry.dag_run_id), None)
-    if origin:
-        lines.append(f"trained by {origin.dag_run_id}, commit {origin.git_commit}, rows {origin.data_digest}")
-        if origin.source:
-            lines.append(f"from {origin.source.get('address')}, sha256 {origin.source.get('sha256')}")
-    lines += [
-        f"{entry.at.astimezone(UTC):%Y-%m-%d %H:%M} {entry.action} by {entry.who}: {entry.reason}"
-        for entry in reversed(entries)
-    ]
-    return [to_plain_text(line) for line in lines] + ([] if entries else ["The audit trail doesn't know this version."])

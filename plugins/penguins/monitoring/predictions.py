@@ -51,6 +51,7 @@ class Filter:
     class_name: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    only_outside: bool = False
 
 
 def contracts(connection: Connection[Any], name: str | None = None) -> dict[bytes, LoggedContract]:
@@ -83,6 +84,8 @@ def latest(connection: Connection[Any], wanted: Filter, limit: int) -> list[Logg
     if wanted.version is not None:
         conditions.append("version = %s")
         values.append(wanted.version)
+    if wanted.only_outside:
+        conditions.append("outside > 0")
     if wanted.class_name is not None:
         known = [(digest, found.classes) for digest, found in contracts(connection).items()]
         places = [(digest, names.index(wanted.class_name)) for digest, names in known if wanted.class_name in names]
@@ -104,7 +107,7 @@ def _first_id(time: datetime) -> UUID:
 def _hours(connection: Connection[Any], wanted: Filter, limit: int) -> tuple[datetime, datetime] | None:
     """Return a time in which there are `limit` rows, the latest, or all; None if there is none."""
     hours = connection.execute(
-        """SELECT hour, sum(rows) FROM log.traffic
+        """SELECT hour, sum(CASE WHEN %(only_outside)s THEN outside ELSE rows END) FROM log.traffic
            WHERE model = %(model)s AND (version = %(version)s OR %(version)s::text IS NULL)
                AND (class = %(class)s OR %(class)s::text IS NULL)
                AND (hour < %(until)s OR %(until)s::timestamptz IS NULL)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import psycopg
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
@@ -22,7 +22,7 @@ from penguins.airflow.access import READER, WRITER, Chosen, MayChange, Readable,
 from penguins.errors import UserError
 from penguins.promotion import approval, decisions
 from penguins.registry import model_versions
-from penguins.ui import overview
+from penguins.ui import overview, predictions
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
+
+PAGE_HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+Days = Annotated[int, Query(ge=1, le=366)]
 
 CHECK_SECONDS: Final = 10
 # Threads of their own ask S3 and the service: while these hang, they take none of those that Airflow answers with.
@@ -72,7 +75,7 @@ class RollbackRequest(DecisionRequest):
 @app.get("/")
 def index() -> FileResponse:
     """Return the page, which then requests its data."""
-    return FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+    return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
 
 
 @app.get("/api/overview", dependencies=[READER])
@@ -80,6 +83,29 @@ def show(contract: Chosen, may_change: MayChange) -> overview.Overview:
     """Return everything that the page shows."""
     with database.connect() as connection:
         return overview.overview(connection, contract, may_change)
+
+
+@app.get("/predictions")
+def log_page() -> FileResponse:
+    """Return the page about the prediction log, which then requests its data."""
+    return FileResponse(STATIC / "predictions.html", headers=PAGE_HEADERS)
+
+
+@app.get("/api/predictions", dependencies=[READER])
+def show_predictions(
+    contract: Chosen, days: Days = 1, version: str = "", class_name: str = "", outside: bool = False
+) -> predictions.Log:
+    """Return sums over time, and the latest predictions: those of a version, of a class, or outside the range only."""
+    choice = {name: value for name, value in (("version", version), ("class_name", class_name)) if value}
+    with database.connect() as connection:
+        return predictions.log(connection, contract.training.registered_model, days, outside, choice)
+
+
+@app.get("/api/prediction", dependencies=[READER])
+def show_prediction(contract: Chosen, id: str) -> predictions.Details:
+    """Return one prediction with its lineage."""
+    with database.connect() as connection:
+        return predictions.details(connection, contract.training.registered_model, id)
 
 
 @app.get("/api/contracts")

@@ -14,7 +14,9 @@ from tests.penguins.ui.conftest import MODEL, client, processes
 REQUEST = {"version": "2", "reason": "why not", "expected_champion": "1", "expected_target": "1"}
 
 
-@pytest.mark.parametrize(("path", "body"), [("overview", None), ("promote", REQUEST), ("rollback", REQUEST)])
+@pytest.mark.parametrize(
+    ("path", "body"), [("overview", None), ("predictions", None), ("promote", REQUEST), ("rollback", REQUEST)]
+)
 def test_a_request_without_login_is_refused(airflow: str, path: str, body: dict[str, str] | None) -> None:
     with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
         answer = anybody.post(f"api/{path}", json=body) if body else anybody.get(f"api/{path}")

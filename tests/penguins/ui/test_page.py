@@ -14,12 +14,17 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 
 from local.stack import Stack
 from local.waiting import until
 from penguins.locks import exclusive_lock
+from tests.penguins.monitoring.conftest import Ship, folder, log, ship
 from tests.penguins.ui.conftest import MODEL, PASSWORDS, processes
 from tests.serving.service import Service
+from tests.shipper.segments import predictions
+
+__all__ = ["folder", "log", "ship"]
 
 pytestmark = pytest.mark.browser
 
@@ -237,6 +242,37 @@ def test_a_viewer_gets_no_buttons(airflow: str, browser: Chrome, first: str) -> 
     shows(browser, f"{MODEL} version {first}")
     assert browser.find_elements(By.CSS_SELECTOR, "#versions button") == []
     assert not find(browser, "#rollback").is_displayed()
+
+
+@pytest.mark.usefixtures("log")
+def test_the_log_is_shown_and_searched(
+    airflow: str,
+    browser: Chrome,
+    folder: Path,
+    ship: Ship,
+) -> None:
+    name, ids = predictions(folder, 60)
+    ship(name)
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/?contract=wine")
+    until(lambda: find(browser, "#now").text == "Nothing is in Production", "the page")
+    find(browser, "#other").click()
+    until(lambda: "60 predictions of wine" in find(browser, "#sum").text, "the log")
+    assert browser.find_elements(By.CSS_SELECTOR, "#chart rect")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#latest tbody tr")) == 50
+    Select(find(browser, "#class")).select_by_value("ü")
+    sums = (
+        "return [...document.querySelectorAll('#sums tbody tr')].map((row) => row.innerText.split('\\t').slice(0, 2))"
+    )
+    until(lambda: browser.execute_script(sums) == [["1", "ü"]], "the class")
+    find(browser, "#id").send_keys(f"{ids[3]}/3")
+    find(browser, "#search button").click()
+    until(lambda: "alcohol" in find(browser, "#details").text, "the prediction")
+    assert "The audit trail doesn't know this version." in find(browser, "#details").text
+    find(browser, "#id").send_keys("x")
+    find(browser, "#search button").click()
+    until(lambda: "isn't the id of a prediction" in find(browser, "#trouble").text, "the complaint")
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:

@@ -1,22 +1,13 @@
 // Shows the data of api/overview, and requests promotions and rollbacks.
 
 import { draw } from "./chart.js";
+import { $, busy, contract, make, offerContracts, request, table, tell, time } from "./dom.js";
 import { follow } from "./theme.js";
 
-const $ = (id) => document.getElementById(id);
 const OUTSIDE = "It was moved outside of the pipeline, as in MLflow's UI, or a promotion was interrupted: the audit trail "
   + "doesn't say why it is there.";
-// The contract whose model the page is about; Airflow's menu opens the page without one.
-const contract = new URLSearchParams(location.search).get("contract") ?? "penguins";
 const chosen = `?contract=${encodeURIComponent(contract)}`;
 let shown = null, target = null; // the page's data, and the version that a rollback goes back to
-
-function make(tag, content = "", attributes = {}) {
-  const element = document.createElement(tag);
-  element.append(...[content].flat());
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
 
 // Airflow's frame blocks new windows from inside: the page around it opens the link.
 function link(text, href) {
@@ -32,14 +23,6 @@ function link(text, href) {
 }
 
 const number = (value) => value?.toFixed(4) ?? "";
-const time = (text) => new Date(text).toLocaleString();
-
-function table(id, heads, rows) {
-  const body = rows.map(({ cells, kind = "" }) => make("tr", cells.map((cell) =>
-    cell instanceof HTMLElement && cell.tagName === "TD" ? cell : make("td", cell)), { class: kind }));
-  $(id).replaceChildren(make("thead", make("tr", heads.map((head) => make("th", head, { scope: "col" })))),
-    make("tbody", body));
-}
 
 const digits = (value) => make("td", number(value), { class: "number" });
 const text = (value) => make("td", value ?? "", { class: "text" });
@@ -172,33 +155,6 @@ function show() {
   })));
 }
 
-async function request(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(`api/${path}${chosen}`, options);
-  if (response.status === 401) throw new Error("You aren't logged in: log in to Airflow.");
-  if (response.status === 403) throw new Error("Your role in Airflow doesn't allow this.");
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.detail ?? `Airflow answers ${response.status}; its log says why.`);
-  return answer;
-}
-
-// Shows the current action and disables all buttons meanwhile; returns the error message, or "".
-async function busy(doing, work) {
-  const disable = (on) => document.querySelectorAll("button").forEach((button) => { button.disabled = on; });
-  tell("trouble", "");
-  tell("doing", doing);
-  disable(true);
-  try {
-    await work();
-    return "";
-  } catch (error) {
-    return error.message;
-  } finally {
-    tell("doing", "");
-    disable(false);
-  }
-}
-
 async function load() {
   tell("trouble", await busy("Loading …", async () => {
     shown = await request("overview");
@@ -207,18 +163,6 @@ async function load() {
     offerRollback();
     showService();
   }));
-}
-
-async function offerContracts() {
-  const names = await request("contracts").catch(() => []);
-  $("contract").replaceChildren(...names.map((name) => make("option", name, { value: name })));
-  $("contract").value = contract;
-  $("contracts").hidden = names.length < 2;
-}
-
-function tell(id, message) {
-  $(id).textContent = message;
-  $(id).hidden = !message;
 }
 
 function ask(title, verb, doing, path, details) {
@@ -247,7 +191,6 @@ async function change(doing, path, details) {
 }
 
 $("refresh").addEventListener("click", load);
-$("contract").addEventListener("change", ({ target: { value } }) => { location.search = `?contract=${encodeURIComponent(value)}`; });
 $("reason").addEventListener("input", ({ target }) => target.setCustomValidity(target.value.trim() ? "" : "Give a reason."));
 $("rollback").addEventListener("click", () => ask(`Roll back to version ${target}?`, "Roll back",
   `Rolling back to version ${target} …`, "rollback", { expected_target: target }));
