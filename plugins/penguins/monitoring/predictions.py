@@ -64,9 +64,12 @@ def contracts(connection: Connection[Any], name: str | None = None) -> dict[byte
 
 
 def create_views(connection: Connection[Any], name: str) -> None:
-    """Create the view of a contract that has predictions, unless it is there."""
-    for digest, document in reversed(contracts(connection, name).items()):
-        create_view(connection, digest, document)
+    """Create the views of a contract that has predictions, unless they are there.
+
+    A contract may be used again after another one: which is the current one is not for the log to say.
+    """
+    for digest, document in contracts(connection, name).items():
+        create_view(connection, digest, document, is_current=False)
 
 
 def latest(connection: Connection[Any], wanted: Filter, limit: int) -> list[Logged]:

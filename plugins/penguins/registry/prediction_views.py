@@ -35,26 +35,40 @@ def create_view_of(connection: Connection[Any], contract: Contract) -> None:
     create_view(connection, contract.digest, LoggedContract.of(contract))
 
 
-def create_view(connection: Connection[Any], digest: bytes, contract: LoggedContract) -> None:
-    """Create the view of a contract, unless it is there. What somebody else has made by its name stays."""
-    name = view_name(contract.name)
+def create_view(connection: Connection[Any], digest: bytes, contract: LoggedContract, is_current: bool = True) -> None:
+    """Create the view of a contract, unless it is there. What somebody else has made by its name stays.
+
+    Args:
+        is_current: whether it gets the name `<name>_predictions` if the view of another contract has it.
+    """
+    name, hexadecimal = view_name(contract.name), digest.hex()
     with exclusive_lock(connection, name), connection.transaction():
         found = _digest_of(connection, name)
-        if found == digest.hex():
+        if found == hexadecimal:
             return
         if found is None and _exists(connection, name):
             log.warning("%s isn't the pipeline's view of the prediction log: rename it to get one", name)
             return
-        if found is not None:
-            _rename(connection, name, f"{name}_{found[:_DIGEST_DIGITS]}")
-        before = f"{name}_{digest.hex()[:_DIGEST_DIGITS]}"
-        if _digest_of(connection, before) == digest.hex():
-            _rename(connection, before, name)
-            return
-        connection.execute(_definition(name, digest, contract))
-        comment = sql.SQL("COMMENT ON VIEW {} IS {}")
-        text = sql.Literal(f"{_PREFIX}{digest.hex()}")
-        connection.execute(comment.format(sql.Identifier(name), text))
+        old = _old_name(name, hexadecimal)
+        if found is not None and not is_current:
+            name = old
+        elif found is not None:
+            _rename(connection, name, _old_name(name, found))
+        if _digest_of(connection, old) != hexadecimal:
+            _create(connection, name, digest, contract)
+        elif name != old:
+            _rename(connection, old, name)
+
+
+def _old_name(name: str, digest: str) -> str:
+    return f"{name}_{digest[:_DIGEST_DIGITS]}"
+
+
+def _create(connection: Connection[Any], name: str, digest: bytes, contract: LoggedContract) -> None:
+    connection.execute(_definition(name, digest, contract))
+    comment = sql.SQL("COMMENT ON VIEW {} IS {}")
+    text = sql.Literal(f"{_PREFIX}{digest.hex()}")
+    connection.execute(comment.format(sql.Identifier("public", name), text))
 
 
 _PREFIX: Final = "Predictions by the contract with the digest "
@@ -92,7 +106,7 @@ def _definition(name: str, digest: bytes, contract: LoggedContract) -> sql.Compo
         ("correct", sql.SQL("{} = {}").format(_TRUTH, label)),
     ]
     # A feature keeps its name.
-    named = [(f"log_{column}" if column in taken else column, value) for column, value in columns]
+    named = [(_free(column, taken), value) for column, value in columns]
     own: list[tuple[str, sql.Composable]] = [(contract.target, label)]
     own += [(each.name, _decoded(each, place)) for place, each in enumerate(contract.features, 1)]
     listed = sql.SQL(", ").join(
@@ -101,6 +115,12 @@ def _definition(name: str, digest: bytes, contract: LoggedContract) -> sql.Compo
     view = sql.Identifier("public", name)
     statement = sql.SQL("CREATE VIEW {} AS SELECT {} FROM log.predictions AS rows WHERE rows.contract = {}")
     return statement.format(view, listed, sql.Literal(digest))
+
+
+def _free(column: str, taken: set[str]) -> str:
+    while column in taken:
+        column = f"log_{column}"
+    return column
 
 
 def _decoded(feature: LoggedFeature, place: int) -> sql.Composed:

@@ -73,6 +73,27 @@ def test_a_changed_contract_gets_a_view_of_its_own_and_back_again(log):
     assert columns(log, "wine_predictions_" + "62" * 4) == second
 
 
+def test_the_log_doesnt_say_which_contract_is_the_current_one(log, folder, ship):
+    """One that was used before may be used again: the promotion makes its view."""
+    ship(predictions(folder, 2, header(digest="a1" * 16))[0])
+    create_view(log, b"\xa1" * 16, WINE)
+    first = columns(log, "wine_predictions")
+    ship(predictions(folder, 2, header(NEXT, digest="b2" * 16))[0])
+    for _ in range(2):
+        create_views(log, "wine")
+        assert columns(log, "wine_predictions") == first
+        assert "log_version" in columns(log, "wine_predictions_" + "b2" * 4)
+    create_view(log, b"\xb2" * 16, NEXT)
+    assert columns(log, "wine_predictions_" + "a1" * 4) == first
+
+
+def test_no_column_of_the_log_takes_the_name_of_a_feature(log):
+    names = ("at", "log_at", "log_log_at")
+    features = tuple(LoggedFeature(name=name, type="number") for name in names)
+    create_view(log, b"a" * 16, NEXT.model_copy(update={"features": features}))
+    assert {*names, "log_log_log_at"} <= set(columns(log, "wine_predictions"))
+
+
 def test_features_keep_their_names_and_values_whatever_they_are(log, folder, ship):
     head = header(AWKWARD)
     name, _ = predictions(folder, 40, head)
