@@ -1,14 +1,15 @@
 """PostgreSQL's side of the shipper: each segment is brought in by one transaction that takes its name first."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, date, timedelta
+from math import inf
 from typing import IO, Any, Final
 
 import psycopg
 from psycopg import Connection, sql
-from psycopg.errors import InvalidParameterValue, ProtocolViolation
+from psycopg.errors import InvalidParameterValue, LockNotAvailable, ProgramLimitExceeded, ProtocolViolation
 from psycopg.types.json import Jsonb
 
 from contract.lines import Event, Truth, decode_lines
@@ -26,6 +27,9 @@ _TRAFFIC: Final = """SELECT log.add_traffic(%s, %s, %s, %s::timestamptz[], %s::t
 _COPY: Final = sql.SQL("COPY log.predictions ({}) FROM STDIN (FORMAT binary)").format(
     sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 )
+
+_RETRY_SECONDS: Final = 60.0
+"""Pause after a try to make a partition that others were using."""
 
 _TIME: Final = "timestamp with time zone"
 _TYPES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -56,6 +60,7 @@ _TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     "events": {
         "at": _TIME,
         **dict.fromkeys(("host", "model", "version", "event", "reason", "detail", "origin"), "text"),
+        "asked_at": _TIME,
     },
 }
 """Columns of the tables, as init-db/06-log.sql makes them."""
@@ -87,11 +92,17 @@ class Database:
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
-        self._days: set[date] = set()
+        self._prepared: dict[date, float] = {}
+        """When to prepare a day again, on the clock of `time.monotonic`."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Return whether the connection can't be used any more."""
+        return self._connection.closed
 
     def drop_days(self) -> int:
         """Drop what is older than the retention says; return the number of dropped partitions."""
-        self._days.clear()  # they are prepared again, in case that somebody has dropped one
+        self._prepared.clear()  # in case that somebody has dropped one
         row = self._connection.execute("SELECT log.drop_days()").fetchone()
         return int(row[0]) if row else 0
 
@@ -117,7 +128,7 @@ class Database:
                     return None
                 if self._add(reader, progress) != rows:
                     raise DamageError("it changed while it was read")
-        except (psycopg.DataError, psycopg.IntegrityError, ProtocolViolation) as error:
+        except (psycopg.DataError, psycopg.IntegrityError, ProtocolViolation, ProgramLimitExceeded) as error:
             self._check_table(name.kind, error)
             raise DamageError(f"PostgreSQL refuses it: {one_line(error)}") from error
         return rows
@@ -169,10 +180,15 @@ class Database:
 
     def _prepare(self, day: date) -> None:
         """Make the partitions of a segment that was begun on a day, unless the day is far from today."""
-        if day not in self._days:
-            with suppress(InvalidParameterValue):  # a wrong clock's rows go to the default partition
-                self._connection.execute("SELECT log.prepare_days(%s, %s)", [day, day + timedelta(days=1)])
-            self._days.add(day)
+        if time.monotonic() < self._prepared.get(day, 0):
+            return
+        self._prepared[day] = inf
+        try:
+            self._connection.execute("SELECT log.prepare_days(%s, %s)", [day, day + timedelta(days=1)])
+        except InvalidParameterValue:
+            pass  # a wrong clock's rows go to the default partition
+        except LockNotAvailable:
+            self._prepared[day] = time.monotonic() + _RETRY_SECONDS  # until then they go there, too
 
     def _check_table(self, table: str, error: psycopg.Error) -> None:
         """Raise AlteredError if an error comes from the table and not from the rows."""

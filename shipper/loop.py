@@ -6,7 +6,6 @@ import time
 from typing import Final
 
 import psycopg
-from psycopg.errors import LockNotAvailable
 
 from contract.segments import DamageError, SegmentName
 from shipper.database import AlteredError, Database, connect, one_line
@@ -76,9 +75,9 @@ class Shipper:
                     self._ship(name)
                 except AlteredError as error:
                     trouble[name.kind] = str(error)
-                except psycopg.OperationalError:
-                    raise
                 except psycopg.Error as error:
+                    if self._database.is_broken:
+                        raise
                     trouble[name.kind] = f"PostgreSQL doesn't take {name.kind}: {one_line(error)}"
         return "; ".join(trouble.values())
 
@@ -106,7 +105,9 @@ class Shipper:
         try:
             if dropped := self._database.drop_days():
                 logger.info("retention.dropped days=%d", dropped)
-        except (LockNotAvailable, psycopg.ProgrammingError) as error:
+        except psycopg.Error as error:  # whatever it is, segments can be shipped
+            if self._database.is_broken:
+                raise
             logger.warning("retention.failed reason=%r", one_line(error))
         self._chores_at = time.monotonic() + _CHORES_SECONDS
 

@@ -4,6 +4,8 @@ import fcntl
 import io
 import logging
 import os
+import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from contract.counters import SHIPPER, SHIPPER_FILE, Counters
-from contract.segments import COUNTERS, DAMAGED, OPEN, READY, SegmentName
+from contract.segments import COUNTERS, DAMAGED, OPEN, READY, DamageError, SegmentName
 
 REASON: Final = ".reason"
 """Suffix of the file that says why a segment was set aside."""
@@ -64,8 +66,12 @@ class Spool:
 
         Raises:
             OSError: it can't be read; FileNotFoundError if another shipper has deleted it.
+            DamageError: it isn't a file, but a pipe, which nobody may ever fill, or a link out of the folder.
         """
-        with (self._ready / str(name)).open("rb") as file:
+        path = self._ready / str(name)
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DamageError("it isn't a file")
+        with path.open("rb") as file:
             small = os.fstat(file.fileno()).st_size <= _IN_MEMORY
             yield io.BytesIO(file.read()) if small else file
 
@@ -81,17 +87,17 @@ class Spool:
         place = self._damaged / str(name)
         try:
             place.with_name(place.name + REASON).write_text(f"{reason}\n")
-            (self._ready / str(name)).replace(place)
+            shutil.move(self._ready / str(name), place)  # which may be on another file system
         except OSError as error:
             self.leave(name, f"it is damaged ({reason}) and can't be set aside: {error}")
         else:
             self.counters.add("damaged")
-            logger.error("segment.damaged name=%s reason=%r: it is in %s now", name, reason, self._damaged)
+            logger.error("segment.damaged name=%r reason=%r: it is in %s now", str(name), reason, self._damaged)
 
     def leave(self, name: SegmentName | str, reason: str) -> None:
         """Leave a segment where it is, until `retry`."""
         self._stuck.add(str(name))
-        logger.error("segment.stuck name=%s reason=%r", name, reason)
+        logger.error("segment.stuck name=%r reason=%r", str(name), reason)
 
     def retry(self) -> None:
         """Try segments again that were left alone."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
+import psycopg
 import pytest
 
 from contract.counters import SHIPPER, SHIPPER_FILE, read_counters
@@ -130,6 +131,23 @@ def test_a_partition_that_is_missing_loses_nothing(connection, folder, shipping)
     predictions(folder, 2)
     ship(shipping, folder)
     assert connection.execute(where).fetchall() == [(day, 6)]
+
+
+def test_a_reader_who_stays_keeps_no_row_from_arriving(connection, log_stack, folder, shipping, monkeypatch):
+    """As a notebook that has read the log and holds its transaction; partitions are made once it has ended that."""
+    monkeypatch.setattr("shipper.database._RETRY_SECONDS", 0.1)
+    day = f"log.predictions_{NOW:%Y%m%d}"
+    connection.execute(f"DROP TABLE IF EXISTS {day}")
+    with psycopg.connect(log_stack.config.database_url("penguins")) as reader, shipping():
+        reader.execute("SELECT FROM log.predictions")
+        predictions(folder, 4)
+        wait_for(lambda: not waiting(folder))
+        where = "SELECT tableoid::regclass::text, count(*) FROM log.predictions GROUP BY 1"
+        assert connection.execute(where).fetchall() == [("log.predictions_elsewhere", 4)]
+        reader.rollback()
+        predictions(folder, 2)
+        wait_for(lambda: not waiting(folder))
+        assert connection.execute(where).fetchall() == [(day, 6)]
 
 
 def test_old_days_are_dropped(connection, shipping):

@@ -1,11 +1,13 @@
 """Bad days: killed shippers, a database that comes and goes, damage, altered tables, a folder that can't be written."""
 
+import os
 import random
 import signal
 import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -14,11 +16,11 @@ from pydantic import SecretStr
 
 from contract.counters import SHIPPER, SHIPPER_FILE, read_counters
 from contract.rows import RowFormat
-from contract.segments import COUNTERS, READY, DamageError, encode_block, encode_header
+from contract.segments import COUNTERS, DAMAGED, READY, DamageError, encode_block, encode_header
 from local import postgres
 from shipper.database import Database, connect
 from tests.shipper.conftest import set_aside, start, superuser, wait_for, waiting
-from tests.shipper.segments import event, header, lines, predictions, put, rows, truth
+from tests.shipper.segments import NOW, event, header, lines, predictions, put, rows, truth
 
 pytestmark = pytest.mark.usefixtures("connection")
 
@@ -172,6 +174,79 @@ def test_a_damaged_segment_is_set_aside_and_the_rest_goes_on(connection, folder,
     assert read_counters(folder / COUNTERS / SHIPPER_FILE, SHIPPER) == {"shipped": 20, "segments": 3, "damaged": 4}
 
 
+def test_what_is_no_file_is_set_aside(connection, folder, shipping):
+    """A pipe would keep the shipper waiting for somebody who writes into it."""
+    names = [predictions(folder)[0] for _ in range(3)]
+    for name in names:
+        (folder / READY / str(name)).unlink()
+    os.mkfifo(folder / READY / str(names[0]))
+    (folder / READY / str(names[1])).symlink_to("/etc/hostname")
+    (folder / READY / str(names[2])).mkdir()
+    odd = [str(names[0]).replace(".seg", "٣.seg"), str(names[0]).replace("f-", "f-0"), "a\n\udcff.seg"]
+    for each in odd:
+        (folder / READY / each).write_text("")
+    predictions(folder, 10)
+    with shipping():
+        wait_for(lambda: not waiting(folder))
+    assert set(set_aside(folder)) == {*map(str, names), *odd}
+    assert count(connection) == (10, 10)
+
+
+def test_what_fits_in_no_index_is_set_aside(connection, folder, shipping):
+    chance = random.Random(14)  # noqa: S311 (not a secret)
+    long = "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(500))
+    broken = lines(folder, "feedback", [truth(**{"class": long, "who": long[:200]})])
+    lines(folder, "feedback", [truth()])
+    with shipping():
+        wait_for(lambda: not waiting(folder))
+    assert [*set_aside(folder)] == [str(broken)]
+    assert connection.execute("SELECT count(*) FROM log.feedback").fetchone() == (1,)
+
+
+def test_one_kind_that_postgresql_doesnt_take_stops_no_other(connection, folder, shipping, caplog):
+    connection.execute(
+        """CREATE FUNCTION log.full() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE 'no space left' USING ERRCODE = 'disk_full'; END $$;
+           CREATE TRIGGER mine BEFORE INSERT ON log.feedback FOR EACH ROW EXECUTE FUNCTION log.full()"""
+    )
+    try:
+        with shipping():
+            lines(folder, "feedback", [truth()])
+            wait_for(lambda: "no space left" in caplog.text)
+            predictions(folder, 10)
+            wait_for(lambda: len(waiting(folder)) == 1)
+            assert count(connection) == (10, 10)
+            connection.execute("DROP FUNCTION log.full() CASCADE")
+            wait_for(lambda: not waiting(folder))
+    finally:
+        connection.execute("DROP FUNCTION IF EXISTS log.full() CASCADE")
+    assert connection.execute("SELECT count(*) FROM log.feedback").fetchone() == (1,)
+    assert set_aside(folder) == {}
+
+
+def test_a_retention_that_was_deleted_stops_no_segment(connection, folder, shipping, caplog):
+    connection.execute("DELETE FROM log.retention")
+    try:
+        predictions(folder, 10)
+        with shipping():
+            wait_for(lambda: not waiting(folder))
+    finally:
+        connection.execute("INSERT INTO log.retention (days) VALUES (90)")
+    assert count(connection) == (10, 10)
+    assert "retention.failed" in caplog.text
+
+
+def test_damaged_segments_get_to_another_file_system(connection, folder, shipping):
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        (folder / DAMAGED).symlink_to(elsewhere)
+        name = put(folder, "events", b"broken")
+        predictions(folder, 10)
+        with shipping():
+            wait_for(lambda: not waiting(folder))
+        assert [*set_aside(folder)] == [str(name)]
+    assert count(connection) == (10, 10)
+
+
 def test_rows_that_another_than_the_service_wrote_are_set_aside(connection, folder, shipping):
     head = header()
     for change in ({"version": "2"}, {"model": "wino"}, {"contract": "ee" * 16}, {"fraction": 0.5}):
@@ -179,9 +254,14 @@ def test_rows_that_another_than_the_service_wrote_are_set_aside(connection, fold
         payload = rows(other.header, [uuid4()])
         put(folder, "predictions", encode_header(head) + encode_block(payload))
     put(folder, "feedback", encode_header(header()).replace(b"predictions", b"predictionz"))
+    table = head.model_copy(update={"prediction_id": uuid4(), "at_us": int(NOW.timestamp() * 1e6) + 1})
+    for change in ({"prediction_id": uuid4()}, {"at_us": None}):
+        other = head.model_copy(update={"prediction_id": table.prediction_id} | change)
+        payload = rows(other, [other.prediction_id or uuid4()])
+        put(folder, "predictions", encode_header(table) + encode_block(payload))
     with shipping():
         wait_for(lambda: not waiting(folder))
-    assert len(set_aside(folder)) == 5
+    assert len(set_aside(folder)) == 7
     assert count(connection) == (0, 0)
 
 
