@@ -135,7 +135,7 @@ def test_a_partition_that_is_missing_loses_nothing(connection, folder, shipping)
 
 def test_a_reader_who_stays_keeps_no_row_from_arriving(connection, log_stack, folder, shipping, monkeypatch):
     """As a notebook that has read the log and holds its transaction; partitions are made once it has ended that."""
-    monkeypatch.setattr("shipper.database._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("shipper.database._RETRY_SECONDS", 0.0)
     day = f"log.predictions_{NOW:%Y%m%d}"
     connection.execute(f"DROP TABLE IF EXISTS {day}")
     with psycopg.connect(log_stack.config.database_url("penguins")) as reader, shipping():
