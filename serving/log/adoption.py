@@ -25,7 +25,12 @@ def adopt(spool: Spool) -> None:
             name = SegmentName.parse(path.name.removesuffix(PART))
             has_counters = name and counts.path_of(spool, name.process).exists()
             if name and (name.process in dead or not has_counters):
-                _recover(spool, path)
+                try:
+                    _recover(spool, path)
+                except FileNotFoundError:
+                    continue  # another process that starts has adopted it
+                except OSError as error:  # the next start tries it again, and the others can be had
+                    logger.error("log.not_adopted segment=%s reason=%r", path.name, str(error))
         for process in dead:
             if lost := counts.fold(spool, process):
                 logger.warning(

@@ -1,12 +1,16 @@
 """The thread that waits for the disk, so that the one that writes doesn't."""
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from contract.counters import Counters
 from serving.log.adoption import adopt
 from serving.log.segment import OpenSegment
 from serving.log.spool import Spool
+
+REPORT_SECONDS: Final = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +22,12 @@ class Disk:
         self._spool, self._counters = spool, counters
         self._thread = ThreadPoolExecutor(1, "log-disk")
         self._unreleased: list[OpenSegment] = []
+        self._report_at = 0.0
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether complete segments couldn't be given to the shipper."""
+        return bool(self._unreleased)
 
     def adopt(self) -> None:
         """Adopt the segments of processes that have ended."""
@@ -32,6 +42,11 @@ class Disk:
         """Complete a segment, and give it to the shipper."""
         self._thread.submit(self._finish, segment)
 
+    def retry(self) -> None:
+        """Try to give the shipper what it couldn't be given."""
+        if self.is_behind:
+            self._thread.submit(self._release_all)
+
     def close(self) -> None:
         """Finish all of it."""
         self._thread.shutdown()
@@ -39,7 +54,7 @@ class Disk:
     def _adopt(self) -> None:
         try:
             adopt(self._spool)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a damaged counter may be larger than the sum can be
             logger.error("log.not_adopted folder=%s reason=%r", self._spool.folder, str(error))
 
     def _sync(self, segment: OpenSegment) -> None:
@@ -59,18 +74,24 @@ class Disk:
         else:
             segment.path.unlink(missing_ok=True)
         segment.close()
+        self._release_all()
+
+    def _release_all(self) -> None:
         self._unreleased = [each for each in self._unreleased if not self._release(each)]
 
     def _release(self, segment: OpenSegment) -> bool:
         """Return whether this was the last try for a segment."""
         try:
+            self._spool.prepare()
             self._spool.release(segment.path)
         except FileNotFoundError:
-            if segment.path.exists():  # it is the folder for it that is gone
+            if segment.path.exists():  # the folder for it has just been deleted
                 return False
             self._counters.add("lost", segment.rows)
             logger.error("log.lost rows=%d: somebody deleted %s", segment.rows, segment.path)
         except OSError as error:
-            logger.error("log.not_released segment=%s reason=%r", segment.path.name, str(error))
+            if time.monotonic() >= self._report_at:
+                self._report_at = time.monotonic() + REPORT_SECONDS
+                logger.error("log.not_released segment=%s reason=%r", segment.path.name, str(error))
             return False
         return True

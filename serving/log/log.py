@@ -108,7 +108,8 @@ class PredictionLog:
 
     def event(self, **fields: Any) -> None:
         """Record what happened to the service, by the fields of `Event`."""
-        short = {name: str(text)[:MAX_TEXT] for name, text in fields.items()}
+        texts = {name: str(text)[:MAX_TEXT] for name, text in fields.items() if text is not None}
+        short = {name: text.encode(errors="replace").decode() for name, text in texts.items()}  # half of a character
         event = Event.model_validate({"at": datetime.now(UTC), "host": self._host[:MAX_TEXT], **short})
         self._writer.put_lines(Lines("events", [encode_line(event)]))
 

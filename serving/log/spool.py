@@ -1,8 +1,12 @@
 """The spool: a folder with the segments that are being written, and those that wait for the shipper."""
 
+import errno
 import os
+import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +19,9 @@ _FOLDERS: Final = (OPEN, READY, DAMAGED, COUNTERS)
 _MEASURE_SECONDS: Final = 1.0
 _MEASURE_SHARE: Final = 50
 """With many segments the folder is measured less often: for one second in this many."""
+
+FEEDBACK_SHARE: Final = 0.5
+"""Share of the room that feedback may take: whoever sends much of it must not keep predictions from being logged."""
 
 
 class FullError(OSError):
@@ -30,7 +37,7 @@ class Spool:
         """Random digits in the names of this process' segments."""
         self._number = 0
         self._lock = threading.Lock()
-        self._used = 0
+        self._used, self._oldest_ms = 0, float("inf")
         self._measured_at = float("-inf")
         self._measure_seconds = _MEASURE_SECONDS
 
@@ -61,22 +68,35 @@ class Spool:
         Raises:
             OSError: it can't be moved.
         """
-        path.rename(self.folder / READY / path.name.removesuffix(PART))
+        place = self.folder / READY / path.name.removesuffix(PART)
+        try:
+            path.rename(place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(path, place)  # somebody has put the folder on another file system
         for name in (READY, OPEN):
-            sync_folder(self.folder / name)
+            with suppress(OSError):  # it has arrived; not all file systems can do this
+                sync_folder(self.folder / name)
 
-    def room(self) -> int:
-        """Return the bytes that may still be written: below the limit, and on the disk."""
-        return min(self.max_bytes - self.used_bytes(), self._free())
+    def room(self, share: float = 1.0) -> int:
+        """Return the bytes that may still be written: below a share of the limit, and on the disk."""
+        try:
+            return min(round(self.max_bytes * share) - self.used_bytes(), self._free())
+        except OSError:
+            return 0
 
-    def check_room(self, size: int) -> None:
-        """Check that this many bytes more are below the limit; the disk says itself when it is full.
+    def check_room(self, size: int, share: float = 1.0) -> None:
+        """Check that this many bytes more are below a share of the limit; the disk says itself when it is full.
 
         Raises:
             FullError: they are not.
+            OSError: the folder can't be read.
         """
-        if self.used_bytes() + size > self.max_bytes:
-            raise FullError(f"the segments in {self.folder} have reached SERVING_LOG_MAX_BYTES: does the shipper run?")
+        if self.used_bytes() + size > self.max_bytes * share:
+            of = "" if share == 1 else f"{share:.0%} of "
+            text = f"the segments in {self.folder} have reached {of}SERVING_LOG_MAX_BYTES: does the shipper run?"
+            raise FullError(text)
 
     def add(self, size: int) -> None:
         """Add bytes that were written since the folder was measured."""
@@ -84,24 +104,33 @@ class Spool:
             self._used += size
 
     def used_bytes(self) -> int:
-        """Return the size of all segments, as far as it is known without measuring it all the time."""
-        started = time.monotonic()
+        """Return the size of all segments, as far as it is known without measuring it all the time.
+
+        Raises:
+            OSError: the folder can't be read.
+        """
         with self._lock:
-            if started - self._measured_at >= self._measure_seconds:
-                self._used = sum(map(_size, (self.folder / name for name in (OPEN, READY, DAMAGED))))
-                self._measured_at = time.monotonic()
-                self._measure_seconds = max(_MEASURE_SECONDS, _MEASURE_SHARE * (self._measured_at - started))
+            self._measure()
             return self._used
 
-    def lag_seconds(self) -> float:
-        """Return the age of the oldest segment that waits for the shipper; 0 if none does."""
-        try:
-            paths = (self.folder / READY).iterdir()
-            names = [found for path in paths if (found := SegmentName.parse(path.name))]
-        except OSError:
-            return 0.0
-        oldest = min((name.created_ms for name in names), default=None)
-        return 0.0 if oldest is None else max(0.0, time.time() - oldest / 1000)
+    def state(self) -> tuple[int, float]:
+        """Return the size of all segments and the age of the oldest one that waits for the shipper, as last known."""
+        with suppress(OSError):
+            self.used_bytes()
+        return self._used, max(0.0, time.time() - self._oldest_ms / 1000)
+
+    def _measure(self) -> None:
+        started = time.monotonic()
+        if started - self._measured_at < self._measure_seconds:
+            return
+        used, oldest = 0, float("inf")
+        for part in (OPEN, READY, DAMAGED):
+            for entry, size in _sizes(self.folder / part):
+                used += size
+                if part == READY and (name := SegmentName.parse(entry)):
+                    oldest = min(oldest, name.created_ms)
+        self._used, self._oldest_ms, self._measured_at = used, oldest, time.monotonic()
+        self._measure_seconds = max(_MEASURE_SECONDS, _MEASURE_SHARE * (self._measured_at - started))
 
     def _free(self) -> int:
         try:
@@ -125,15 +154,31 @@ def sync_folder(folder: Path) -> None:
         os.close(file)
 
 
-def _size(folder: Path) -> int:
-    size = 0
+def _copy(path: Path, place: Path) -> None:
+    """Move a file to another file system, where it appears as a whole."""
+    hidden = place.with_name(f".{place.name}")
     try:
-        with os.scandir(folder) as found:
-            for entry in found:
-                try:
-                    size += entry.stat(follow_symlinks=False).st_size
-                except FileNotFoundError:  # the shipper has just deleted it
-                    continue
+        shutil.copyfile(path, hidden)
+        with hidden.open("rb") as file:
+            os.fsync(file.fileno())
+        hidden.rename(place)
     except OSError:
-        return size
-    return size
+        hidden.unlink(missing_ok=True)
+        raise
+    path.unlink()
+
+
+def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield names and sizes of the files in a folder; none if it isn't there.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    try:
+        found = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with found:
+        for entry in found:
+            with suppress(FileNotFoundError):  # the shipper has just deleted it
+                yield entry.name, entry.stat(follow_symlinks=False).st_size

@@ -34,6 +34,7 @@ class LogState:
 def state_of(log: PredictionLog) -> LogState:
     """Return the state of a log. This reads files."""
     counted = totals(log.spool, log.counters)
+    spool_bytes, lag_seconds = log.spool.state()
     return LogState(
         recorded=counted["recorded"],
         written=counted["written"],
@@ -41,6 +42,6 @@ def state_of(log: PredictionLog) -> LogState:
         dropped={reason: counted[f"dropped_{reason}"] for reason in ("buffer", "spool", "disk")},
         lost=counted["lost"],
         damaged=counted["damaged"],
-        spool_bytes=log.spool.used_bytes(),
-        lag_seconds=log.spool.lag_seconds(),
+        spool_bytes=spool_bytes,
+        lag_seconds=lag_seconds,
     )

@@ -13,7 +13,7 @@ from contract.segments import LinesHeader, SegmentHeader
 from serving.log.counts import OwnCounters
 from serving.log.disk import Disk
 from serving.log.segment import OpenSegment
-from serving.log.spool import FullError, Spool
+from serving.log.spool import FEEDBACK_SHARE, FullError, Spool
 from serving.log.stream import Key, Many, Stream
 
 TICK_SECONDS: Final = 0.08
@@ -110,7 +110,7 @@ class Writer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(SYNC_SECONDS / 2 if self._open or self._lines else None)
+            self._wake.wait(SYNC_SECONDS / 2 if self._open or self._lines or self._disk.is_behind else None)
             self._stop.wait(TICK_SECONDS)
             self._wake.clear()
             self._work()
@@ -157,7 +157,7 @@ class Writer:
 
     def _append(self, key: Key | str, header: SegmentHeader, payloads: list[bytes], rows: int = 0) -> None:
         try:
-            self._spool.check_room(sum(map(len, payloads)))
+            self._spool.check_room(sum(map(len, payloads)), FEEDBACK_SHARE if key == "feedback" else 1.0)
             segment = self._open.get(key) or self._create(key, header)
             segment.append(payloads, rows)
         except OSError:
@@ -191,6 +191,7 @@ class Writer:
             elif is_time and not segment.is_synced:
                 self._disk.sync(segment)
         if is_time:
+            self._disk.retry()
             self._sync_at = now + SYNC_SECONDS
 
     def _drop(self, rows: int, reason: str, error: OSError) -> None:

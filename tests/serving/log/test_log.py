@@ -210,6 +210,33 @@ def test_a_folder_that_comes_back_is_used(start: Start, spool: Path) -> None:
     assert counted(spool)["dropped_disk"] == 1
 
 
+def test_segments_that_the_shipper_couldnt_be_given_follow(start: Start, spool: Path) -> None:
+    """Without another request."""
+    service = start()
+    ask(service, 3)
+    written(spool, 3)
+    (spool / "ready").rename(spool / "aside")
+    (spool / "ready").write_text("in the way")
+    until(lambda: "log.not_released" in service.log, "the service to complain")
+    time.sleep(1.2)
+    assert service.log.count("log.not_released") == 1
+    (spool / "ready").unlink()
+    assert len(wait_for(spool, 3)) == 3
+    assert counted(spool)["lost"] == counted(spool)["dropped_disk"] == 0
+
+
+def test_a_segment_that_cant_be_adopted_keeps_no_other_one(start: Start, spool: Path) -> None:
+    service = start()
+    ask(service, 3)
+    written(spool, 3)
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait()
+    (spool / "open" / "events-0000000000000-00000000-1.seg").mkdir()
+    again = start()
+    assert len(wait_for(spool, 3)) == 3
+    assert "log.not_adopted segment=events-0000000000000-00000000-1.seg" in again.log
+
+
 def test_a_full_buffer_is_counted(start: Start, spool: Path) -> None:
     service = start(SERVING_LOG_BUFFER_BYTES=10_000)
     assert service.predict([PENGUIN] * 1000).json()["prediction_id"]
