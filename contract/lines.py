@@ -51,6 +51,7 @@ class Event(_Line):
         model, version: empty for what concerns none.
         reason: code of a refusal.
         origin: place that a version was loaded from.
+        asked_at: time at which the registry was asked, whose answer this comes from.
     """
 
     at: datetime
@@ -61,6 +62,7 @@ class Event(_Line):
     reason: Text = ""
     detail: Text = ""
     origin: Text = ""
+    asked_at: datetime | None = None
 
 
 LineT = TypeVar("LineT", Truth, Event)

@@ -96,6 +96,12 @@ CREATE TABLE IF NOT EXISTS log.events (
     origin text NOT NULL,
     shipped_at timestamptz NOT NULL DEFAULT now()
 );
+-- No value in the rows from before: nobody knows it. An ALTER TABLE that changes nothing would wait for readers as well.
+SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'log.events'::regclass AND attname = 'asked_at') AS older
+\gset
+\if :older
+    ALTER TABLE log.events ADD COLUMN asked_at timestamptz;
+\endif
 CREATE INDEX IF NOT EXISTS events_of_a_model ON log.events (model, id);
 
 CREATE OR REPLACE VIEW log.truth AS
@@ -109,9 +115,10 @@ CREATE TABLE IF NOT EXISTS log.retention (
 );
 INSERT INTO log.retention (days) VALUES (:'retention_days') ON CONFLICT (one) DO UPDATE SET days = excluded.days;
 
--- Days are those of UTC. A day whose rows came before its partition takes them over from the default one.
+-- Days are those of UTC. A day whose rows came before its partition takes them over from the default one. Whoever reads the
+-- log in a transaction that stays open keeps days from being prepared, which must not stop all others.
 CREATE OR REPLACE FUNCTION log.prepare_days(first date, last date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
     today date := (now() AT TIME ZONE 'UTC')::date;
     day date;
@@ -197,19 +204,31 @@ BEGIN
 END $$;
 
 -- Enter a move of Production that nobody decided here, when the service tells of its new version. A decision that holds
--- the lock looks for such a move itself, and so does the next one.
+-- the lock looks for such a move itself, and so does the next one. An event is as old as the registry's answer, which may
+-- have been asked for before something was decided that is in the trail by now.
 CREATE OR REPLACE FUNCTION log.enter_found() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    asked timestamptz := coalesce(NEW.asked_at, NEW.at);
     last record;
+    known timestamptz;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtext('production of ' || NEW.model)) THEN
+    IF NEW.version !~ '^[0-9]{1,18}$' OR NEW.model ~ '[[:cntrl:]]' OR asked > now() + interval '1 hour'
+        OR NOT pg_try_advisory_xact_lock(hashtext('production of ' || NEW.model))
+    THEN
         RETURN NULL;
     END IF;
-    SELECT to_version, at INTO last FROM audit.promotions
-    WHERE model = NEW.model AND action IN ('promote', 'rollback', 'found') ORDER BY id DESC LIMIT 1;
-    -- An event may be late, and what was decided since then counts.
-    IF last.to_version = NEW.version OR last.at >= NEW.at OR NEW.at > now() + interval '1 hour' THEN
+    SELECT to_version, coalesce(settled.at, entry.at) AS at, settled.at IS NULL AND db_user = 'shipper' AS is_from_here
+    INTO last
+    FROM audit.promotions AS entry LEFT JOIN audit.settled ON promotion = entry.id
+    WHERE model = NEW.model AND action IN ('promote', 'rollback', 'found') ORDER BY entry.id DESC LIMIT 1;
+    known := last.at;
+    IF last.is_from_here THEN -- it is as old as the event that it comes from, which may have waited
+        SELECT coalesce(max(coalesce(asked_at, events.at)), last.at) INTO known FROM log.events
+        WHERE model = NEW.model AND version = last.to_version AND event = 'swapped' AND origin = 'registry'
+            AND id < NEW.id;
+    END IF;
+    IF last.to_version = NEW.version OR known >= asked THEN
         RETURN NULL;
     END IF;
     INSERT INTO audit.promotions (model, who, action, from_version, to_version, reason, numbers)
@@ -235,7 +254,7 @@ GRANT INSERT (
 GRANT INSERT (prediction_id, row_index, class, at, who, received_at, model) ON log.feedback TO shipper;
 GRANT INSERT (name, kind, rows) ON log.segments TO shipper;
 GRANT INSERT (digest, name, document) ON log.contracts TO shipper;
-GRANT INSERT (at, host, model, version, event, reason, detail, origin) ON log.events TO shipper;
+GRANT INSERT (at, host, model, version, event, reason, detail, origin, asked_at) ON log.events TO shipper;
 GRANT SELECT ON log.predictions, log.segments, log.contracts, log.traffic, log.feedback, log.truth, log.events,
     log.retention TO penguins;
 
@@ -264,5 +283,6 @@ COMMENT ON TABLE log.feedback IS 'True classes, as somebody said them, with all 
 COMMENT ON COLUMN log.feedback.at IS 'Time from which it holds, as who sent it says';
 COMMENT ON VIEW log.truth IS 'The latest true class of each row';
 COMMENT ON TABLE log.events IS 'Starts, ends, swaps and refusals of the prediction service; append-only';
+COMMENT ON COLUMN log.events.asked_at IS 'When the service asked the registry, whose answer the event comes from';
 COMMENT ON TABLE log.retention IS 'Days after which rows are deleted';
 COMMIT;

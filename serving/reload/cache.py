@@ -25,7 +25,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contract.digests import DigestError, verify
+from contract.digests import MANIFEST_FILE, DigestError, verify
+from serving.inference.contract import parse_manifest
 from serving.inference.model import Release
 from serving.registry.refusals import Code, RefusedError, first_problem
 from serving.reload.files import folders_inside, read_inside
@@ -78,6 +79,17 @@ class Cache:
             with suppress(RefusedError):
                 found.append(self._read(entry))
         return found
+
+    def class_names(self) -> list[str]:
+        """Return the classes of the copies: a version that serves no more may have had others."""
+        names: list[str] = []
+        for entry in folders_inside(self.folder):
+            with suppress(OSError, ValidationError, RefusedError, DigestError, KeyError):
+                saved = SavedRelease.model_validate_json(self._content(f"{entry}/release.json"))
+                manifest = self._content(f"{entry}/{MANIFEST_FILE}")
+                verify(MANIFEST_FILE, manifest, saved.release(self._trusted).digests)
+                names += parse_manifest(manifest).classes
+        return names
 
     def find(self, release: Release) -> Mapping[str, bytes] | None:
         """Return the verified files of a release; None if there is no copy.

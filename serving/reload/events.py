@@ -13,7 +13,7 @@ Note = Callable[..., None]
 """Takes note of a swap or a refusal, by the fields of `contract.lines.Event`."""
 
 
-def ignore(**_fields: str) -> None:
+def ignore(**_fields: object) -> None:
     """Take no note."""
 
 

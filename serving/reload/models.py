@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from serving.inference.model import LoadedModel
 from serving.registry.client import Registry
@@ -96,9 +97,10 @@ class Models:
         self._loading = {name: task for name, task in self._loading.items() if not task.done()}
         idle = [watcher for name, watcher in self._watchers.items() if name not in self._loading]
         if idle:
+            asked_at = datetime.now(UTC)
             found = await self._find([watcher.name for watcher in idle])
             for watcher in idle:
-                self._loading[watcher.name] = asyncio.create_task(watcher.follow(found[watcher.name]))
+                self._loading[watcher.name] = asyncio.create_task(watcher.follow(found[watcher.name], asked_at))
         await asyncio.wait(self._loading.values(), timeout=self._settings.poll_seconds)
 
     async def _find(self, names: list[str]) -> Mapping[str, ModelVersion | Exception | None]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ from serving.reload.events import FAILURES, Note, Outcome, Poll, Refusal, Servin
 from serving.settings import Settings
 
 MAX_HISTORY = 100
+MAX_KNOWN_CLASSES = 5000
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +44,15 @@ class Watcher:
         self._uncached: tuple[Release, Mapping[str, bytes]] | None = None
         """The release that serves, while it isn't on disk."""
         self.model: LoadedModel | None = None
+        self.classes: tuple[str, ...] = ()
+        """Classes of the version that serves, and of those before it as far as they are known."""
         self.refusal: Refusal | None = None
         self.cache_error: str | None = None
         self.poll: Poll | None = None
         self.answered_at: float | None = None
         """Time of the registry's last answer, on the clock of `time.monotonic`."""
+        self._asked_at: datetime | None = None
+        """Time of the poll that is being followed."""
         self.started_at = time.monotonic()
         self.history: deque[ServingPeriod] = deque(maxlen=MAX_HISTORY)
         """Serving periods since the start, the latest one last."""
@@ -73,9 +78,15 @@ class Watcher:
         except RefusedError as error:
             self.cache_error = f"the copy on disk was refused ({error.code}): {error.message}"
             logger.warning("cache.refused code=%s reason=%r", error.code, error.message)
+        self._remember(await asyncio.to_thread(self._cache.class_names))
 
-    async def follow(self, found: ModelVersion | Exception | None) -> None:
-        """Load the version in Production, after a poll of the registry that found it, found none, or failed."""
+    async def follow(self, found: ModelVersion | Exception | None, asked_at: datetime) -> None:
+        """Load the version in Production, after a poll of the registry that found it, found none, or failed.
+
+        Args:
+            asked_at: time of the poll. Until the version is loaded, another one may be in Production.
+        """
+        self._asked_at = asked_at
         try:
             if isinstance(found, Exception):
                 raise found
@@ -143,6 +154,7 @@ class Watcher:
     def _swap(self, model: LoadedModel) -> None:
         before = self.model.version if self.model else None
         self.model, self.refusal = replace(model, is_first=self._is_first), None
+        self._remember(model.contract.classes)
         if self.history:
             self.history.append(replace(self.history.pop(), until=model.loaded_at))
         self.history.append(ServingPeriod(model.version, model.engine.name, model.origin, model.loaded_at))
@@ -153,7 +165,19 @@ class Watcher:
         )  # fmt: skip
 
         detail = f"in place of version {before}" if before else ""
-        self._note(event="swapped", model=self.name, version=model.version, origin=model.origin, detail=detail)
+        asked_at = self._asked_at if model.origin == "registry" else None
+        self._note(
+            event="swapped",
+            model=self.name,
+            version=model.version,
+            origin=model.origin,
+            detail=detail,
+            asked_at=asked_at,
+        )
+
+    def _remember(self, classes: Iterable[str]) -> None:
+        serving = self.model.contract.classes if self.model else ()
+        self.classes = tuple(dict.fromkeys((*serving, *self.classes, *classes)))[:MAX_KNOWN_CLASSES]
 
     async def _store(self, release: Release, files: Mapping[str, bytes]) -> None:
         try:
@@ -189,7 +213,12 @@ class Watcher:
                 error.message,
             )
             self._note(
-                event="refused", model=self.name, version=version.version, reason=error.code, detail=error.message
+                event="refused",
+                model=self.name,
+                version=version.version,
+                reason=error.code,
+                detail=error.message,
+                asked_at=self._asked_at,
             )
         metrics.RELOADS.labels(error.code).inc()
         retry_at = time.monotonic() + self._settings.retry_refused_seconds

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -52,6 +53,7 @@ def superuser(stack: Stack) -> Iterator[psycopg.Connection]:
                 connection.execute(f"DROP TABLE {name}")
         connection.execute(
             """TRUNCATE log.predictions, log.segments, log.contracts, log.traffic, log.feedback, log.events;
+               DELETE FROM audit.settled WHERE promotion IN (SELECT id FROM audit.promotions WHERE model = 'followed');
                DELETE FROM audit.promotions WHERE model = 'followed'"""
         )
 
@@ -333,22 +335,35 @@ def test_the_latest_truth_counts_and_its_history_stays(shipper, penguins):
     assert penguins.execute("SELECT count(*) FROM log.feedback").fetchone() == (4,)
 
 
-def swapped(connection: psycopg.Connection, version: str, at: datetime = NOW, **others: str) -> None:
-    event = {"host": "here\x1b[0m", "event": "swapped", "origin": "registry"} | others
+def swapped(connection: psycopg.Connection, version: str, at: datetime = NOW, **others: Any) -> None:
+    event = {"host": "here\x1b[0m", "event": "swapped", "origin": "registry", "asked_at": None} | others
     connection.execute(
-        """INSERT INTO log.events (at, host, model, version, event, reason, detail, origin)
-           VALUES (%s, %s, 'followed', %s, %s, '', '', %s)""",
-        [at, event["host"], version, event["event"], event["origin"]],
+        """INSERT INTO log.events (at, host, model, version, event, reason, detail, origin, asked_at)
+           VALUES (%s, %s, 'followed', %s, %s, '', '', %s, %s)""",
+        [at, event["host"], version, event["event"], event["origin"], event["asked_at"]],
+    )
+
+
+def moves(connection: psycopg.Connection) -> list[tuple]:
+    """Return the entries about the model of `swapped`."""
+    return connection.execute(
+        "SELECT action, from_version, to_version FROM audit.promotions WHERE model = 'followed' ORDER BY id"
+    ).fetchall()
+
+
+def decide(connection: psycopg.Connection, version: str) -> None:
+    """Decide for a version, to the end."""
+    connection.execute(
+        """WITH made AS (
+               INSERT INTO audit.promotions (model, who, action, to_version, reason, numbers)
+               VALUES ('followed', 'ada', 'promote', %s, 'why', '{}') RETURNING id
+           ) INSERT INTO audit.settled (promotion) SELECT id FROM made""",
+        [version],
     )
 
 
 @pytest.mark.usefixtures("superuser")
 def test_a_move_that_nobody_decided_is_entered_in_the_trail_once(shipper, penguins):
-    def moves() -> list[tuple]:
-        return penguins.execute(
-            "SELECT action, from_version, to_version FROM audit.promotions WHERE model = 'followed' ORDER BY id"
-        ).fetchall()
-
     later = datetime.now(UTC) + timedelta(minutes=5)
     penguins.execute(
         """INSERT INTO audit.promotions (model, who, action, to_version, reason, numbers)
@@ -360,12 +375,44 @@ def test_a_move_that_nobody_decided_is_entered_in_the_trail_once(shipper, pengui
     swapped(shipper, "2", later, origin="cache")
     swapped(shipper, "2", later, event="refused")
     swapped(shipper, "2", later + timedelta(days=1))
-    assert moves() == decided
+    assert moves(penguins) == decided
     for _ in range(3):  # one event of each process of the service
         swapped(shipper, "2", later)
-    assert moves() == [*decided, ("found", "1", "2")]
+    assert moves(penguins) == [*decided, ("found", "1", "2")]
     who = "SELECT who, db_user FROM audit.promotions WHERE model = 'followed' AND action = 'found'"
     assert penguins.execute(who).fetchall() == [("the service on here[0m", "shipper")]
+
+
+@pytest.mark.usefixtures("superuser")
+def test_news_from_before_a_decision_moves_nothing(shipper, penguins):
+    """The service has asked, and loads; somebody decides; then the service tells of a version that is gone."""
+    asked = datetime.now(UTC)
+    decide(penguins, "3")
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    swapped(shipper, "2", later, asked_at=asked)
+    swapped(shipper, "3", later, asked_at=later)
+    assert moves(penguins) == [("promote", None, "3")]
+    swapped(shipper, "2", later, asked_at=later)
+    assert moves(penguins)[1:] == [("found", "3", "2")]
+
+
+@pytest.mark.usefixtures("superuser")
+def test_moves_that_arrive_at_once_are_all_entered(shipper, penguins):
+    """PostgreSQL was away while somebody moved the alias several times; workers tell of it in any order."""
+    decide(penguins, "1")
+    begin = datetime.now(UTC)
+    news = [("2", 2), ("3", 3), ("2", 2), ("1", 1), ("3", 3), ("4", 4)]
+    with shipper.transaction():
+        for version, second in news:
+            swapped(shipper, version, begin + timedelta(minutes=1), asked_at=begin + timedelta(milliseconds=second))
+    assert moves(penguins)[1:] == [("found", "1", "2"), ("found", "2", "3"), ("found", "3", "4")]
+
+
+@pytest.mark.usefixtures("superuser")
+@pytest.mark.parametrize("version", ["", "x", "1; DROP", "\x1b[2J", "1" * 19, "²"])
+def test_what_is_no_version_is_not_entered(shipper, penguins, version):
+    swapped(shipper, version)
+    assert moves(penguins) == []
 
 
 @pytest.mark.usefixtures("superuser")

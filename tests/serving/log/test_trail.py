@@ -44,6 +44,8 @@ def test_a_move_in_mlflow_stands_in_the_trail(
                 service.serves(second)
                 until(lambda: len(moves()) > 1, "the move to stand in the trail")
                 assert moves() == [("promote", None, first), ("found", first, second)]
+                asked = "SELECT bool_and(asked_at < at) FROM log.events WHERE model = %s AND event = 'swapped'"
+                assert connection.execute(asked, [model]).fetchone() == (True,)
     finally:
         stop.set()
         shipper.join(30)
