@@ -20,9 +20,11 @@ NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
 @pytest.fixture(scope="module")
 def executed(stack: Stack) -> Iterator[nbformat.NotebookNode]:
     """The notebook after its first run, on a stack without earlier runs."""
-    stack.start("api")
+    for program in ("api", "shipper"):
+        stack.start(program)
     yield execute(stack)
-    stack.stop("api")
+    for program in ("api", "shipper"):
+        stack.stop(program)
 
 
 def execute(stack: Stack, *edits: tuple[str, str]) -> nbformat.NotebookNode:
@@ -73,7 +75,7 @@ def test_the_notebook_goes_from_the_raw_data_to_the_prediction(stack, executed):
 
 def test_the_notebook_shows_tables_and_plots(executed):
     kinds = [set(output.get("data", {})) for cell in code_cells(executed) for output in cell.outputs]
-    assert sum("image/png" in kind for kind in kinds) == 5
+    assert sum("image/png" in kind for kind in kinds) == 6
     assert sum("text/html" in kind for kind in kinds) == 4
 
 
