@@ -34,6 +34,7 @@ override export SOURCE := $(value SOURCE)
 override export CONTRACT := $(value CONTRACT)
 override export FILE := $(value FILE)
 override export FROM := $(value FROM)
+override export TABLE := $(value TABLE)
 override export TARGET := $(value TARGET)
 override export NAME := $(value NAME)
 override export MODEL := $(value MODEL)
@@ -49,7 +50,7 @@ PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLA
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels check sign contract check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels score check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-predictions compose-labels compose-sign test-compose
@@ -92,6 +93,9 @@ predictions: linux $(INSTALLED)run ## Show the latest predictions: VERSION=2 CLA
 
 labels: linux $(INSTALLED)run ## Send the true classes of predictions in FROM=file.csv to the service; CONTRACT=wine
 	@$(RUN) local penguins labels $(OF) -- "$$FROM"
+
+score: linux $(INSTALLED)run ## Predict the rows of FROM=file.csv or table:name into a table: CONTRACT=wine TABLE=name
+	@$(RUN) local score --from="$$FROM" --contract="$$CONTRACT" --table="$$TABLE"
 
 check: linux $(INSTALLED)run ## Tell what a run would do with SOURCE=data.csv, and compare it with Production; CONTRACT=wine
 	@$(RUN) local penguins check $(OF) -- "$$SOURCE"

@@ -12,6 +12,9 @@ from pydantic.alias_generators import to_camel
 
 LogicalType = Literal["number", "integer", "boolean", "string", "date", "timestamp"]
 Role = Literal["feature", "target", "id", "time", "ignored"]
+Purpose = Literal["training", "scoring"]
+"""Purpose of a DAG."""
+
 Category = str | int
 """A value of a column with an enum."""
 Scalar = str | int | FiniteFloat | bool
@@ -199,7 +202,7 @@ class DataContract(Part):
     """A table, and the model that is trained on it.
 
     Attributes:
-        name: first part of the names of its tables (`<name>_raw`) and of its DAG (`<name>_training`).
+        name: first part of the names of its tables (`<name>_raw`) and of its DAGs (`<name>_training`).
     """
 
     name: str
@@ -249,7 +252,7 @@ class DataContract(Part):
         """Return the key of an answer of the service that names the classes: the target's name, if it is free."""
         return name_of_answers(self.target)
 
-    def table(self, kind: Literal["raw", "processed", "rejected"]) -> str:
+    def table(self, kind: Literal["raw", "processed", "rejected", "scored"]) -> str:
         """Return the name of a table."""
         return f"{self.name}_{kind}"
 
@@ -260,9 +263,9 @@ def name_of_answers(target: Column) -> str:
     return target.name if target.name not in _ANSWER | of_classes else "class"
 
 
-def dag_id_of(contract: str) -> str:
-    """Return the name of the DAG of a contract, by the contract's name."""
-    return f"{contract}_training"
+def dag_id_of(contract: str, purpose: Purpose = "training") -> str:
+    """Return the name of a DAG of a contract, by the contract's name."""
+    return f"{contract}_{purpose}"
 
 
 def class_names(target: Column) -> tuple[str, ...]:

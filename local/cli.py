@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, ParamSpec
 
 import typer
@@ -17,7 +18,7 @@ from local import environment
 from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
-from local.contracts import DEFAULT, read_contract, serve, served_models
+from local.contracts import DEFAULT, Contract, read_contract, serve, served_models
 from local.errors import StackError
 from local.lab import Lab
 from local.logs import follow, tail
@@ -137,13 +138,32 @@ def run(contract: Annotated[str, typer.Option(help="The contract to run.")] = DE
     chosen = read_contract(stack.config, contract or DEFAULT)
     serve(stack.config, chosen.model)
     _start(stack)
-    urls = stack.urls
-    password = stack.config.credentials.airflow_password
-    airflow = Airflow(urls["airflow-api-server"], "admin", password, patience=_PATIENCE)
-    service = Service(urls["api"], None if chosen.name == DEFAULT else chosen.model)
-    Pipeline(chosen, airflow, Mlflow(urls["mlflow"]), service, _out).run()
+    _pipeline(stack, chosen).run()
     _out.print()
     _out.print(addresses(stack))
+
+
+@app.command()
+@_report_user_errors
+def score(
+    source: Annotated[str, typer.Option("--from", help="The rows: a file, an s3:// address or table:name.")] = "",
+    contract: Annotated[str, typer.Option(help="The contract whose model scores them.")] = DEFAULT,
+    table: Annotated[str, typer.Option(help="The table for the result; the contract's when not given.")] = "",
+) -> None:
+    """Score the rows of a source with the model in Production, into a table."""
+    if not source:
+        raise StackError("say from what: make score FROM=file.csv")
+    stack = _running_stack()
+    path = Path(source)
+    pipeline = _pipeline(stack, read_contract(stack.config, contract or DEFAULT))
+    pipeline.score(str(path.absolute()) if path.exists() else source, table)
+
+
+def _pipeline(stack: Stack, contract: Contract) -> Pipeline:
+    urls, password = stack.urls, stack.config.credentials.airflow_password
+    airflow = Airflow(urls["airflow-api-server"], "admin", password, patience=_PATIENCE)
+    service = Service(urls["api"], None if contract.name == DEFAULT else contract.model)
+    return Pipeline(contract, airflow, Mlflow(urls["mlflow"]), service, _out)
 
 
 @app.command()

@@ -26,12 +26,13 @@ class Contract:
     """A contract as `python -m penguins.contracts show` prints it.
 
     Attributes:
-        dag, experiment, model: names in Airflow and MLflow.
+        dag, scoring_dag, experiment, model: names in Airflow and MLflow.
         example: a row to predict.
     """
 
     name: str
     dag: str
+    scoring_dag: str
     experiment: str
     model: str
     example: dict[str, Any]

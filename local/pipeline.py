@@ -1,4 +1,4 @@
-"""One run of a contract's DAG through its HTTP interfaces: trigger it, follow it and print its result."""
+"""One run of a contract's DAGs through its HTTP interfaces: trigger it, follow it and print its result."""
 
 import json
 import time
@@ -41,7 +41,7 @@ class Pipeline:
         before = self._mlflow.production(model)
         run = self._airflow.trigger(dag)
         self._console.print(f"\nDAG run {run}")
-        self._follow(run)
+        self._follow(dag, run)
         candidates = self._mlflow.children(self._contract.experiment, run)
         version = self._mlflow.version_of(model, run)
         after = self._mlflow.production(model)
@@ -50,6 +50,22 @@ class Pipeline:
         self._console.print(leaderboard(candidates, version.run_id))
         self._console.print(changes(version, before, after), soft_wrap=True)
         self._predict(after)
+
+    def score(self, source: str, table: str) -> None:
+        """Score a source with the model, into a table of this name, or the default one; print the result."""
+        dag = self._contract.scoring_dag
+        until(lambda: self._airflow.has_dag(dag), f"the DAG {dag}; `make run` of the contract lets Airflow read it")
+        run = self._airflow.trigger(dag, {"source": source} | ({"table": table} if table else {}))
+        self._console.print(f"DAG run {run}")
+        self._follow(dag, run)
+        result = self._airflow.result(dag, run, "score")
+        parts = [f"{rows:,} by version {version}" for version, rows in result["rows"].items()]
+        self._console.print(
+            f"\n{result['source']}: {', '.join(parts)} in the table {result['table']} of the database penguins; "
+            f"{result['rejected']:,} rows in {result['table']}_rejected.",
+            soft_wrap=True,
+            markup=False,
+        )
 
     def _wait_for_dag(self) -> None:
         """Wait until Airflow has parsed the contract as it is now."""
@@ -64,8 +80,7 @@ class Pipeline:
                 raise StackError(f"Airflow hasn't found the DAG {dag} after {_PARSE_TIMEOUT:.0f} s")
             time.sleep(_POLL)
 
-    def _follow(self, run: str) -> None:
-        dag = self._contract.dag
+    def _follow(self, dag: str, run: str) -> None:
         with Progress(self._console) as progress:
             state = "queued"
             while state not in ("success", "failed"):
@@ -81,13 +96,13 @@ class Pipeline:
                         f"Airflow under Required Actions, on the DAG {dag}."
                     )
         if state == "failed":
-            raise self._failure(run, tasks)
+            raise self._failure(dag, run, tasks)
 
-    def _failure(self, run: str, tasks: list[Task]) -> StackError:
+    def _failure(self, dag: str, run: str, tasks: list[Task]) -> StackError:
         failed = next((task for task in tasks if task.state == "failed"), None)
         if failed is None:
             return StackError(f"the DAG run {run} failed, but none of its tasks did: was it marked as failed?")
-        log = self._airflow.task_log(self._contract.dag, run, failed)
+        log = self._airflow.task_log(dag, run, failed)
         return StackError("\n".join([f"{failed.name} failed. The end of its log:", *log[-_LOG_LINES:]]))
 
     def _predict(self, production: Version) -> None:

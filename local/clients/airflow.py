@@ -49,9 +49,10 @@ class Airflow:
         errors = self._api.get("/api/v2/importErrors")["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
-    def trigger(self, dag: str) -> str:
+    def trigger(self, dag: str, params: dict[str, Any] | None = None) -> str:
         """Start a run and return its id."""
-        return str(self._api.post(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"])
+        body = {"logical_date": None, "conf": params or {}}
+        return str(self._api.post(f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"])
 
     def run_state(self, dag: str, run: str) -> str:
         """Return the state of a run: queued, running, success or failed."""
@@ -65,6 +66,10 @@ class Airflow:
             Task(task["task_id"], task["map_index"], task["state"], task["try_number"], task["duration"])
             for task in found
         ]
+
+    def result(self, dag: str, run: str, task: str) -> Any:
+        """Return the value that a task has returned."""
+        return self._api.get(f"{_run(dag, run)}/taskInstances/{task}/xcomEntries/return_value")["value"]
 
     def task_log(self, dag: str, run: str, task: Task) -> list[str]:
         """Return the log lines of the task's last attempt, with the traceback of its error."""

@@ -27,7 +27,7 @@ REACHES = {
     "api": {"mlflow", "airflow-api-server", "api", "jupyterlab"},
     "mlflow": {"postgres", "minio", "mlflow", "airflow-api-server", "api", "jupyterlab"},
     "jupyterlab": {"postgres", "mlflow", "airflow-api-server", "api", "jupyterlab"},
-    "airflow-scheduler": {"postgres", "mlflow", "airflow-api-server", "jupyterlab"},
+    "airflow-scheduler": {"postgres", "mlflow", "airflow-api-server", "api", "jupyterlab"},
     "shipper": {"postgres", "mlflow", "airflow-api-server", "jupyterlab"},
 }
 

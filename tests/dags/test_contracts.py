@@ -28,9 +28,9 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
-def parse() -> dict[str, Any]:
-    """Run the DAG file, and return its DAGs by their names."""
-    found = runpy.run_path(str(REPO / "dags" / "penguins_training.py"))
+def parse(purpose: str = "training") -> dict[str, Any]:
+    """Run a DAG file, and return its DAGs by their names."""
+    found = runpy.run_path(str(REPO / "dags" / f"penguins_{purpose}.py"))
     return {name: value for name, value in found.items() if name == getattr(value, "dag_id", None)}
 
 
@@ -153,7 +153,8 @@ def test_the_start_of_a_task_reads_its_own_contract_only(folder: Path, monkeypat
 
 
 def test_twenty_contracts_are_parsed_in_a_second(folder: Path) -> None:
-    parse()  # imports Airflow
+    for purpose in ("training", "scoring"):
+        parse(purpose)  # imports Airflow
     for number in range(20):
         text = (REPO / "contracts/penguins.yaml").read_text()
         for name in (
@@ -164,8 +165,28 @@ def test_twenty_contracts_are_parsed_in_a_second(folder: Path) -> None:
         ):
             text = text.replace(name, f"{name}_{number}")
         (folder / f"penguins_{number}.yaml").write_text(text)
-    started = time.process_time()
-    dags = parse()
-    assert time.process_time() - started < 1
-    assert len(dags) == 22
-    assert all(set(dag.task_ids) == set(TASKS) for dag in dags.values())
+    for purpose, tasks in (("training", TASKS), ("scoring", ["score"])):
+        started = time.process_time()
+        dags = parse(purpose)
+        assert time.process_time() - started < 1
+        assert len(dags) == 22
+        assert all(set(dag.task_ids) == set(tasks) for dag in dags.values())
+
+
+def test_every_contract_has_a_dag_that_scores(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "odd.yaml").write_text("nonsense")
+    dags = parse("scoring")
+    assert list(dags) == ["penguins_scoring", "wine_scoring", "odd_scoring"]
+    wine = dags["wine_scoring"]
+    assert (wine.dag_display_name, wine.tags, wine.task_ids) == ("Wine: score", {"wine", "scoring"}, ["score"])
+    assert not wine.timetable.can_be_scheduled
+    for name in ("`wine_scored`", "`wine_scored_rejected`", "the predicted cultivar"):
+        assert name in wine.doc_md
+    assert not wine.params.get_param("source").has_value
+    assert wine.params.dump()["table"] == "wine_scored"
+    assert "odd.yaml" in reason_of(dags["odd_scoring"], "read_contract")
+    monkeypatch.setenv("PENGUINS_DATA_SOURCE", "")
+    settings.cache_clear()
+    assert parse("scoring")["penguins_scoring"].task_ids == ["score"]  # though its schedule has no source
+    start_of(monkeypatch, "wine_scoring", "score")
+    assert list(parse("scoring")) == ["wine_scoring"]

@@ -7,7 +7,7 @@ from local.cli import app
 from local.settings import Settings
 from tests.commands import command
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run", "lab", "penguins")
+COMMANDS = ("up", "down", "status", "logs", "clean", "run", "score", "lab", "penguins")
 
 
 @pytest.fixture

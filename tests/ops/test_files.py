@@ -86,6 +86,11 @@ def test_only_what_makes_models_gets_the_private_key() -> None:
     assert variables["api"]["SERVING_TRUSTED_KEYS"] == variables["jupyterlab"]["PENGUINS_TRUSTED_KEYS"]
 
 
+def test_what_runs_tasks_reaches_the_service_that_scores() -> None:
+    for name in ("airflow-scheduler", "airflow-worker", "api"):
+        assert "prediction" in COMPOSE["services"][name]["networks"]
+
+
 def test_the_example_names_every_variable_of_the_compose_file() -> None:
     text = (REPO / "docker-compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+):\?run make env\}", text)) <= set(dotenv.parse(EXAMPLE.read_text()))

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from airflow.sdk import Param
 
-from contract.schema import Training
+from contract.schema import DataContract, Training
 
 ESTIMATORS: Final = ("random_forest", "gradient_boosting", "logistic_regression", "hist_gradient_boosting")
 
@@ -79,6 +79,26 @@ def build_form(training: Training) -> dict[str, Param]:
             "With manual promotion: after these hours without an answer the champion stays.",
             exclusiveMinimum=0,
             maximum=8760,
+        ),
+    }
+
+
+def build_scoring_form(contract: DataContract) -> dict[str, Param]:
+    """Return the parameters of a run that scores, by name."""
+    return {
+        "source": Param(
+            type="string",
+            minLength=1,
+            title="Data source",
+            description="Rows to score: the path of a CSV, TSV, JSON Lines or Parquet file, an s3:// address, or "
+            "table:name for a table of the pipeline's database.",
+        ),
+        "table": Param(
+            contract.table("scored"),
+            type="string",
+            minLength=1,
+            title="Table",
+            description="Table of the pipeline's database that gets the rows with their predictions; it is replaced.",
         ),
     }
 

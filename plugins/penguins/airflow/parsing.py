@@ -7,7 +7,7 @@ from typing import Any, Final
 from airflow.sdk import dag, get_parsing_context, task
 
 from contract.odcs import printable
-from contract.schema import DataContract, free_name
+from contract.schema import DataContract, Purpose, dag_id_of, free_name
 from penguins import contracts
 from penguins.airflow.task_errors import RETRIES, report_user_errors
 from penguins.contracts import Contracts
@@ -17,42 +17,42 @@ REFUSED: Final = "read_contract"
 """The one task of the DAG of a contract that can't be used."""
 
 
-def build_dags(build: Callable[[DataContract], Any]) -> dict[str, Any]:
+def build_dags(build: Callable[[DataContract], Any], purpose: Purpose = "training") -> dict[str, Any]:
     """Return the DAGs of all contracts by their names or, at the start of a task, only that of its contract.
 
     Args:
         build: makes the DAG of one contract.
     """
-    found = _parsed_contracts()
+    found = _parsed_contracts(purpose)
     broken, dags = dict(found.broken), {}
     for contract in found.good.values():
         try:
-            dags[contract.dag_id] = _build_checked(build, contract)
+            dags[dag_id_of(contract.name, purpose)] = _build_checked(build, contract, purpose)
         except Exception as error:  # noqa: BLE001 - Airflow has errors of its own for each part, such as the schedule
             broken[contract.name] = f"the contract {contract.name}: {error}"
     for name, reason in broken.items():
         # The name of a file may have characters that a DAG's may not.
-        dag_id = free_name(re.sub(r"[^A-Za-z0-9_.-]", "_", f"{name[:200]}_training"), set(dags))
-        dags[dag_id] = _refused_dag(dag_id, reason)
+        dag_id = free_name(re.sub(r"[^A-Za-z0-9_.-]", "_", dag_id_of(name[:200], purpose)), set(dags))
+        dags[dag_id] = _refused_dag(dag_id, purpose, reason)
     return dags
 
 
-def _parsed_contracts() -> Contracts:
+def _parsed_contracts(purpose: Purpose) -> Contracts:
     """Read all contracts or, at the start of a task, only the one of its DAG."""
     context = get_parsing_context()
     # A task that tells of a mistake reads all: it may be that two contracts have the same model.
     if context.dag_id is None or context.task_id == REFUSED:
         return contracts.read_all()
-    name = context.dag_id.removesuffix("_training")
+    name = context.dag_id.removesuffix(dag_id_of("", purpose))
     try:
         return Contracts({name: contracts.find(name)}, {})
     except UserError as error:
         return Contracts({}, {name: str(error)})
 
 
-def _build_checked(build: Callable[[DataContract], Any], contract: DataContract) -> Any:
+def _build_checked(build: Callable[[DataContract], Any], contract: DataContract, purpose: Purpose) -> Any:
     training = contract.training
-    if training.schedule and not training.source:
+    if purpose == "training" and training.schedule and not training.source:
         raise UserError(f"its schedule {training.schedule!r} needs a source. Name one, or leave the schedule out.")
     made = build(contract)
     # A refusal by Airflow later would be an import error of the whole file.
@@ -64,7 +64,7 @@ def _build_checked(build: Callable[[DataContract], Any], contract: DataContract)
     return made
 
 
-def _refused_dag(dag_id: str, reason: str) -> Any:
+def _refused_dag(dag_id: str, purpose: Purpose, reason: str) -> Any:
     # Airflow's database refuses some characters, such as those of a file's name, and then all DAGs of the file.
     reason = "\n".join(map(printable, reason.splitlines()))
     # The contract may have become unusable during a run: then the task that starts now tells it.
@@ -77,7 +77,7 @@ def _refused_dag(dag_id: str, reason: str) -> Any:
         max_active_runs=1,
         default_args={"owner": "penguins", **RETRIES},
         doc_md=f"### The contract can't be used\n\n{_indented(reason)}\n",
-        tags=["training", "broken"],
+        tags=[purpose, "broken"],
         auto_register=False,
     )
     def refused() -> None:
@@ -108,6 +108,7 @@ def describe(doc: str, contract: DataContract) -> str:
         rejected=contract.table("rejected"),
         experiment=training.experiment,
         model=training.registered_model,
+        scored=contract.table("scored"),
         schedule=" (`PENGUINS_SCHEDULE`)" if contract.name == contracts.DEFAULT else "",
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from contract import odcs
 from contract.example import example_row
 from contract.odcs.shape import Finding
-from contract.schema import DataContract
+from contract.schema import DataContract, dag_id_of
 from penguins import contracts
 from penguins.errors import UserError
 
@@ -69,7 +69,8 @@ def show(arguments: argparse.Namespace) -> None:
     """Print the names that a contract gives, and a row to predict, as JSON."""
     found = contracts.find_distinct(arguments.contract)
     training = found.training
-    names = {"name": found.name, "dag": found.dag_id, "experiment": training.experiment}
+    names = {"name": found.name, "dag": found.dag_id, "scoring_dag": dag_id_of(found.name, "scoring")}
+    names |= {"experiment": training.experiment}
     print(json.dumps(names | {"model": training.registered_model, "example": example_row(found)}))
 
 

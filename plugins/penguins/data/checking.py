@@ -155,7 +155,7 @@ def _judge(check: SourceCheck, batch: pa.RecordBatch, judged: list[Rule]) -> Non
         if not broken.any():
             continue
         first = int(np.flatnonzero(broken)[0])
-        reason = f"row {batch.column(0)[first]}: {rule.before}{_shown(values[first].as_py())}{rule.after}"
+        reason = f"row {batch.column(0)[first]}: {rule.before}{shown(values[first].as_py())}{rule.after}"
         _note(check, "preprocess", rule.column.name, int(broken.sum()), reason)
         usable &= ~broken
     check.impossible += int(complete.sum() - usable.sum())
@@ -171,7 +171,7 @@ def _mask(values: pa.Array) -> np.ndarray:
     return np.asarray(values.fill_null(False).to_numpy(zero_copy_only=False))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as PostgreSQL shows it in a reason."""
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"

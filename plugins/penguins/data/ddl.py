@@ -44,14 +44,15 @@ def fields(contract: DataContract, kind: Kind) -> list[Field]:
     """Return the columns that a table of the contract has."""
     if kind == "raw":
         row = Field(SOURCE_ROW, "bigint", True, "Number of the row in the source, from 1")
-        return [row, *(_field(column, required=False) for column in contract.columns)]
+        return [row, *(field_of(column, required=False) for column in contract.columns)]
     row = Field(SOURCE_ROW, "bigint", True, f"The row of {contract.table('raw')} it was made from")
     label = Field(contract.label_column, _LABEL, True, f"{contract.target.name} as a number: its position, from 0")
-    others = (_field(column, column.required) for column in (*contract.features, *contract.others))
-    return [row, _field(contract.target, required=True), label, *others]
+    others = (field_of(column, column.required) for column in (*contract.features, *contract.others))
+    return [row, field_of(contract.target, required=True), label, *others]
 
 
-def _field(column: Column, required: bool) -> Field:
+def field_of(column: Column, required: bool) -> Field:
+    """Return the column of a table that has the values of a column of the contract."""
     return Field(column.name, _TYPES[column.type], required, _describe(column))
 
 
@@ -109,11 +110,11 @@ def create_staging(connection: Connection[Any], contract: DataContract, kind: Ki
         if kind == "raw"
         else f"rows of {contract.table('raw')} that the model can learn from"
     )
-    _comment(connection, staging, f"{contract.title or contract.name}: {content}")
+    comment_on(connection, staging, f"{contract.title or contract.name}: {content}")
     for field in wanted:
         former = found[field.name].comment if field.name in found else ""
         if text := field.comment or former:
-            _comment(connection, staging, text, field.name)
+            comment_on(connection, staging, text, field.name)
     return changes
 
 
@@ -134,9 +135,9 @@ def create_rejected(connection: Connection[Any], contract: DataContract) -> None
             for column, (kind, _) in _REJECTED.items()
         )
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(name), columns))
-        _comment(connection, name, f"{contract.title or contract.name}: rows that break the data contract")
+        comment_on(connection, name, f"{contract.title or contract.name}: rows that break the data contract")
         for column, (_, text) in _REJECTED.items():
-            _comment(connection, name, text, column)
+            comment_on(connection, name, text, column)
 
 
 _REJECTED: Final = {
@@ -156,7 +157,8 @@ def _check_ours(contract: DataContract, name: str, found: Mapping[str, Field]) -
         )
 
 
-def _comment(connection: Connection[Any], table: str, text: str, column: str | None = None) -> None:
+def comment_on(connection: Connection[Any], table: str, text: str, column: str | None = None) -> None:
+    """Comment on a table, or on one of its columns."""
     names, kind = (table,) if column is None else (table, column), "TABLE" if column is None else "COLUMN"
     statement = sql.SQL("COMMENT ON {} {} IS {}")
     connection.execute(statement.format(sql.SQL(kind), sql.Identifier(*names), sql.Literal(text)))

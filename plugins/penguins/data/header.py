@@ -17,8 +17,9 @@ MAX_NAME_LENGTH: Final = 50
 
 def required_columns(contract: DataContract) -> tuple[str, ...]:
     """Return the names of the columns that a source must have: target, features, and others that are required."""
+    targets = (column.name for column in contract.columns if column.role == "target")  # rows to score have none
     others = (column.name for column in contract.others if column.required)
-    return (contract.target.name, *contract.feature_names, *others)
+    return (*targets, *contract.feature_names, *others)
 
 
 def choose_columns(

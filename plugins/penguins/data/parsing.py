@@ -97,7 +97,7 @@ def parse(
     keep[list(reasons)] = False
     records = batch.filter(pa.array(~keep)).to_pylist()
     rejected = [
-        Rejected(int(numbers[position]), "; ".join(why.values()), _as_json(record), tuple(why))
+        Rejected(int(numbers[position]), "; ".join(why.values()), as_json(record), tuple(why))
         for (position, why), record in zip(sorted(reasons.items()), records, strict=True)
     ]
     return typed.filter(pa.array(keep)), rejected
@@ -132,7 +132,8 @@ def _key(text: str, case_sensitive: bool) -> str:
     return text.strip() if case_sensitive else text.strip().casefold()
 
 
-def _as_json(record: dict[str, Any]) -> str:
+def as_json(record: dict[str, Any]) -> str:
+    """Return a row as JSON that PostgreSQL can store."""
     # JSON has neither infinity nor NaN, and PostgreSQL's no NUL character.
     return json.dumps({name: _plain(value) for name, value in record.items()}, default=str)
 

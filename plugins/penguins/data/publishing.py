@@ -41,7 +41,7 @@ def place_table(connection: Connection[Any], contract: DataContract, kind: Kind,
             _rename(connection, staging, run.table(name))
             return
     aside = before.table(name) if before and not again and keeps_tables(connection, contract, before) else None
-    _publish(connection, name, staging, aside)
+    publish(connection, name, staging, aside)
     connection.execute(
         """INSERT INTO penguins_published (name, run_id, started_at) VALUES (%s, %s, %s)
            ON CONFLICT (name) DO UPDATE SET run_id = excluded.run_id, started_at = excluded.started_at""",
@@ -49,7 +49,7 @@ def place_table(connection: Connection[Any], contract: DataContract, kind: Kind,
     )
 
 
-def _publish(connection: Connection[Any], name: str, staging: str, aside: str | None) -> None:
+def publish(connection: Connection[Any], name: str, staging: str, aside: str | None) -> None:
     """Rename `staging` to `name`, with comment and rights of the table before, which gets the name `aside` or goes."""
     comment = connection.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [name]).fetchone()
     grants = connection.execute(_GRANTS, {"table": name}).fetchall()

@@ -92,7 +92,11 @@ class OneOf(Rule):
 
 def rules(contract: DataContract) -> list[Rule]:
     """Return the rules of a contract, that of the target first."""
-    columns = (contract.target, *contract.features, *contract.others)
+    return rules_of((contract.target, *contract.features, *contract.others))
+
+
+def rules_of(columns: Sequence[Column]) -> list[Rule]:
+    """Return the rules of some columns, in their order."""
     found = (_rule(column) for column in columns)
     return [rule for rule in found if rule is not None]
 
