@@ -111,7 +111,7 @@ async def feedback(request: Request) -> Response:
             raise RequestError(404, "there is no prediction log here: SERVING_LOG_DIR sets its folder")
         if watcher.model is None:
             return not_ready(watcher, settings)
-        taking = Feedback(settings, log, watcher.model)
+        taking = Feedback(settings, log, watcher.name, watcher.classes)
         number = await (_csv if media_type == CSV else _json)(request, taking, settings)
     except RequestError as error:
         return json_response(Failure(detail=error.detail), error.status)

@@ -73,6 +73,7 @@ class Middleware:
         self._keys = keys
         self._requests = Limit(settings.max_requests, "predictions")
         self._tables = Limit(settings.max_tables, "tables")
+        self._feedback = Limit(settings.max_requests, "requests with feedback")
         self._table_seconds = settings.table_seconds
         self._access_log = settings.access_log
 
@@ -130,7 +131,8 @@ class Middleware:
                 limit.under_way -= 1
             await response(scope, receive, send)
         elif scope["method"] == "POST" and _FEEDBACK.fullmatch(path):
-            limit = self._limit(scope)
+            # Feedback waits for the disk, which must not keep predictions from being answered.
+            limit = self._tables if media_type_of(scope) in TABLES else self._feedback
             if limit.under_way >= limit.most:
                 await _overloaded(limit)(scope, receive, send)
                 return

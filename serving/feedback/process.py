@@ -72,11 +72,17 @@ def main() -> None:
     facts = decode_facts(sys.stdin.buffer.read())
     body, segment = map(int, sys.argv[1:])
     os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_CPU, (facts.seconds, facts.seconds))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (facts.room, facts.room))
+    _limit(resource.RLIMIT_CPU, facts.seconds)
+    _limit(resource.RLIMIT_FSIZE, facts.room)
     with os.fdopen(body, "rb") as table, os.fdopen(segment, "ab", buffering=0) as file:
         outcome = _read(facts, table, file)
     sys.stdout.buffer.write(encode(outcome))
+
+
+def _limit(kind: int, most: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
 
 def _read(facts: Facts, table: IO[bytes], file: IO[bytes]) -> Outcome:

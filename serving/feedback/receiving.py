@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import IO, Final
 
@@ -14,9 +15,9 @@ from serving.feedback import process
 from serving.feedback.csv_body import TooManyError, read_csv
 from serving.feedback.json_body import read_json
 from serving.feedback.truths import Truths
-from serving.inference.model import LoadedModel
 from serving.log.log import PredictionLog
 from serving.log.part import PartSegment
+from serving.log.spool import FEEDBACK_SHARE
 from serving.settings import Settings, without_secrets
 
 SMALL_BYTES: Final = 256 * 1024
@@ -24,10 +25,15 @@ SMALL_BYTES: Final = 256 * 1024
 
 
 class Feedback:
-    """Takes truths about the predictions of a model."""
+    """Takes truths about the predictions of a model.
 
-    def __init__(self, settings: Settings, log: PredictionLog, model: LoadedModel) -> None:
-        self._settings, self._log, self._model = settings, log, model
+    Args:
+        classes: those of the version that serves, and of versions before it.
+    """
+
+    def __init__(self, settings: Settings, log: PredictionLog, model: str, classes: Sequence[str]) -> None:
+        self._settings, self._log = settings, log
+        self._model, self._classes = model, classes
 
     async def take_json(self, body: bytes) -> int:
         """Take one truth or a list of them; return their number.
@@ -57,26 +63,25 @@ class Feedback:
         return len(truths)
 
     def _truths(self) -> Truths:
-        return Truths(self._model.name, self._model.contract.classes, datetime.now(UTC))
+        return Truths(self._model, self._classes, datetime.now(UTC))
 
     async def _take_large(self, body: IO[bytes]) -> int:
-        header = LinesHeader(kind="feedback", created_at=datetime.now(UTC))
-        room = await asyncio.to_thread(self._log.spool.room)
+        room = await asyncio.to_thread(self._log.spool.room, FEEDBACK_SHARE)
         if room <= 0:
-            raise OSError("the spool is full")
-        segment = await asyncio.to_thread(PartSegment, self._log.spool, header)
+            raise OSError("the spool is full: does the shipper run?")
+        segment = PartSegment(self._log.spool, LinesHeader(kind="feedback", created_at=datetime.now(UTC)))
         try:
+            await segment.open()
             rows = _rows(await self._read(body, segment, room))
-            await asyncio.to_thread(segment.release)
-        except BaseException:
-            segment.discard()
-            raise
+            await segment.release()
+        finally:
+            await segment.discard()
         return rows
 
     async def _read(self, body: IO[bytes], segment: PartSegment, room: int) -> process.Outcome | None:
         """Return the outcome of a process that reads the table; None if it ended without one."""
         seconds = int(self._settings.table_processor_seconds) + 1
-        facts = process.Facts(self._model.name, list(self._model.contract.classes), time.time(), room, seconds)
+        facts = process.Facts(self._model, list(self._classes), time.time(), room, seconds)
         running = await asyncio.create_subprocess_exec(
             sys.executable, "-m", process.__name__, str(body.fileno()), str(segment.file),
             stdin=subprocess.PIPE,

@@ -73,8 +73,10 @@ class OpenSegment:
         os.fdatasync(self.file)
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self.file)
+        """Close the file, unless it was closed: its number may be that of another one by now."""
+        file, self.file = self.file, -1
+        if file >= 0:
+            os.close(file)
 
     def _write(self, content: bytes) -> None:
         rest = memoryview(content)

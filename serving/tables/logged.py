@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from typing import IO, Final, Literal
 
 from serving.inference.model import LoadedModel
@@ -54,10 +55,11 @@ class LoggedTables:
                 pause *= 2
         file, rows = await self._tables.answer_with(model, media_type, body, prediction_id[1])
         if deadline:
-            is_full = self._log.spool.used_bytes() + needed > self._log.spool.max_bytes
+            used_bytes, _ = await asyncio.to_thread(self._log.spool.state)
+            is_full = used_bytes + needed > self._log.spool.max_bytes
             reason: Reason = "spool" if is_full else "disk"
             self._log.count_dropped(rows, reason)
-            logger.error("log.dropped reason=%s rows=%d id=%s: %s", reason, rows, prediction_id[1], detail)
+            logger.error("log.dropped reason=%s rows=%d id=%s: %r", reason, rows, prediction_id[1], detail)
         return file, prediction_id[1]
 
     async def _logged(
@@ -75,22 +77,21 @@ class LoggedTables:
             NoRoomError: the log can't be written.
         """
         job = LogJob(prediction_id[0], time.time_ns() // 1000, started, room)
+        header = Stream(model, prediction_id[0]).header.model_copy(update={"at_us": job.at_us})
+        segment = PartSegment(self._log.spool, header)
         try:
-            header = Stream(model, prediction_id[0]).header
-            segment = await asyncio.to_thread(PartSegment, self._log.spool, header)
-        except OSError as error:
-            raise NoRoomError(0, str(error)) from error
-        try:
+            await _or_no_room(segment.open())
             file, rows = await self._tables.answer_with(model, media_type, body, prediction_id[1], job, segment.file)
             try:
-                await asyncio.to_thread(segment.release)
-            except OSError as error:
+                await _or_no_room(segment.release())
+            except NoRoomError:
                 file.close()
-                raise NoRoomError(0, str(error)) from error
-        except BaseException:
-            segment.discard()
-            raise
-        self._log.count_written(rows)
+                raise
+            finally:
+                if segment.is_released:  # also if the client has gone away meanwhile
+                    self._log.count_written(rows)
+        finally:
+            await segment.discard()
         return file, prediction_id[1]
 
     async def _wait_for(self, needed: int, deadline: float) -> int:
@@ -100,3 +101,10 @@ class LoggedTables:
             if room >= needed or time.monotonic() > deadline or needed > self._log.spool.max_bytes:
                 return room
             await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _or_no_room(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except OSError as error:
+        raise NoRoomError(0, str(error)) from error

@@ -93,6 +93,10 @@ class Service:
         status = Path("/proc", str(self.process.pid), "status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
+    def open_files(self) -> int:
+        """Return the number of open files of the service."""
+        return len(list(Path("/proc", str(self.process.pid), "fd").iterdir()))
+
     def predict(self, penguin: Any = PENGUIN) -> httpx.Response:
         """Request a prediction."""
         return self.http.post("/predict", json=penguin)

@@ -1,5 +1,6 @@
 """Truth goes through the spool: all of a request or nothing."""
 
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from contract.lines import Truth
 from local.waiting import until
 from tests.serving.cached import store
 from tests.serving.log.conftest import Start, spool, start  # noqa: F401 - fixtures
+from tests.serving.log.leaving import Moment, leave, slow_disk
 from tests.serving.log.spool import lines
 from tests.serving.service import PENGUIN, Service, with_largest_file
 
@@ -137,6 +139,59 @@ def test_without_a_log_or_room_nothing_is_accepted(start: Start, spool: Path) ->
     assert tell(full, table(5)).status_code == 202
     assert len(ready(spool, 5)) == 5
     assert list((spool / "open").glob("*.part")) == []
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("create", 0), ("sync", 10_000)])
+def test_a_client_that_leaves_leaves_nothing_half_done(
+    start: Start,  # noqa: F811
+    spool: Path,  # noqa: F811
+    tmp_path: Path,
+    moment: Moment,
+    kept: int,
+) -> None:
+    service = start(*slow_disk(tmp_path))
+    before = service.open_files()
+    leave(service, tmp_path, moment, "/feedback", table(10_000))
+    until(lambda: not list((spool / "open").glob("*.part")) and service.open_files() <= before, "its end", 60)
+    time.sleep(1.5)
+    assert len(lines(spool, Truth)) == kept
+    assert list((spool / "open").glob("*.part")) == []
+    assert service.open_files() <= before
+    assert "request.failed" not in service.log
+
+
+def test_it_leaves_room_for_predictions(start: Start, spool: Path) -> None:  # noqa: F811
+    service = start(SERVING_LOG_MAX_BYTES=100_000)
+    small, large = table(100), table(10_000)
+    while (answer := tell(service, small)).is_success:
+        assert len(lines(spool, Truth)) < 1000
+    for refused in (answer, tell(service, large)):
+        assert (refused.status_code, refused.json()["reason"]) == (503, "log")
+    assert "50% of SERVING_LOG_MAX_BYTES" in answer.text
+    assert service.predict().is_success
+    until(lambda: list(spool.glob("ready/predictions-*")), "the prediction to be logged")
+
+
+def test_slow_feedback_keeps_no_prediction_waiting(start: Start) -> None:  # noqa: F811
+    service = start(SERVING_MAX_REQUESTS=1)
+    (one,) = ids(1)
+    head = "POST /feedback HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n["
+    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 80)) as client:
+        client.sendall(head.encode())
+        until(lambda: tell(service, {"prediction_id": one, "class": "Gentoo"}).status_code == 503, "it to be read", 20)
+        assert service.predict().is_success
+
+
+def test_classes_of_versions_before_are_known(tmp_path: Path, start: Start, spool: Path) -> None:  # noqa: F811
+    """Their predictions are in the log, and the truth about them comes late."""
+    target = {"name": "kind", "type": "integer", "role": "target", "categories": [7, 8, 9]}
+    store(tmp_path / "both", version="1")
+    service = start(**store(tmp_path / "both", version="2", target=target))
+    (one,) = ids(1)
+    for name in ("Gentoo", 8):
+        assert tell(service, {"prediction_id": one, "class": name}).is_success
+    assert tell(service, {"prediction_id": one, "class": "Emu"}).status_code == 422
+    assert {each.label for each in ready(spool, 2)} == {"Gentoo", "8"}
 
 
 def test_keys_protect_it(start: Start) -> None:  # noqa: F811

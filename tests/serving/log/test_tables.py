@@ -17,6 +17,7 @@ from local.waiting import until
 from serving.codecs.media_types import ARROW, CSV, PARQUET
 from tests.serving.cached import store
 from tests.serving.log.conftest import Start
+from tests.serving.log.leaving import Moment, leave, slow_disk
 from tests.serving.log.spool import rows, segments, wait_for
 from tests.serving.log.test_log import counted
 from tests.serving.service import PENGUIN, Service, with_largest_file
@@ -116,6 +117,23 @@ def test_a_service_that_is_killed_within_a_table_leaves_nothing(start: Start, sp
 def _quietly(service: Service) -> None:
     with pytest.raises(httpx.TransportError):
         send(service, 400_000)
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("create", 0), ("sync", 10)])
+def test_a_client_that_leaves_loses_no_rows_and_no_files(
+    start: Start, spool: Path, tmp_path: Path, moment: Moment, kept: int
+) -> None:
+    """What was begun is ended, and counted."""
+    service = start(*slow_disk(tmp_path))
+    assert send(service, 1).is_success
+    before = service.open_files()
+    leave(service, tmp_path, moment, "/predict", HEADER + LINE * 10)
+    until(lambda: not list((spool / "open").glob("*.part")) and service.open_files() <= before, "its end", 60)
+    time.sleep(1.5)
+    assert len(rows(spool)) == counted(spool)["written"] == counted(spool)["recorded"] == 1 + kept
+    assert list((spool / "open").glob("*.part")) == []
+    assert service.open_files() <= before
+    assert "request.failed" not in service.log
 
 
 def test_a_table_waits_for_room(start: Start, spool: Path) -> None:
