@@ -47,7 +47,8 @@ router = APIRouter(tags=["status"])
 @router.get("/model", summary="Model", responses={200: {"model": Status}, **NO_KEY})
 async def model(request: Request) -> Response:
     """Return version, contract and lineage of the model, and the outcome of the last poll of the registry."""
-    watcher, settings, log = watcher_of(request), settings_of(request), log_of(request)
+    watcher, settings = watcher_of(request), settings_of(request)
+    log = None if "model" in request.path_params else log_of(request)  # it is that of all models
     status = Status(
         status="serving" if watcher.model else "waiting",
         reason=None if watcher.model else watcher.unready_reason[1],

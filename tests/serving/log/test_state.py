@@ -66,6 +66,12 @@ def test_counts_outlive_processes(start: Start, spool: Path) -> None:
     assert metrics(service)["lost_total"] == 0
 
 
+def test_the_status_of_one_model_has_no_counters_of_all(start: Start) -> None:
+    service = start()
+    assert service.status()["log"]["lost"] == 0
+    assert "log" not in service.http.get("/models/penguins_rf").json()
+
+
 def test_without_a_log_nothing_is_said(start: Start) -> None:
     service = start(SERVING_LOG_DIR="")
     assert metrics(service) == {}
