@@ -11,28 +11,20 @@ again on all rows; and the accuracy on the hold-out of the version that it regis
 """
 
 import argparse
-import logging
 import os
-import tempfile
 import time
-import warnings
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psycopg
 from rich.console import Console
 from sklearn.datasets import make_classification
 
+from benchmarks.own_stack import connect, own_stack
 from contract.schema import Column, DataContract, Training
-from local.settings import Settings
-from local.stack import Stack
 from penguins.data.dataset import Dataset
 from penguins.promotion.registration import register_best
-from penguins.settings import settings
 from penguins.training import candidate_records, candidate_runs
-from penguins.training.candidate_records import Connect, Record
+from penguins.training.candidate_records import Record
 from penguins.training.estimators import FOREST, HISTOGRAMS, Grid
 from penguins.training.sampling import SAMPLE_ROWS
 from penguins.training.training import grid_train, open_run
@@ -58,7 +50,7 @@ def table(rows: int) -> Dataset:
     return Dataset(features, labels, np.flatnonzero(~held_out), np.flatnonzero(held_out), "made up", 0, 0.2, contract)
 
 
-def train(data: Dataset, name: str, grid: Grid | None, sample_rows: int, connect: Connect) -> tuple[float, str]:
+def train(data: Dataset, name: str, grid: Grid | None, sample_rows: int) -> tuple[float, str]:
     """Run grid_train, and return its seconds and the id of the experiment."""
     started = time.perf_counter()
     parent = open_run(data, grid, FOLDS, name, name, connect, sample_rows)
@@ -69,7 +61,7 @@ def train(data: Dataset, name: str, grid: Grid | None, sample_rows: int, connect
     return seconds, str(parent.info.experiment_id)
 
 
-def recorded(connect: Connect, experiment: str, name: str) -> list[Record]:
+def recorded(experiment: str, name: str) -> list[Record]:
     """Return the records of a run."""
     with connect() as connection:
         return candidate_records.read(connection, experiment, name)
@@ -80,26 +72,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     data = table(parser.parse_args().rows)
-    warnings.simplefilter("ignore")
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Stack(Settings.on_free_ports(Path(folder))).running("mlflow") as stack,
-    ):
-        os.environ |= stack.environment
-        settings.cache_clear()  # they were read when the penguins' contract was
-        connect = partial(psycopg.connect, stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True)
+    with own_stack():
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-        ours, experiment = train(data, HISTOGRAMS, None, SAMPLE_ROWS, connect)
+        ours, experiment = train(data, HISTOGRAMS, None, SAMPLE_ROWS)
         started = time.perf_counter()
         with connect() as connection:
             console.print(register_best(connection, data, HISTOGRAMS, expected=24).reason)
         registering = time.perf_counter() - started
-        forests, _ = train(data, FOREST, FORESTS, SAMPLE_ROWS, connect)
-        registered = max(
-            recorded(connect, experiment, HISTOGRAMS), key=lambda each: candidate_runs.REFIT_OF in each.tags
-        )
-        best = candidate_runs.choose_best([each.to_run() for each in recorded(connect, experiment, FOREST)])
+        forests, _ = train(data, FOREST, FORESTS, SAMPLE_ROWS)
+        registered = max(recorded(experiment, HISTOGRAMS), key=lambda each: candidate_runs.REFIT_OF in each.tags)
+        best = candidate_runs.choose_best([each.to_run() for each in recorded(experiment, FOREST)])
     print(
         f"ours_over_forests={ours / forests:.2f} register_best_seconds={registering:.1f} "
         f"accuracy={registered.metrics['holdout_accuracy']:.4f} "

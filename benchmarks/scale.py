@@ -7,16 +7,13 @@ a smaller slope means that fixed costs still matter. The plot goes to docs/image
 """
 
 import argparse
-import logging
 import math
 import os
 import tempfile
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import psycopg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, NullFormatter
 from rich.console import Console
@@ -24,12 +21,11 @@ from rich.table import Table
 
 from benchmarks import synthetic
 from benchmarks.ingest import seconds
-from local.settings import REPO, Settings
-from local.stack import Stack
+from benchmarks.own_stack import connect, load_penguins, own_stack
+from local.settings import REPO
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.ingest import load_raw
 from penguins.data.preprocessing import preprocess
-from penguins.settings import settings
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
 
@@ -43,13 +39,13 @@ Costs = dict[str, dict[int, float]]
 console = Console(highlight=False)
 
 
-def over_rows(url: str, folder: Path, most: int) -> Costs:
+def over_rows(folder: Path, most: int) -> Costs:
     """Return the seconds of each step of the tasks, by rows."""
     costs: Costs = {}
     source = folder / "penguins.csv"
     for rows in (number for number in ROWS if number <= most):
         synthetic.write(source, rows)
-        with psycopg.connect(url, autocommit=True) as connection:
+        with connect() as connection:
             steps: dict[str, Callable[[], object]] = {
                 "load_raw": lambda: load_raw(connection, str(source), 0),
                 "preprocess": lambda: preprocess(connection, 0),
@@ -61,12 +57,9 @@ def over_rows(url: str, folder: Path, most: int) -> Costs:
     return costs
 
 
-def over_candidates(url: str, most: int) -> Costs:
+def over_candidates(most: int) -> Costs:
     """Return the seconds of grid_train by candidates: the real penguins, 5 folds, everything logged."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        load_raw(connection, "palmerpenguins", 0)
-        preprocess(connection, 0)
-        data = split(read_processed(connection), 0.2, 42)
+    data = load_penguins()
     train(data, 24, "warm")  # a first call, so that imports and setup aren't measured
     costs: Costs = {"grid_train": {}}
     for number in (number for number in CANDIDATES if number <= most):
@@ -117,19 +110,11 @@ def main() -> None:
     parser.add_argument("--most-rows", type=int, default=ROWS[-1], help="largest file")
     parser.add_argument("--most-candidates", type=int, default=CANDIDATES[-1], help="largest grid")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with (
-        tempfile.TemporaryDirectory() as name,
-        Stack(Settings.on_free_ports(Path(name, "state"))).running("mlflow") as stack,
-    ):
-        os.environ |= stack.environment | {"PENGUINS_EXPERIMENT": "scale"}
-        settings.cache_clear()  # they were read when the penguins' contract was
-        url = stack.environment["AIRFLOW_CONN_PENGUINS_DB"]
+    with tempfile.TemporaryDirectory() as folder, own_stack(PENGUINS_EXPERIMENT="scale"):
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
         by = {
-            "rows": over_rows(url, Path(name), options.most_rows),
-            "candidates": over_candidates(url, options.most_candidates),
+            "rows": over_rows(Path(folder), options.most_rows),
+            "candidates": over_candidates(options.most_candidates),
         }
     for unit, costs in by.items():
         show(unit, costs)

@@ -15,30 +15,22 @@ The last line gives the ratios of the medians.
 """
 
 import argparse
-import logging
 import os
 import statistics
-import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import mlflow
-import psycopg
 from rich.console import Console
 from rich.table import Table
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
-from local.settings import Settings
-from local.stack import Stack
-from penguins.data.dataset import Dataset, read_processed, split
-from penguins.data.ingest import load_raw
-from penguins.data.preprocessing import preprocess
-from penguins.settings import settings
+from benchmarks.own_stack import load_penguins, own_stack
+from penguins.data.dataset import Dataset
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
 
@@ -108,22 +100,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of everything but the slow loop (default 3)")
     rounds = parser.parse_args().rounds
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # log_model starts Python processes, which need cached bytecode
     os.environ |= {"MLFLOW_UV_AUTO_DETECT": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    warnings.simplefilter("ignore")
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Stack(Settings.on_free_ports(Path(folder))).running("mlflow") as stack,
-    ):
-        os.environ |= stack.environment | {"PENGUINS_EXPERIMENT": "ours"}
-        settings.cache_clear()  # they were read when the penguins' contract was
-        mlflow.set_tracking_uri(stack.urls["mlflow"])
-        with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
-            load_raw(connection, "palmerpenguins", 0)
-            preprocess(connection, 0)
-            data = split(read_processed(connection), 0.2, 42)
-        seconds = measure(rounds, data)
+    with own_stack(PENGUINS_EXPERIMENT="ours"):
+        seconds = measure(rounds, load_penguins())
     naive, single_split, search, five_folds = (statistics.median(values) for values in seconds.values())
     table = Table("", "median s", "all, s", box=None)
     for name, values in seconds.items():
