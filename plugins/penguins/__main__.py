@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from penguins import contracts, service_status
+from penguins.commands import run_command
 from penguins.connection import connect
 from penguins.data.table_source import is_table
 from penguins.errors import UserError
 from penguins.monitoring import command as prediction_log
-from penguins.outages import describe_outage
 from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
@@ -37,28 +37,17 @@ out = Console(markup=False, emoji=False, highlight=False)
 def main() -> int:
     """Run one command. After an error, print one line and return 1."""
     arguments = _parser().parse_args()
-    logging.disable(logging.WARNING)  # the command prints its result itself
-    try:
-        arguments.model = arguments.model or _model_of(arguments.contract or contracts.DEFAULT)
-        if arguments.command in (check, labels):
-            arguments.command(arguments)
-            return 0
-        with connect() as connection:
-            arguments.command(connection, arguments)
-    except UserError as error:
-        print(error, file=sys.stderr)
-    except Exception as error:
-        outage = describe_outage(error)
-        if outage is None:
-            raise
-        print(outage, file=sys.stderr)
-    else:
-        return 0
-    return 1
+    return run_command(lambda: _run(arguments))
 
 
-def _model_of(contract: str) -> str:
-    return contracts.find(contract).training.registered_model
+def _run(arguments: argparse.Namespace) -> None:
+    contract = arguments.contract or contracts.DEFAULT
+    arguments.model = arguments.model or contracts.find(contract).training.registered_model
+    if arguments.command in (check, labels):
+        arguments.command(arguments)
+        return
+    with connect() as connection:
+        arguments.command(connection, arguments)
 
 
 def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -16,27 +15,14 @@ from contract.example import example_row
 from contract.odcs.shape import Finding
 from contract.schema import DataContract, dag_id_of
 from penguins import contracts
+from penguins.commands import run_command
 from penguins.errors import UserError
 
 
 def main() -> int:
     """Run one command. After an error, print its lines and return 1."""
     arguments = _parser().parse_args()
-    logging.disable(logging.WARNING)  # the command prints its result itself
-    try:
-        arguments.command(arguments)
-    except UserError as error:
-        print(error, file=sys.stderr)
-    except Exception as error:
-        from penguins.outages import describe_outage  # imports MLflow, which takes a second
-
-        outage = describe_outage(error)
-        if outage is None:
-            raise
-        print(outage, file=sys.stderr)
-    else:
-        return 0
-    return 1
+    return run_command(lambda: arguments.command(arguments))
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,26 @@
+"""Running a command of `python -m penguins` and `python -m penguins.contracts`."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from penguins.errors import UserError
+
+
+def run_command(command: Callable[[], None]) -> int:
+    """Run a command and return its exit status: 1 after an error of the user or an outage, which is printed."""
+    logging.disable(logging.WARNING)  # the command prints its result itself
+    try:
+        command()
+    except UserError as error:
+        print(error, file=sys.stderr)
+    except Exception as error:
+        from penguins.outages import describe_outage  # imports MLflow, which takes a second
+
+        outage = describe_outage(error)
+        if outage is None:
+            raise
+        print(outage, file=sys.stderr)
+    else:
+        return 0
+    return 1
