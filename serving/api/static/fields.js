@@ -29,7 +29,8 @@ export function decoded(feature, number) {
 
 // `change` is called with a value of the feature, or null.
 export function control(feature, index, value, change) {
-  const id = /^[A-Za-z][\w-]*$/.test(feature.name) && !taken.has(feature.name) ? feature.name : `feature-${index}`;
+  // A name without a hyphen can neither be such a number nor end as the ids that are made of it.
+  const id = /^[A-Za-z]\w*$/.test(feature.name) && !taken.has(feature.name) ? feature.name : `feature-${index}`;
   return isNumeric(feature) ? slider(feature, id, value, change) : choice(feature, id, value, change);
 }
 

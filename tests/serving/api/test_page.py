@@ -1,5 +1,6 @@
 """The page at `/` and the documentation at `/docs`, in a real browser without access to other servers."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from contract.digests import MANIFEST_FILE
 from local.waiting import until
 from tests.serving import cached, flats, mixed
 from tests.serving.penguins import FEATURES, SPECIES
@@ -253,6 +255,22 @@ def test_page_of_many_classes_that_are_numbers_and_of_features_that_are_0_or_1(b
             assert find(browser, "#bars .more").text.startswith("4 more, together ")
         assert len(browser.find_elements(By.CSS_SELECTOR, "#legend li")) == 12
         assert not find(browser, "#trouble").is_displayed()
+
+
+def test_no_two_elements_share_an_id(browser: Chrome, tmp_path: Path) -> None:
+    files, names = flats.files(), ["a", "a-number", "a-range", "feature-0"]
+    manifest = json.loads(files[MANIFEST_FILE])
+    for feature, name in zip(manifest["features"], names, strict=True):
+        feature["name"] = name
+    files[MANIFEST_FILE] = json.dumps(manifest).encode()
+    with Service(tmp_path, **cached.store(tmp_path / "cache", "flats", files=files)) as service:
+        until(lambda: service.http.get("/health/ready").is_success, "the service to be ready")
+        browser.get(str(service.http.base_url))
+        until(lambda: find(browser, "#answer").text.endswith("%"), "the first answer")
+        found = [each.get_attribute("id") for each in browser.find_elements(By.CSS_SELECTOR, "[id]")]
+        assert len(set(found)) == len(found)
+        labelled = [each.accessible_name for each in browser.find_elements(By.CSS_SELECTOR, "#sliders [type=range]")]
+        assert [each.split(",")[0] for each in labelled] == ["A", "A-number", "A-range", "Feature-0"]
 
 
 def test_the_page_has_a_select_of_several_models(
