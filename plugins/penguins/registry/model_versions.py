@@ -18,6 +18,7 @@ from penguins.training.tracking import client
 
 ALIAS: Final = "production"
 STAGE: Final = "Production"
+_MAX_DESCRIPTION: Final = 5000  # characters, of a column in MLflow's database
 _LOGGED_MODEL: Final = re.compile(r"models:/(m-[0-9a-f]+)")  # a source by name and number has no digests
 
 
@@ -62,9 +63,9 @@ def create_version(
     contract: DataContract, logged_model_id: str, run_id: str, tags: Mapping[str, str], description: str
 ) -> ModelVersion:
     """Register a logged model as the next version of a contract's registered model, together with its tags."""
-    name, purpose = contract.training.registered_model, contract.description or f"Predicts {contract.target.name}."
+    name = contract.training.registered_model
     try:
-        client().create_registered_model(name, description=f"{purpose} Written by the DAG {contract.dag_id}.")
+        client().create_registered_model(name, description=_describe(contract))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -77,6 +78,14 @@ def create_version(
         model_id=logged_model_id,
         await_creation_for=0,  # the server creates a version at once
     )
+
+
+def _describe(contract: DataContract) -> str:
+    """Return the description of a registered model: the contract's, as much of it as MLflow takes, and the DAG."""
+    purpose = contract.description or f"Predicts {contract.target.name}."
+    writer = f"Written by the DAG {contract.dag_id}."
+    room = _MAX_DESCRIPTION - len(writer) - 1
+    return f"{purpose if len(purpose) <= room else purpose[: room - 1] + '…'} {writer}"
 
 
 def load(logged_model_id: str, recorded: Mapping[str, str]) -> Any:

@@ -12,7 +12,7 @@ from penguins.registry import model_versions
 from penguins.settings import settings
 from penguins.training.tracking import client, experiment_id
 from tests.penguins import ours
-from tests.penguins.conftest import made_up_version
+from tests.penguins.conftest import made_up_model, made_up_version
 
 pytestmark = [pytest.mark.usefixtures("mlflow"), pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")]
 
@@ -97,3 +97,13 @@ def test_a_version_of_another_version_has_no_logged_model(tmp_path: Path) -> Non
 def test_a_deleted_model_is_named_with_the_remedy() -> None:
     with pytest.raises(UserError, match="models:/m-0 was deleted from MLflow. Promote another version"):
         model_versions.load("m-0", {"model.pkl": "0"})
+
+
+@pytest.mark.parametrize("length", [4_900, 100_000])
+def test_a_long_description_is_shortened_to_what_mlflow_takes(tmp_path: Path, length: int) -> None:
+    model = made_up_model(tmp_path, b"a model")
+    contract = ours.contract().model_copy(update={"description": "é" * length})
+    model_versions.create_version(contract, model.model_id, model.run_id, {}, "")
+    described = model_versions.registered_model(ours.model()).description
+    writer = f" Written by the DAG {contract.dag_id}."
+    assert described == "é" * length + writer if length < 5_000 else "é" * (4_999 - len(writer)) + "…" + writer
