@@ -51,7 +51,7 @@ PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLA
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels score check sign contract check-contract clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-tables bench-tests drill fuzz env doctor \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-predictions compose-labels compose-sign test-compose
 
@@ -155,6 +155,9 @@ bench-log: linux $(INSTALLED)run ## Measure the prediction log: its cost, its sp
 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
+
+bench-models: linux $(INSTALLED)run ## Measure the memory and the time of twenty models in one service
+	@PYTHONPATH=plugins $(RUN) benchmarks.serve_models
 
 bench-tables: linux $(INSTALLED)run ## Measure tables, and what they cost others: AGAINST=d82a8fc
 	@PYTHONPATH=plugins $(RUN) benchmarks.serve_tables $(if $(AGAINST),--against $(AGAINST))
