@@ -1,6 +1,5 @@
 """Read the contract of a model version."""
 
-import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
 from contract.digests import MANIFEST_FILE
@@ -49,6 +48,8 @@ def parse_mlmodel(content: bytes) -> MLmodel:
     Raises:
         RefusedError: it has no scikit-learn flavor, or no contract in its metadata.
     """
+    import yaml  # type: ignore[import-untyped] # a megabyte, for versions that were registered by hand
+
     try:
         return MLmodel.model_validate(yaml.safe_load(content))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -25,6 +25,7 @@ from serving.codecs.json import JsonCodec
 from serving.inference.blocks import Labels, Probabilities, Rows
 from serving.inference.contract import parse_manifest, parse_mlmodel
 from serving.inference.engines import Engine, OnnxEngine
+from serving.inference.memory import give_back
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
 
@@ -110,6 +111,7 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
         (float(np.float32(low)), float(np.float32(high))) for low, high in (f.seen for f in contract.features)
     )
     codec = JsonCodec(contract, release.version.version)
+    give_back()  # some ten times the file's size
     return LoadedModel(release, files, contract, engine, codec, ranges, points, origin, datetime.now(UTC))
 
 

@@ -84,7 +84,7 @@ def test_service_is_small_and_needs_neither_mlflow_nor_sklearn(publisher: Publis
     process = Path("/proc", str(service.process.pid))
     parts = [line for line in (process / "status").read_text().splitlines() if line.startswith("Rss")]
     pages = int((process / "statm").read_text().split()[1])
-    assert pages * os.sysconf("SC_PAGE_SIZE") < 120 * MEGABYTE, parts
+    assert pages * os.sysconf("SC_PAGE_SIZE") < 115 * MEGABYTE, parts
     loaded = (process / "maps").read_text()
     assert "onnxruntime" in loaded
     assert "sklearn" not in loaded

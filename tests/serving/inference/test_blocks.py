@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import sklearn
 from sklearn.base import ClassifierMixin
@@ -73,6 +74,16 @@ def test_a_row_has_the_same_answer_in_every_batch(name: str, engine: str) -> Non
         batches = [loaded.predict(moved[start:end]) for start, end in sizes(number)]
         for expected, found in zip((labels, probabilities), zip(*batches, strict=True), strict=True):
             np.testing.assert_array_equal(np.roll(np.concatenate(found), -shift, axis=0), expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_answers_are_those_of_the_file(name: str) -> None:
+    content, rows = onnx(fitted(name)), some_rows(BLOCK_ROWS)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    expected = ort.InferenceSession(content, options).run(["label", "probabilities"], {"X": rows})
+    for one, other in zip(OnnxEngine(content, known_contract()).predict(rows), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("number", [1, 63, 64, 65, 130])
