@@ -51,7 +51,7 @@ def run(
             raise
         out.print("", f"Not compared with Production: {outage}", sep="\n", soft_wrap=True)
     else:
-        compare(out, check, trained, champion.version if champion else "")
+        compare(out, check, trained, f"version {champion.version}" if champion else "")
     if refusal := check.refusal():
         raise UserError(f"{source} can't be trained on: {refusal}")
     out.print("", f"{to_plain_text(source)} can be loaded and trained on.", sep="\n", soft_wrap=True)

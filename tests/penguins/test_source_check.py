@@ -112,6 +112,7 @@ def test_the_command_compares_with_production(
     client().set_registered_model_alias(ours.model(), "production", version.version)
     done = program("check", str(path))
     assert re.search(r"bill_length_mm +0\.0% +32\.1 to 99 +0\.0% +\S+ to \S+ +outside of the range", done.stdout)
+    assert "share in version 1" in done.stdout
     assert re.search(r"Chinstrap +68 +19\.9% +(19|20)\.\d%", done.stdout)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"{path} can be loaded and trained on.")
     assert "ignored the columns 'more'" in done.stderr
