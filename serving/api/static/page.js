@@ -7,7 +7,7 @@ import { drawLegend, drawScatter, mostTelling } from "./scatter.js";
 
 const REFRESH_MS = 5000;
 
-const state = { name: null, model: null, points: null, values: {}, asked: 0, asking: false, troubles: {} };
+const state = { name: null, byHand: false, model: null, points: null, values: {}, asked: 0, asking: false, troubles: {} };
 
 async function ask(path, options = {}) {
   const key = sessionStorage.getItem("key");
@@ -47,7 +47,15 @@ async function refresh() {
 }
 
 async function refreshModels() {
-  const names = (await ask("models")).models.map(({ name }) => name);
+  const { models } = await ask("models");
+  showChoice(models.map(({ name }) => name));
+  const serving = models.find(({ version }) => version !== null);
+  if (state.model || state.name !== null || state.byHand || !serving || serving === models[0]) return;
+  choose(serving.name); // at first, rather than one that has no answer
+  $("name").value = serving.name;
+}
+
+function showChoice(names) {
   const shown = [...document.querySelectorAll("#name option")].map(({ value }) => value);
   if (shown.join("\n") === (names.length > 1 ? names.join("\n") : "")) return;
   if (!names.includes(state.name)) choose(null);
@@ -55,6 +63,7 @@ async function refreshModels() {
   select.append(...names.map((name) => element("option", { value: name }, name)));
   select.value = state.name ?? names[0];
   select.addEventListener("change", () => {
+    state.byHand = true;
     choose(select.selectedIndex ? select.value : null);
     showNoAnswer();
     refresh();

@@ -293,6 +293,20 @@ def test_the_page_has_a_select_of_several_models(
     assert find(browser, "h1").text == "Which penguin is it?"
 
 
+def test_the_page_begins_with_a_model_that_serves(browser: Chrome, tmp_path: Path) -> None:
+    settings = cached.store(tmp_path / "cache", "flats", files=flats.files())
+    with Service(tmp_path, **settings, SERVING_MODELS="penguins_rf,flats") as service:
+        until(lambda: service.http.get("/models/flats").json()["model"], "the second model to serve")
+        browser.get(str(service.http.base_url))
+        until(lambda: find(browser, "#answer").text.endswith("%"), "the answer of the second model")
+        select = Select(find(browser, "#name"))
+        assert select.first_selected_option.text == "flats"
+        assert not find(browser, "#trouble").is_displayed()
+        select.select_by_visible_text("penguins_rf")
+        until(lambda: find(browser, "#trouble").is_displayed(), "the reason why the first one has no answer")
+        assert select.first_selected_option.text == "penguins_rf"
+
+
 def test_missing_model_is_reported(browser: Chrome, start: Start) -> None:
     service = start()
     service.polled("no_production")
