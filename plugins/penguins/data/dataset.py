@@ -127,8 +127,11 @@ def split(rows: pd.DataFrame, holdout_share: float, seed: int, contract: DataCon
 
 
 def _hash(features: pd.DataFrame, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Hash the values of each row, uint64 `[n]`. Neither the names of the columns count nor the sign of a zero."""
-    numbered = features.set_axis(range(features.shape[1]), axis=1) + 0.0
+    """Hash the values of each row, uint64 `[n]`.
+
+    The names of the columns don't count, nor, as pandas hashes, does the sign of a zero.
+    """
+    numbered = features.set_axis(range(features.shape[1]), axis=1)
     return np.asarray(pd.util.hash_pandas_object(numbered.assign(label=labels, seed=seed), index=False))
 
 

@@ -43,6 +43,14 @@ def test_a_row_stays_held_out_when_rows_are_added(data: Dataset) -> None:
     assert len(judged & learned) <= 0.1 * len(judged)  # a new shuffle would give 80 %
 
 
+def test_copies_stay_on_one_side_whatever_the_sign_of_a_zero() -> None:
+    rows = pd.DataFrame({name: np.arange(60.0) for name in FEATURE_NAMES}).assign(label=np.arange(60) % 3)
+    zeros = [rows.assign(**{FEATURE_NAMES[0]: zero}) for zero in (0.0, -0.0)]
+    data = split(pd.concat(zeros, ignore_index=True), 0.2, 42)
+    is_held_out = np.isin(np.arange(120), data.holdout)
+    assert (is_held_out[:60] == is_held_out[60:]).all()
+
+
 def test_one_changed_value_changes_the_digest(connection: Connection[Any], data: Dataset) -> None:
     rows = read_processed(connection)
     rows.loc[7, "body_mass_g"] += 0.1
