@@ -12,11 +12,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.metrics import accuracy_score, f1_score, log_loss
@@ -24,10 +23,14 @@ from sklearn.pipeline import Pipeline
 
 from penguins.training.columns import Columns
 from penguins.training.grid import Candidate
+from penguins.training.processes import do_all, do_in_processes
 from penguins.training.snapshots import snapshot
 
 if TYPE_CHECKING:  # the fitting processes import this module, and need no pandas, pyarrow or psycopg
     from penguins.data.dataset import Dataset, Fold
+
+FEW_ROWS: Final = 5_000
+"""Training rows up to which a fit is short enough to try one before any process is started."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +82,28 @@ def search(
     names, columns = np.array(data.features.columns, dtype=object), Columns.of(data.contract.features)
     deadline = time.monotonic() + seconds  # one clock for all processes of a machine
     work = [
-        delayed(_fit_cell)(
-            cell, columns, features, data.labels, split, data.seed, names if split is splits[-1] else None, deadline
+        partial(
+            _fit_cell,
+            cell,
+            columns,
+            features,
+            data.labels,
+            split,
+            data.seed,
+            names if split is splits[-1] else None,
+            deadline,
         )
         for cell in cells(grid)
         for split in splits
     ]
     waiting: dict[str, list[_Stage]] = defaultdict(list)
-    try:
-        for stages in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
-            for stage in stages:
-                done = waiting[stage.candidate.name]
-                done.append(stage)
-                if len(done) == len(splits):
-                    yield _summary(waiting.pop(stage.candidate.name))
-    finally:
-        # Otherwise joblib keeps its processes for minutes for a next call, beyond the end of the task.
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    do = do_all if len(data.train) <= FEW_ROWS else do_in_processes
+    for stages in do(work, jobs):
+        for stage in stages:
+            done = waiting[stage.candidate.name]
+            done.append(stage)
+            if len(done) == len(splits):
+                yield _summary(waiting.pop(stage.candidate.name))
 
 
 def cells(grid: Sequence[Candidate]) -> list[list[Candidate]]:

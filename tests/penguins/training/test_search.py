@@ -12,8 +12,9 @@ from sklearn.model_selection import cross_val_score
 
 from local.stack import Stack
 from penguins.data.dataset import Dataset
+from penguins.training import processes
 from penguins.training.estimators import ESTIMATORS, Grid
-from penguins.training.grid import candidates
+from penguins.training.grid import Candidate, candidates
 from penguins.training.search import Failed, Fitted, score, search
 from penguins.training.snapshots import snapshot
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, real_penguins
@@ -131,7 +132,33 @@ def test_score_of_a_known_answer() -> None:
     assert scored["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.7, 0.3, 1.0])))
 
 
-def test_no_process_outlives_the_search(data: Dataset) -> None:
+def test_fits_in_processes_are_those_that_are_made_here(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [
+        Candidate({"max_depth": 1, "n_estimators": 2}, "random_forest"),
+        Candidate({"max_depth": 1, "n_estimators": 5}, "random_forest"),
+        Candidate({"max_depth": 2, "n_estimators": 5}, "gradient_boosting"),
+        Candidate({"max_leaf_nodes": 4, "max_iter": 5}, "hist_gradient_boosting"),
+        Candidate({"C": 1.0}, "logistic_regression"),
+    ]
+
+    def fit() -> dict[str, tuple[bytes, dict[str, float]]]:
+        found = search(data, few, data.folds(2), jobs=2)
+        return {f"{one.candidate}": result_of(one, data) for one in found}
+
+    here = fit()
+    monkeypatch.setattr(processes, "WORTHWHILE", -1.0)
+    assert len(here) == len(few)
+    assert fit() == here
+
+
+def result_of(one: Fitted | Failed, data: Dataset) -> tuple[bytes, dict[str, float]]:
+    assert isinstance(one, Fitted)
+    metrics = {name: value for name, value in one.metrics.items() if name != "fit_seconds"}
+    return one.model.predict_proba(data.features).tobytes(), metrics
+
+
+def test_no_process_outlives_the_search(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "WORTHWHILE", 0.0)
     list(search(data, candidates(GRID), [], jobs=2))
     assert [
         process.cmdline() for process in psutil.Process().children() if "LokyProcess" in str(process.cmdline())

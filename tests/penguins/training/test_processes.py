@@ -1,0 +1,45 @@
+"""Work that is done here or in processes."""
+
+import os
+
+import psutil
+import pytest
+from threadpoolctl import threadpool_info
+
+from penguins.training import processes
+from penguins.training.processes import do_all
+
+
+@pytest.fixture
+def worthwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make any work worth the start of processes, once a part of it was done."""
+    monkeypatch.setattr(processes, "WORTHWHILE", 0.0)
+
+
+def count_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+
+def test_little_work_starts_no_process() -> None:
+    assert list(do_all([os.getpid] * 100, 2)) == [os.getpid()] * 100
+
+
+@pytest.mark.usefixtures("worthwhile")
+def test_one_job_starts_no_process() -> None:
+    assert list(do_all([os.getpid] * 3, 1)) == [os.getpid()] * 3
+
+
+@pytest.mark.usefixtures("worthwhile")
+def test_the_rest_of_much_work_is_done_in_processes_that_end_with_it() -> None:
+    first, *others = do_all([os.getpid] * 5, 2)
+    assert (first, len(others)) == (os.getpid(), 4)
+    assert os.getpid() not in others
+    assert not any(psutil.pid_exists(pid) for pid in others)
+
+
+@pytest.mark.usefixtures("worthwhile")
+def test_a_fit_has_as_many_threads_here_as_in_a_process() -> None:
+    before = count_threads()
+    here, *others = do_all([count_threads] * 3, 2)
+    assert {*here} == {number for each in others for number in each} == {max(1, (os.cpu_count() or 1) // 2)}
+    assert count_threads() == before
