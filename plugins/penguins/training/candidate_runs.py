@@ -14,6 +14,7 @@ from typing import Final
 import mlflow.sklearn
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run
 from mlflow.models import Model
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from contract.digests import DIGESTS, digest_files
@@ -82,7 +83,8 @@ def log_candidate(
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             pip_requirements=_requirements(),
         )
-        client().log_model_artifacts(model.model_id, str(path))
+        # Not with the client's log_model_artifacts, which asks the server for the model that it has just answered with.
+        get_artifact_repository(model.artifact_location).log_artifacts(str(path))  # type: ignore[no-untyped-call]
         digests = digest_files(path)
         signature = signing.sign("candidate", data.contract.training.registered_model, model.model_id, digests)
         tags = {DIGESTS: json.dumps(digests), SIGNATURE: signature}
