@@ -17,6 +17,9 @@ OFF = {
 }
 """Reasons against requests, by the beginning of their path."""
 
+UNUSED_MIDDLEWARES = {"gateway_timing_middleware", "workspace_context_middleware"}
+"""Middlewares that take a request a millisecond: one measures the gateway, one chooses a workspace."""
+
 # Descriptions of models and runs may have pictures. From another port of this machine a browser would load them with
 # Airflow's login: cookies aren't separated by port.
 POLICY = (
@@ -27,7 +30,7 @@ POLICY = (
 
 def create_app() -> ASGIApp:
     """Return MLflow's application without what is `OFF`, and with pages that load nothing from elsewhere."""
-    from mlflow.server.fastapi_app import app
+    app = without_workspaces()
 
     async def restricted(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_policy(message: Message) -> None:
@@ -43,6 +46,27 @@ def create_app() -> ASGIApp:
             await app(scope, receive, send_with_policy)
 
     return restricted
+
+
+def without_workspaces() -> ASGIApp:
+    """Return MLflow's application without `UNUSED_MIDDLEWARES`; they still refuse a request that names a workspace."""
+    from mlflow.server.fastapi_app import app
+    from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
+
+    whole, header = app.build_middleware_stack(), WORKSPACE_HEADER_NAME.lower().encode()
+    app.user_middleware = [
+        each
+        for each in app.user_middleware
+        if getattr(each.kwargs.get("dispatch"), "__name__", "") not in UNUSED_MIDDLEWARES
+    ]
+
+    async def chosen(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and any(name == header for name, _ in scope["headers"]):
+            await whole({**scope, "app": app}, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return chosen
 
 
 def refuse(artifact_uri: str, **_: object) -> NoReturn:

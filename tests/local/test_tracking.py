@@ -1,14 +1,17 @@
 """The MLflow server gives a client no way to run programs, write files, or reach other services from its machine."""
 
+import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import boto3
 import httpx
 import psutil
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 
+from local.environment import BUCKET
 from local.waiting import until
 from tests.serving.api.test_page import OPTIONS
 
@@ -32,6 +35,30 @@ def test_artifacts_are_kept_in_the_bucket_only(stack, tmp_path, place):
     assert refused.status_code == 400
     assert "in its bucket only" in refused.json()["message"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 100, 9_000_000])
+def test_a_file_comes_back_as_it_was_sent_with_its_type(stack, size):
+    content = os.urandom(size)
+    address = f"{stack.urls['mlflow']}/api/2.0/mlflow-artifacts/artifacts/sent/{size}/report.json"
+    httpx.put(address, content=content, timeout=60).raise_for_status()
+    assert httpx.get(address, timeout=60).content == content
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=stack.urls["s3"],
+        aws_access_key_id=stack.config.credentials.s3_access_key,
+        aws_secret_access_key=stack.config.credentials.s3_secret_key,
+        region_name="us-east-1",
+    )
+    found = s3.head_object(Bucket=BUCKET, Key=f"sent/{size}/report.json")
+    assert (found["ContentType"], found["ContentLength"]) == ("application/json", size)
+
+
+def test_a_request_for_a_workspace_is_refused(stack):
+    address = f"{stack.urls['mlflow']}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert httpx.get(address).status_code == 200
+    refused = httpx.get(address, headers={"X-MLFLOW-WORKSPACE": "other"})
+    assert (refused.is_error, "workspaces are not enabled" in refused.text) == (True, True)
 
 
 @pytest.mark.parametrize(
