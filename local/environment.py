@@ -171,7 +171,7 @@ def airflow(config: Config) -> dict[str, str]:
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__DAGS_FOLDER": str(REPO / "dags"),
         "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
-        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTOR": "penguins.airflow.executor.LocalExecutor",
         "CORE__FERNET_KEY": config.credentials.airflow_fernet_key,
         "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # getfqdn waits for DNS on a machine without it
         "CORE__LOAD_EXAMPLES": "False",

@@ -1,6 +1,7 @@
 """The command `run` and its clients, on the whole stack with the real DAG."""
 
 import httpx
+import psutil
 import pytest
 
 from local.clients.airflow import Airflow
@@ -40,6 +41,15 @@ def test_the_clients_agree_on_the_version(whole, made):
     production = Mlflow(whole.urls["mlflow"]).production(MODEL)
     assert production is not None
     until(lambda: Service(whole.urls["api"]).version() == production.number, "the service to follow", 60)
+
+
+@pytest.mark.usefixtures("made")
+def test_tasks_start_with_their_libraries_imported(whole):
+    workers = psutil.Process(whole.states()["airflow-scheduler"].pid).children()
+    assert workers
+    for worker in workers:
+        mapped = {folder for each in worker.memory_maps() for folder in each.path.split("/")}
+        assert {"onnxruntime", "pandas", "pyarrow", "sklearn"} <= mapped
 
 
 def test_a_wrong_password_is_reported(whole):
