@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
 from penguins.training.columns import Columns
 from penguins.training.grid import Candidate
 from penguins.training.processes import do_all, do_in_processes
+from penguins.training.scores import score
 from penguins.training.snapshots import snapshot
 
 if TYPE_CHECKING:  # the fitting processes import this module, and need no pandas, pyarrow or psycopg
@@ -168,16 +168,6 @@ def _named(model: ClassifierMixin, names: np.ndarray) -> ClassifierMixin:
         for _, step, positions in model.transformers_:
             _named(step, names[positions])
     return model
-
-
-def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Compute accuracy, macro-averaged F1 and log loss of `probabilities` `[n, classes]` against `labels` `[n]`."""
-    classes, predicted = range(probabilities.shape[1]), probabilities.argmax(axis=1)
-    return {
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "f1_macro": float(f1_score(labels, predicted, average="macro", labels=classes, zero_division=0)),
-        "log_loss": float(log_loss(labels, probabilities, labels=classes)),
-    }
 
 
 def _summary(stages: Sequence[_Stage]) -> Fitted | Failed:

@@ -15,7 +15,7 @@ from penguins.data.dataset import Dataset
 from penguins.training import processes
 from penguins.training.estimators import ESTIMATORS, Grid
 from penguins.training.grid import Candidate, candidates
-from penguins.training.search import Failed, Fitted, score, search
+from penguins.training.search import Failed, Fitted, search
 from penguins.training.snapshots import snapshot
 from tests.penguins.conftest import GRID, TOO_MANY_TREES, real_penguins
 
@@ -122,14 +122,6 @@ def test_models_take_data_frames_without_a_warning(
 ) -> None:
     searched(estimator)[0].model.predict(data.features)
     assert not [warning for warning in recwarn if "feature names" in str(warning.message)]
-
-
-def test_score_of_a_known_answer() -> None:
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.0, 0.0, 1.0]])
-    scored = score(np.array([0, 1, 1, 2]), probabilities)
-    assert scored["accuracy"] == 0.75
-    assert scored["f1_macro"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
-    assert scored["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.7, 0.3, 1.0])))
 
 
 def test_fits_in_processes_are_those_that_are_made_here(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
