@@ -75,7 +75,7 @@ def _airflow(config: Config) -> list[Program]:
     variables = environment.airflow(config)
 
     def program(name: str, *arguments: str) -> Program:
-        command = (sys.executable, "-m", "airflow", *arguments)
+        command = (sys.executable, "-P", str(REPO / "images" / "airflow" / "run.py"), *arguments)
         return Program(name, command, variables, needs=("airflow-migrate",), directory=config.layout.airflow)
 
     migrate = program("airflow-migrate", "db", "migrate")

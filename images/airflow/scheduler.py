@@ -9,6 +9,7 @@ script knows that the scheduler before has ended.
 import os
 import socket
 import sys
+from pathlib import Path
 
 import psutil
 import psycopg
@@ -55,7 +56,8 @@ def main() -> None:
     """Clear up, and become the scheduler with the arguments of this process."""
     end_tasks()
     forget_predecessor()
-    os.execv(sys.executable, [sys.executable, "-m", "airflow", "scheduler", *sys.argv[1:]])  # noqa: S606 - no shell
+    run = str(Path(__file__).with_name("run.py"))
+    os.execv(sys.executable, [sys.executable, "-P", run, "scheduler", *sys.argv[1:]])  # noqa: S606 - no shell
 
 
 if __name__ == "__main__":
