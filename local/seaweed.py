@@ -8,6 +8,7 @@ both sides of a connection show the certificate of this start (see `variables`).
 import json
 import shutil
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 
 from local.certificates import create_certificate
@@ -94,7 +95,9 @@ def remove_sockets(config: Config) -> None:
     """Delete the sockets of SeaweedFS in the temporary directory; only while it doesn't run."""
     for name, port in _ports(config).items():
         server = name.partition(".")[0]
-        (_SOCKETS / f"seaweedfs-{server}-grpc-{port}.sock").unlink(missing_ok=True)
+        # It has deleted those of a clean end, and what is there now may be another user's folder by that name.
+        with suppress(OSError):
+            (_SOCKETS / f"seaweedfs-{server}-grpc-{port}.sock").unlink()
 
 
 def _ports(config: Config) -> dict[str, int]:

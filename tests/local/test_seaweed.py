@@ -4,12 +4,15 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from local import seaweed
+from local.config import Config
+from local.settings import Settings
 from local.stack import Stack
 
 REQUEST = b"GET /dir/assign HTTP/1.0\r\n\r\n"
@@ -77,3 +80,18 @@ def test_the_server_itself_is_let_in_and_only_its_owner_has_the_key(stack):
     context.load_cert_chain(certificate, key)
     port = json.loads(stack.config.layout.s3_ports.read_text())["master.port"]
     assert httpx.get(f"https://127.0.0.1:{port}/dir/status", verify=context).json()["Topology"]
+
+
+def test_another_users_folder_by_the_name_of_a_socket_stops_nothing(tmp_path):
+    config = Config.of(Settings.on_free_ports(tmp_path / "state"))
+    seaweed.prepare(config)
+    ports = json.loads(config.layout.s3_ports.read_text())
+    name = "/tmp/seaweedfs-{}-grpc-{}.sock"  # noqa: S108 (where SeaweedFS puts them)
+    folder, socket_of_a_crash = (Path(name.format(part, ports[f"{part}.port.grpc"])) for part in ("master", "volume"))
+    folder.mkdir()
+    try:
+        socket_of_a_crash.touch()
+        Stack(config.settings).down()
+        assert not socket_of_a_crash.exists()
+    finally:
+        folder.rmdir()
