@@ -24,6 +24,7 @@ from local.lab import Lab
 from local.logs import follow, tail
 from local.pipeline import Pipeline
 from local.progress import Progress
+from local.report import plain
 from local.settings import Settings
 from local.stack import Stack
 from local.status import addresses, status
@@ -50,7 +51,7 @@ def _report_user_errors(command: Callable[Parameters, None]) -> Callable[Paramet
         try:
             command(*args, **kwargs)
         except (StackError, OSError) as error:  # OSError: an unwritable directory or a full disk
-            _err.print(str(error), style="red", markup=False, soft_wrap=True)
+            _err.print(plain(str(error)), style="red", soft_wrap=True)
             raise typer.Exit(1) from error
         except ValidationError as error:
             for problem in error.errors():
@@ -108,9 +109,9 @@ def logs(
     paths = [stack.config.layout.log(name) for name in ([program] if program else stack.programs)]
     for path in paths:
         _out.rule(str(path), align="left")
-        _out.print(tail(path), markup=False, soft_wrap=True)
+        _out.print(plain(tail(path)), soft_wrap=True)
     for line in follow(paths) if follow_ else ():
-        _out.print(line, markup=False, soft_wrap=True)
+        _out.print(plain(line), soft_wrap=True)
 
 
 @app.command()
@@ -217,7 +218,7 @@ def _start(stack: Stack) -> None:
     mlflow, trusted_keys = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys
     for model in served_models(stack.config):
         if warning := unsigned_in_production(mlflow, model, trusted_keys):
-            _err.print(warning, style="yellow", markup=False, soft_wrap=True)
+            _err.print(plain(warning), style="yellow", soft_wrap=True)
 
 
 def _running_stack() -> Stack:

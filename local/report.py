@@ -50,6 +50,14 @@ def changes(version: Version, before: Version | None, after: Version) -> Text:
     return Text("\n").append(_plain(f"{verdict}: {version.tags.get('reason', 'no reason given')}"))
 
 
+def plain(lines: str) -> Text:
+    """Return lines without effects: with � for control characters but tabs."""
+    return Text("\n").join(_plain(line) for line in lines.split("\n"))
+
+
 def _plain(text: str) -> Text:
-    """Return a text without effects: with � for control characters."""
-    return Text("".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) == "Cc" else each for each in text))
+    def shown(character: str) -> str:
+        is_control = unicodedata.category(character) == "Cc" and character != "\t"
+        return "\N{REPLACEMENT CHARACTER}" if is_control else character
+
+    return Text("".join(map(shown, text)))

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from local.cli import app
 from local.settings import Settings
+from local.stack import Stack
 from tests.commands import command
 
 COMMANDS = ("up", "down", "status", "logs", "clean", "run", "score", "lab", "penguins")
@@ -53,6 +54,15 @@ def test_logs_prints_the_log_of_one_program(whole):
     shown = command(whole.config.settings, "logs", "postgres").stdout
     assert last in shown
     assert "mlflow.log" not in shown
+
+
+def test_logs_and_errors_are_no_orders_to_the_terminal(unused):
+    Stack(unused).config.layout.log("mlflow").write_text("Error in handler: s3://\x1b]0;title\x07\x9b2J\n")
+    shown = command(unused, "logs", "mlflow").stdout
+    assert "s3://�]0;title��2J" in shown
+    assert "\x1b]" not in shown
+    error = command(unused, "logs", "\x1b]0;title\x07").stderr
+    assert "there is no program �]0;title�;" in error
 
 
 def test_logs_refuses_an_unknown_program(whole):

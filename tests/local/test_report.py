@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from local.clients.mlflow import Run, Version
-from local.report import changes, leaderboard
+from local.report import changes, leaderboard, plain
 
 EVIL = "\x1b]0;title\x07\x9b2J[link=file:///x]here"
 SHOWN = "\ufffd]0;title\ufffd\ufffd2J[link=file:///x]here"
@@ -30,3 +30,7 @@ def test_the_reason_of_a_version_is_shown_literally():
     assert printed(changes(version, None, version)) == (
         f"\nversion 2 is in Production now; before it was nothing: {SHOWN}\n"
     )
+
+
+def test_lines_of_logs_are_shown_literally():
+    assert printed(plain(f"{EVIL}\n\t{EVIL}")) == f"{SHOWN}\n        {SHOWN}\n"
