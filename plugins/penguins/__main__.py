@@ -69,8 +69,8 @@ def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:
         versions.add_row(version.version, here, *metrics, *texts)
     trail = Table("when", "who", "what", "from", "to", "why", title="Audit trail", box=None)
     for entry in entries[:TRAIL_ENTRIES]:
-        when, who, why = f"{entry.at:%Y-%m-%d %H:%M}", to_plain_text(entry.who), to_plain_text(entry.reason)
-        trail.add_row(when, who, entry.action, entry.from_version or "", entry.to_version, why)
+        decision = (entry.who, entry.action, entry.from_version or "", entry.to_version, entry.reason)
+        trail.add_row(f"{entry.at:%Y-%m-%d %H:%M}", *map(to_plain_text, decision))
     now = f"Version {champion.version} is in Production." if champion else "Nothing is in Production."
     out.print(*map(to_plain_text, [now, *service_status.read(model).describe()]), "", sep="\n")
     none = f"{model} has no version yet: a run of the DAG registers one."

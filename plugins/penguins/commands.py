@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from contract.odcs import printable
 from penguins.errors import UserError
 
 
@@ -13,14 +14,19 @@ def run_command(command: Callable[[], None]) -> int:
     try:
         command()
     except UserError as error:
-        print(error, file=sys.stderr)
+        _complain(str(error))
     except Exception as error:
         from penguins.outages import describe_outage  # imports MLflow, which takes a second
 
         outage = describe_outage(error)
         if outage is None:
             raise
-        print(outage, file=sys.stderr)
+        _complain(outage)
     else:
         return 0
     return 1
+
+
+def _complain(message: str) -> None:
+    """Print an error with escapes for what a terminal would obey; parts of it may be from MLflow."""
+    print("\n".join(map(printable, message.splitlines())), file=sys.stderr)

@@ -19,6 +19,7 @@ from local.stack import Stack
 from penguins.promotion import decisions
 from penguins.settings import settings
 from penguins.training.tracking import client
+from tests.attacker import Attacker
 from tests.contract.odcs.conftest import WINE
 from tests.penguins.calling import call
 from tests.penguins.conftest import made_up_version
@@ -128,6 +129,29 @@ def test_reasons_are_shown_literally(command: Command, connection: Connection[An
     for text in ("[/b] [ticket 12] :bug:", "ada [sales]", "[red]better than[/x]�[2J�2J", "a [bold] forest"):
         assert text in shown.stdout
     assert "forged" not in shown.stdout
+
+
+def test_what_others_have_written_is_no_order_to_the_terminal(
+    command: Command, connection: Connection[Any], stack: Stack, tmp_path: Path
+) -> None:
+    made_up_version(tmp_path)
+    connection.execute(
+        """INSERT INTO audit.promotions (model, who, action, from_version, to_version, reason, numbers)
+           VALUES (%s, 'ada', 'promote', %s, %s, 'why', '{}')""",
+        [settings().model_name, "1\x1b[1A", "2\x9b2J"],
+    )
+    shown = command("models", COLUMNS="400").stdout
+    assert "1�[1A" in shown
+    assert not {"\x1b", "\x9b"} & set(shown)
+    attacker = Attacker(stack.urls["mlflow"])
+    place = {"name": f"of {tmp_path}", "artifact_location": f"s3://x/{tmp_path}\x1b[1A\x9b2J"}
+    experiment = attacker.send("POST", "experiments/create", **place)["experiment_id"]
+    made = attacker.send("POST", "logged-models", experiment_id=experiment, name="x")["model"]["info"]["model_id"]
+    attacker.send("PATCH", f"logged-models/{made}", model_id=made, status="LOGGED_MODEL_READY")
+    number = attacker.version(settings().model_name, made, {})
+    refused = command("sign", number)
+    assert (refused.returncode, "\\x1b[1A" in refused.stderr) == (1, True)
+    assert not {"\x1b", "\x9b"} & set(refused.stderr)
 
 
 def test_an_address_with_airflows_options_is_opened_by_airflow(program: Command, stack: Stack) -> None:
