@@ -2,11 +2,13 @@
 
 import asyncio
 import mimetypes
+import os
 import posixpath
 import tempfile
 from collections.abc import AsyncIterable
 from typing import IO, Any, BinaryIO
 
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ARTIFACT_STREAM_CHUNK_SIZE, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
@@ -53,3 +55,22 @@ class Bucket(S3ArtifactRepository, StreamUploadMixin):
             repository._get_s3_client().put_object(Bucket=bucket, Key=key, Body=file.read(), **options)
         else:
             repository._get_s3_client().upload_fileobj(file, bucket, key, ExtraArgs=options)
+
+
+def artifacts_at(artifact_uri: str, **others: Any) -> Bucket:
+    """Return MLflow's repository for a place in the server's bucket.
+
+    A client chooses the place of an experiment's artifacts and of a version's files: a folder of the DAGs would run
+    what it uploads, and other buckets would be read and written with this server's keys.
+
+    Raises:
+        MlflowException: the place is elsewhere.
+    """
+    from mlflow.server.constants import ARTIFACTS_DESTINATION_ENV_VAR  # while this module is imported, it can't be yet
+
+    own = os.environ[ARTIFACTS_DESTINATION_ENV_VAR].rstrip("/")
+    if not f"{artifact_uri}/".startswith(f"{own}/") or ".." in artifact_uri.split("/"):
+        raise MlflowException.invalid_parameter_value(
+            f"this server keeps artifacts in its bucket only, not in {artifact_uri}"
+        )
+    return Bucket(artifact_uri, **others)

@@ -5,8 +5,6 @@ module by the entry points in the folder beside it, because both are on Python's
 functions: it looks for the entry points while it is imported, and leaves out those of a module that isn't complete.
 """
 
-from typing import NoReturn
-
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,18 +65,3 @@ def without_workspaces() -> ASGIApp:
             await app(scope, receive, send)
 
     return chosen
-
-
-def refuse(artifact_uri: str, **_: object) -> NoReturn:
-    """Refuse artifacts elsewhere than in the server's bucket.
-
-    A client chooses the place of an experiment's artifacts: a folder of the DAGs would run what it uploads.
-
-    Raises:
-        MlflowException: always.
-    """
-    from mlflow.exceptions import MlflowException
-
-    raise MlflowException.invalid_parameter_value(
-        f"this server keeps artifacts in its bucket only, not in {artifact_uri}"
-    )

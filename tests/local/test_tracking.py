@@ -22,7 +22,11 @@ def test_the_server_is_one_process(stack):
     assert psutil.Process(stack.states()["mlflow"].pid).children() == []
 
 
-@pytest.mark.parametrize("place", ["{}", "file://{}", "file:{}", "FILE://{}", "dbfs:{}"])
+PLACES = ["{}", "file://{}", "file:{}", "FILE://{}", "dbfs:{}", "gs:/{}", "wasbs://a@b.blob.core.windows.net{}"]
+BUCKETS = ["s3:/{}", "s3://mlflow-artifacts-2{}", "s3://mlflow-artifacts/..{}"]
+
+
+@pytest.mark.parametrize("place", [*PLACES, *BUCKETS])
 def test_artifacts_are_kept_in_the_bucket_only(stack, tmp_path, place):
     api = f"{stack.urls['mlflow']}/api/2.0/mlflow"
     location = {"name": place.format(tmp_path), "artifact_location": place.format(tmp_path)}
@@ -30,11 +34,24 @@ def test_artifacts_are_kept_in_the_bucket_only(stack, tmp_path, place):
     run = httpx.post(f"{api}/runs/create", json={"experiment_id": created["experiment_id"], "start_time": 0}).json()
     run_id = run["run"]["info"]["run_id"]
     upload = f"{stack.urls['mlflow']}/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run_id}&path=dag.py"
-    assert httpx.post(upload, content="print()").is_error
+    uploaded = httpx.post(upload, content="print()", headers={"Content-Type": "text/plain"})
+    assert (uploaded.status_code, "in its bucket only" in uploaded.text) == (400, True)
     refused = httpx.get(f"{api}/artifacts/list?run_id={run_id}")
     assert refused.status_code == 400
     assert "in its bucket only" in refused.json()["message"]
+    presigned = httpx.post(f"{api}/artifacts/presigned-upload-url", json={"run_id": run_id, "path": "dag.py"})
+    assert (presigned.status_code, "in its bucket only" in presigned.text) == (400, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def s3_client(stack):
+    return boto3.client(
+        "s3",
+        endpoint_url=stack.urls["s3"],
+        aws_access_key_id=stack.config.credentials.s3_access_key,
+        aws_secret_access_key=stack.config.credentials.s3_secret_key,
+        region_name="us-east-1",
+    )
 
 
 @pytest.mark.parametrize("size", [0, 100, 9_000_000])
@@ -43,13 +60,7 @@ def test_a_file_comes_back_as_it_was_sent_with_its_type(stack, size):
     address = f"{stack.urls['mlflow']}/api/2.0/mlflow-artifacts/artifacts/sent/{size}/report.json"
     httpx.put(address, content=content, timeout=60).raise_for_status()
     assert httpx.get(address, timeout=60).content == content
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=stack.urls["s3"],
-        aws_access_key_id=stack.config.credentials.s3_access_key,
-        aws_secret_access_key=stack.config.credentials.s3_secret_key,
-        region_name="us-east-1",
-    )
+    s3 = s3_client(stack)
     found = s3.head_object(Bucket=BUCKET, Key=f"sent/{size}/report.json")
     assert (found["ContentType"], found["ContentLength"]) == ("application/json", size)
 
@@ -59,6 +70,23 @@ def test_a_request_for_a_workspace_is_refused(stack):
     assert httpx.get(address).status_code == 200
     refused = httpx.get(address, headers={"X-MLFLOW-WORKSPACE": "other"})
     assert (refused.is_error, "workspaces are not enabled" in refused.text) == (True, True)
+
+
+def test_no_other_bucket_is_read(stack):
+    s3 = s3_client(stack)
+    s3.create_bucket(Bucket="another")
+    for bucket in (BUCKET, "another"):
+        s3.put_object(Bucket=bucket, Key="a place/secret.txt", Body=bucket.encode())
+    api, name = f"{stack.urls['mlflow']}/api/2.0/mlflow", "of another bucket"
+    httpx.post(f"{api}/registered-models/create", json={"name": name}).raise_for_status()
+    found = []
+    for bucket in (BUCKET, "another"):
+        version = {"name": name, "source": f"s3://{bucket}/a place"}
+        made = httpx.post(f"{api}/model-versions/create", json=version).raise_for_status().json()["model_version"]
+        file = {"name": name, "version": made["version"], "path": "secret.txt"}
+        found.append(httpx.get(f"{stack.urls['mlflow']}/model-versions/get-artifact", params=file))
+    assert (found[0].status_code, found[0].text) == (200, BUCKET)
+    assert (found[1].status_code, "in its bucket only" in found[1].text) == (400, True)
 
 
 @pytest.mark.parametrize(
