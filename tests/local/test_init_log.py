@@ -299,6 +299,22 @@ def test_old_days_are_dropped_and_younger_ones_stay(stack, superuser, shipper):
         apply(stack)
 
 
+def test_nothing_that_a_role_has_made_of_a_day_keeps_it(stack, superuser, shipper, penguins):
+    day = TODAY - timedelta(8)
+    shipper.execute("SELECT log.prepare_days(%s, %s)", [day, day])
+    table = Identifier("log", f"predictions_{day:%Y%m%d}")
+    penguins.execute(SQL("CREATE VIEW mine AS SELECT * FROM {}").format(table))
+    penguins.execute(SQL("CREATE TABLE also_mine (kept integer, day {})").format(table))
+    try:
+        apply(stack, PENGUINS_LOG_RETENTION_DAYS="7")
+        assert shipper.execute("SELECT log.drop_days()").fetchone() == (1,)
+        penguins.execute("SELECT kept FROM also_mine")
+    finally:
+        penguins.execute("DROP VIEW IF EXISTS mine; DROP TABLE also_mine")
+        apply(stack)
+    assert partitions(superuser) == {}
+
+
 @pytest.mark.parametrize("days", ["0", "-1", "40000", "x", ""])
 def test_a_retention_that_cant_be_is_refused(stack, days):
     with pytest.raises(Exception) as failure:  # noqa: PT011 (the program's)
