@@ -19,7 +19,8 @@ from penguins.errors import UserError
 from penguins.promotion import audit
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import logged_models, model_versions
-from penguins.training.tracking import DAG_RUN, client, is_proxied, registry
+from penguins.training.artifacts import is_proxied
+from penguins.training.tracking import DAG_RUN, client, registry
 
 _TRUSTED: Final = "of a trusted key"
 

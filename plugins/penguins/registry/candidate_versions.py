@@ -18,10 +18,10 @@ from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
-from penguins.registry import model_versions, onnx_export
+from penguins.registry import logged_models, model_versions, onnx_export
 from penguins.registry.manifests import build_manifest
 from penguins.training import candidate_runs
-from penguins.training.tracking import DAG_RUN, GIT_COMMIT, SAMPLE, client, data_tags
+from penguins.training.tracking import DAG_RUN, GIT_COMMIT, SAMPLE, data_tags
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
             tags["onnx"] = str(error)
         else:
             manifest.write_text(build_manifest(candidate.model, data).model_dump_json())
-            client().log_model_artifacts(candidate.model_id, folder)
+            logged_models.upload(candidate.model_id, folder)
         digests = {**candidate.digests, **digest_files(Path(folder))}
         signature = signing.sign("version", data.contract.training.registered_model, candidate.model_id, digests)
         tags |= {DIGESTS: json.dumps(digests), SIGNATURE: signature}

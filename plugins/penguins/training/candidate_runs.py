@@ -14,7 +14,6 @@ from typing import Final
 import mlflow.sklearn
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run
 from mlflow.models import Model
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from contract.digests import DIGESTS, digest_files
@@ -22,6 +21,7 @@ from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.settings import settings
+from penguins.training import artifacts
 from penguins.training.candidate_records import Outcome, Record
 from penguins.training.estimators import FOREST, estimator
 from penguins.training.grid import Candidate
@@ -84,7 +84,7 @@ def log_candidate(
             pip_requirements=_requirements(),
         )
         # Not with the client's log_model_artifacts, which asks the server for the model that it has just answered with.
-        get_artifact_repository(model.artifact_location).log_artifacts(str(path))  # type: ignore[no-untyped-call]
+        artifacts.repository(model.artifact_location).log_artifacts(str(path))
         digests = digest_files(path)
         signature = signing.sign("candidate", data.contract.training.registered_model, model.model_id, digests)
         tags = {DIGESTS: json.dumps(digests), SIGNATURE: signature}

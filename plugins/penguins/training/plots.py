@@ -3,6 +3,8 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -14,7 +16,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from penguins.data.dataset import Dataset
-from penguins.training import tracking
+from penguins.training import artifacts, tracking
 from penguins.training.estimators import ESTIMATORS
 
 IMPORTANCE_ROWS: Final = 10_000  # of the hold-out, at most
@@ -36,11 +38,15 @@ def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data:
         "confusion_matrix.png": confusion_matrix(best, data),
         "importances.png": importances(best, data),
     }
-    for name, figure in figures.items():
-        tracking.client().log_figure(parent.info.run_id, figure, f"plots/{name}")
     # In the format of MLflow's log_table, which would append the rows to those of an earlier try.
     table = leaderboard(runs).to_dict(orient="split", index=False)
-    tracking.client().log_dict(parent.info.run_id, table, "leaderboard.json")
+    with TemporaryDirectory() as folder:
+        Path(folder, "leaderboard.json").write_text(json.dumps(table, indent=2))
+        plots = Path(folder, "plots")
+        plots.mkdir()
+        for name, figure in figures.items():
+            figure.savefig(plots / name)
+        artifacts.repository(parent.info.artifact_uri).log_artifacts(folder)
 
 
 def leaderboard(runs: Sequence[Run]) -> pd.DataFrame:

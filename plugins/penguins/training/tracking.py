@@ -17,6 +17,7 @@ from penguins.data.dataset import Dataset
 from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.settings import settings
+from penguins.training.artifacts import is_proxied
 from penguins.training.sampling import Sample
 
 # The pipeline's tags on runs and versions; docs/reference/contract.md lists them.
@@ -90,12 +91,6 @@ def find_experiment(name: str) -> str | None:
             "Whoever made it chose where we would read and write. Choose another name with PENGUINS_EXPERIMENT."
         )
     return str(found.experiment_id)
-
-
-def is_proxied(location: str) -> bool:
-    """Tell whether artifacts are behind the proxy of our MLflow; whoever makes an experiment chooses their place."""
-    own = settings().mlflow_tracking_uri.rstrip("/")
-    return location.startswith(f"{own}/") or (location.startswith("mlflow-artifacts:/") and location[18:19] != "/")
 
 
 def open_parent(dag_run_id: str, params: Mapping[str, Any], data: Dataset) -> Run:

@@ -20,7 +20,7 @@ from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.promotion.lineage import recorded_runs, recorded_tags
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training import candidate_records, tracking
+from penguins.training import artifacts, candidate_records, tracking
 
 LATEST: Final = 100
 PICTURE: Final = "plots/confusion_matrix.png"
@@ -134,10 +134,11 @@ def confusion_matrix(connection: Connection[Any], training: Training, number: st
     parent = tracking.find_parent(training.experiment, recorded_tags(connection, version).get(tracking.DAG_RUN, ""))
     if parent is None:
         raise UserError(f"There is no picture of version {number}: no DAG run made it.")
-    if PICTURE not in {item.path for item in tracking.client().list_artifacts(parent.info.run_id, "plots")}:
+    files = artifacts.repository(parent.info.artifact_uri)
+    if PICTURE not in {item.path for item in files.list_artifacts("plots")}:
         raise UserError(f"There is no picture of version {number}: it is missing in MLflow.")
     with TemporaryDirectory() as folder:
-        return Path(tracking.client().download_artifacts(parent.info.run_id, PICTURE, folder)).read_bytes()
+        return Path(files.download_artifacts(PICTURE, folder)).read_bytes()
 
 
 def _version_rows(

@@ -40,24 +40,6 @@ def test_an_experiment_with_files_elsewhere_is_refused(data: Dataset, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("location", "expected"),
-    [
-        ("mlflow-artifacts:/1", True),
-        ("http://127.0.0.1:5001/api/2.0/mlflow-artifacts/artifacts/1", True),
-        ("mlflow-artifacts://elsewhere:80/1", False),
-        ("http://127.0.0.1:5001.elsewhere/1", False),
-        ("/opt/penguins/dags", False),
-        ("s3://bucket/1", False),
-        ("", False),
-    ],
-)
-def test_only_the_own_proxy_is_one(location: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5001")
-    settings.cache_clear()
-    assert tracking.is_proxied(location) is expected
-
-
 def test_a_run_names_the_dag_of_its_contract(data: Dataset) -> None:
     for name in ("penguins", "wine"):
         other = replace(data, contract=data.contract.model_copy(update={"name": name}))
