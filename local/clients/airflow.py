@@ -38,11 +38,14 @@ class Airflow:
         return found is not None and not found["is_stale"] and found["last_parsed_time"] != parsed_before
 
     def request_parsing(self, dag: str) -> str | None:
-        """Let Airflow parse all DAG files soon, and return the time at which the DAG was parsed last, if it was."""
-        found = {each["dag_id"]: each for each in self._api.get("/api/v2/dags", limit=100)["dags"]}
-        for token in {each["file_token"] for each in found.values()}:
+        """Let Airflow parse the file of a DAG soon, and return the time at which it was parsed last, if it was."""
+        found = self._api.find(f"/api/v2/dags/{dag}")
+        # The file of other DAGs makes that of a new contract, too.
+        known = [found] if found else self._api.get("/api/v2/dags", limit=100)["dags"]
+        for token in {each["file_token"] for each in known}:
             self._api.put(f"/api/v2/parseDagFile/{token}", httpx.codes.CONFLICT)  # if that was requested already
-        return found[dag]["last_parsed_time"] if dag in found else None
+        parsed: str | None = found["last_parsed_time"] if found else None
+        return parsed
 
     def import_errors(self) -> dict[str, str]:
         """Return the stack trace of each file in the DAG folder that can't be imported."""
