@@ -45,13 +45,15 @@ def look(connection: Connection[Any] | None, rows: pa.Table) -> Missing:
     """
     if connection is None or not len(rows):
         return Missing()
-    said = [text.partition("/") for text in rows["prediction_id"].to_pylist()]
-    ids = [UUID(identity) for identity, _, _ in said]
+    said = [text.lower().partition("/") for text in rows["prediction_id"].to_pylist()]
+    ids = [identity for identity, _, _ in said]
     own = rows["row_index"].to_pylist()
-    indices = [int(index or other or 0) for (_, _, index), other in zip(said, own, strict=True)]
+    indices = [index or other or "0" for (_, _, index), other in zip(said, own, strict=True)]
     # The time in the ids, and that in the rows, are of the service's clock: only these partitions are searched.
-    times = [_time(min(ids)) - LONGEST_REQUEST, _time(max(ids)) + LONGEST_REQUEST]
-    found = connection.execute(_MISSING, [ids, indices, *times]).fetchall()
+    times = [_time(UUID(min(ids))) - LONGEST_REQUEST, _time(UUID(max(ids))) + LONGEST_REQUEST]
+    # As texts: to write a hundred thousand objects as an array takes a second.
+    arrays = ["{" + ",".join(values) + "}" for values in (ids, indices)]
+    found = connection.execute(_MISSING, [*arrays, *times]).fetchall()
     return Missing(len(found), [f"{identity}/{index}" for identity, index in found[:SHOWN]])
 
 
