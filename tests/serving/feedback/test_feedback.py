@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from contract.lines import Truth
@@ -36,7 +37,7 @@ def table(number: int, *more: str) -> str:
 def tell(service: Service, body: Any, path: str = "/feedback") -> httpx.Response:
     """Send feedback."""
     if isinstance(body, str):
-        return service.http.post(path, content=body, headers=CSV)
+        return service.http.post(path, content=body, headers=CSV, timeout=300)  # its process gives way to all others
     return service.http.post(path, json=body)
 
 
@@ -88,12 +89,11 @@ def test_a_stop_and_a_kill_keep_what_was_accepted(start: Start, spool: Path) -> 
 def test_a_million_rows_with_one_broken_one_are_refused(start: Start, spool: Path) -> None:  # noqa: F811
     service = start()
     content = table(1_000_000, "0192d1f0-5a3c-7000-9f0e-00000000000g,Gentoo")
-    began = time.monotonic()
     answer = tell(service, content)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", 1_000_000, "prediction_id"]
     assert answer.json()["detail"][0]["msg"].startswith('[1000000]: prediction_id is "0192d1f0-')
-    assert time.monotonic() - began < 60
+    assert sum(psutil.Process(service.process.pid).cpu_times()[:4]) < 60  # with its children that have ended
     assert list((spool / "open").glob("*.part")) == []
     assert lines(spool, Truth) == []
 
