@@ -12,6 +12,7 @@ from serving.registry.refusals import Code, RefusedError
 
 ONNX_ERRORS_ONLY = 3
 PROVIDERS = ["CPUExecutionProvider"]
+ASSIGNMENT = {"session.record_ep_graph_assignment_info": "1"}
 ROW_BY_ROW = {"ArgMax", "Imputer", "TreeEnsembleClassifier"}
 """Operators that compute each row by itself."""
 
@@ -45,7 +46,7 @@ class OnnxEngine:
             RefusedError: ONNX Runtime can't load the file, or it hasn't the inputs and outputs of the contract.
         """
         try:
-            self._session, operators = _compact(content)
+            self._session, operators = _session(content)
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own.
             raise RefusedError(Code.MODEL_UNREADABLE, f"ONNX Runtime can't load it: {error}") from error
         self._check_signature(len(contract.features), len(contract.classes))
@@ -70,15 +71,24 @@ class OnnxEngine:
             raise RefusedError(Code.SIGNATURE_MISMATCH, f"its outputs are {outputs}, expected {expected}")
 
 
+def _session(content: bytes) -> tuple[ort.InferenceSession, set[str]]:
+    """Return a session for the bytes of an ONNX file, and the operators of its nodes."""
+    try:
+        return _compact(content)
+    except Exception:  # noqa: BLE001 - ONNX Runtime can't write, as with a limit on the size of files, or can't read
+        session = ort.InferenceSession(content, _options(ASSIGNMENT), PROVIDERS)
+        return session, _operators(session)
+
+
 def _compact(content: bytes) -> tuple[ort.InferenceSession, set[str]]:
-    """Return a session for the bytes of an ONNX file, and the operators of its nodes.
+    """Return what `_session` does, with a session that takes less memory.
 
     A session keeps all nodes of an ONNX file beside what it computes with (microsoft/onnxruntime#32047), and Python the
     bytes: four times the memory. So the file is converted to ONNX Runtime's own format first, from which it keeps none.
     """
     with open(os.memfd_create("model"), "wb") as file:  # noqa: PTH123 - not a path
         path = f"/proc/self/fd/{file.fileno()}"
-        options = _options({"session.save_model_format": "ORT", "session.record_ep_graph_assignment_info": "1"})
+        options = _options(ASSIGNMENT | {"session.save_model_format": "ORT"})
         options.optimized_model_filepath = path
         operators = _operators(ort.InferenceSession(content, options, PROVIDERS))
         return ort.InferenceSession(path, _options({"session.load_model_format": "ORT"}), PROVIDERS), operators

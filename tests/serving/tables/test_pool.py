@@ -17,7 +17,7 @@ from serving.tables.messages import Reason
 from serving.tables.pool import TooLargeError
 from tests.serving.penguins import FEATURES
 from tests.serving.tables.conftest import Workshop
-from tests.serving.tables.processes import LARGE, SMALL, TABLES, launchers, spare, workers
+from tests.serving.tables.processes import LARGE, SMALL, TABLES, is_spare, launchers, spare, workers
 
 
 def reason(workshop: Workshop, model: LoadedModel, table: tuple[str, bytes]) -> str:
@@ -128,8 +128,11 @@ def test_worker_above_its_time_is_ended(limited: Workshop, model: LoadedModel) -
 
 @pytest.mark.parametrize("limited", [{"table_processor_seconds": 0.3}], indirect=True)
 def test_worker_that_stands_still_is_ended(limited: Workshop, model: LoadedModel) -> None:
+    others = launchers()  # of the other tests
     limited.answer(model, *SMALL)
-    os.kill(spare(limited).pid, signal.SIGSTOP)  # it takes no time of a processor
+    (launcher,) = set(launchers()) - set(others)
+    limited.until(lambda: [is_spare(worker) for worker in launcher.children()] == [True])
+    launcher.children()[0].send_signal(signal.SIGSTOP)  # it takes no time of a processor
     assert reason(limited, model, SMALL) == "table_time"
 
 
