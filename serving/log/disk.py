@@ -2,7 +2,7 @@
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from contract.counters import Counters
@@ -22,12 +22,13 @@ class Disk:
         self._spool, self._counters = spool, counters
         self._thread = ThreadPoolExecutor(1, "log-disk")
         self._unreleased: list[OpenSegment] = []
+        self._finishing: Future[None] | None = None
         self._report_at = 0.0
 
     @property
     def is_behind(self) -> bool:
-        """Return whether complete segments couldn't be given to the shipper."""
-        return bool(self._unreleased)
+        """Return whether complete segments couldn't be given to the shipper, or the thread may still find that out."""
+        return bool(self._unreleased) or not (self._finishing is None or self._finishing.done())
 
     def adopt(self) -> None:
         """Adopt the segments of processes that have ended."""
@@ -40,7 +41,7 @@ class Disk:
 
     def finish(self, segment: OpenSegment) -> None:
         """Complete a segment, and give it to the shipper."""
-        self._thread.submit(self._finish, segment)
+        self._finishing = self._thread.submit(self._finish, segment)
 
     def retry(self) -> None:
         """Try to give the shipper what it couldn't be given."""
