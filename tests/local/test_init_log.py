@@ -135,7 +135,7 @@ def test_the_log_cant_be_rewritten(stack, role, statement):
         "COPY log.predictions TO STDOUT",
         "SELECT FROM audit.promotions",
         "INSERT INTO audit.promotions (model) VALUES ('m')",
-        "SELECT FROM penguins_raw",
+        "SELECT FROM made_by_the_pipeline",
         "CREATE TABLE public.mine (x int)",
         "CREATE TEMPORARY TABLE mine (x int)",
         "INSERT INTO log.segments (name, kind, rows, shipped_at) VALUES ('s', 'events', 0, '2000-01-01')",
@@ -144,9 +144,11 @@ def test_the_log_cant_be_rewritten(stack, role, statement):
         "INSERT INTO log.events (id) OVERRIDING SYSTEM VALUE VALUES (1)",
     ],
 )
-def test_the_shipper_reads_nothing_and_writes_nothing_else(shipper, statement):
+def test_the_shipper_reads_nothing_and_writes_nothing_else(shipper, penguins, statement):
+    penguins.execute("CREATE TABLE IF NOT EXISTS made_by_the_pipeline (x int)")
     with pytest.raises(DENIED):
         shipper.execute(statement)
+    penguins.execute("DROP TABLE made_by_the_pipeline")
 
 
 @pytest.mark.parametrize("role", ["airflow", "mlflow"])

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -176,9 +177,15 @@ def test_slow_feedback_keeps_no_prediction_waiting(start: Start) -> None:  # noq
     service = start(SERVING_MAX_REQUESTS=1)
     (one,) = ids(1)
     head = "POST /feedback HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n["
-    with socket.create_connection(("127.0.0.1", service.http.base_url.port or 80)) as client:
-        client.sendall(head.encode())
-        until(lambda: tell(service, {"prediction_id": one, "class": "Gentoo"}).status_code == 503, "it to be read", 20)
+    with ExitStack() as slow:
+
+        def is_held() -> bool:
+            """Send one more slow request: one that came during the quick one was refused."""
+            client = slow.enter_context(socket.create_connection(("127.0.0.1", service.http.base_url.port or 80)))
+            client.sendall(head.encode())
+            return tell(service, {"prediction_id": one, "class": "Gentoo"}).status_code == 503
+
+        until(is_held, "a slow request to be read", 20)
         assert service.predict().is_success
 
 
