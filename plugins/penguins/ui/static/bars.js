@@ -1,18 +1,11 @@
 // Draws stacked bars over time.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { SVG, shape as add } from "./dom.js";
+
 const LEFT = 70, RIGHT = 950, TOP = 12, BOTTOM = 210;
 const HOUR = 3_600_000;
 
 const colour = (index) => `hsl(${(205 + index * 137.5) % 360} 62% 52%)`;
-
-function add(parent, name, attributes, text = "") {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 export function mark(index) {
   const svg = document.createElementNS(SVG, "svg");

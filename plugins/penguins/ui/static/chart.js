@@ -1,16 +1,9 @@
 // Draws a dot for each version: number across, accuracy on the hold-out up.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { shape as add } from "./dom.js";
+
 const LEFT = 52, RIGHT = 628, TOP = 14, BOTTOM = 226;
 const SHOWN = 30;
-
-function add(parent, name, attributes, text = "") {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 export function draw(svg, versions, production) {
   const dots = versions.filter(({ metrics }) => metrics.holdout_accuracy >= 0 && metrics.holdout_accuracy <= 1)

@@ -1,4 +1,4 @@
-// Elements, tables and requests of both pages.
+// Elements, shapes, tables and requests of both pages.
 
 // The contract whose model a page is about; Airflow's menu opens the page without one.
 export const contract = new URLSearchParams(location.search).get("contract") ?? "penguins";
@@ -10,6 +10,16 @@ export function make(tag, content = "", attributes = {}) {
   const element = document.createElement(tag);
   element.append(...[content].flat());
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+export const SVG = "http://www.w3.org/2000/svg";
+
+export function shape(parent, name, attributes, text = "") {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.textContent = text;
+  parent.append(element);
   return element;
 }
 
