@@ -123,7 +123,7 @@ def _quietly(service: Service) -> None:
 def test_a_client_that_leaves_loses_no_rows_and_no_files(
     start: Start, spool: Path, tmp_path: Path, moment: Moment, kept: int
 ) -> None:
-    """What was begun is ended, and counted."""
+    """End and count what was begun."""
     service = start(*slow_disk(tmp_path))
     assert send(service, 1).is_success
     before = service.open_files()
