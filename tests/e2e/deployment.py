@@ -98,9 +98,14 @@ class Deployment:
         """Run the DAG with its defaults on a new deployment."""
         run, states = self.run()
         assert set(states.values()) == {"success"}, states
+        version = self.served()
+        return Made(run, version, self.service.predict(PENGUIN))
+
+    def served(self) -> Version:
+        """Return the version in Production once the service serves it: a promotion reaches it some seconds later."""
         version = in_production(self.mlflow)
         until(lambda: self.service.version() == version.number, "the service to follow")
-        return Made(run, version, self.service.predict(PENGUIN))
+        return version
 
     def params_of(self, version: Version) -> dict[str, Any]:
         """Return the hyperparameters of a version."""

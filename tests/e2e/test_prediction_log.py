@@ -21,6 +21,7 @@ def logged(deployment: Deployment, ids: list[str]) -> list[tuple[Any, ...]]:
 
 @pytest.mark.usefixtures("first_run")
 def test_every_answer_stands_in_the_database_once(deployment: Deployment) -> None:
+    version = deployment.served().number
     rows: dict[tuple[str, int], tuple[dict[str, Any], str]] = {}
     for _ in range(20):
         answer = deployment.service.predict(PENGUIN)
@@ -32,7 +33,6 @@ def test_every_answer_stands_in_the_database_once(deployment: Deployment) -> Non
     until(lambda: len(logged(deployment, ids)) >= len(rows), "the answers to arrive", 30)
     found = logged(deployment, ids)
     assert [row[:2] for row in found] == sorted(rows)
-    version = deployment.service.version()
     species = ["Adelie", "Chinstrap", "Gentoo"]
     for each, index, model, served, label, features, outside in found:
         sent, answered = rows[each, index]

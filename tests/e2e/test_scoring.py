@@ -15,7 +15,7 @@ JOINED = """
 
 @pytest.mark.usefixtures("first_run")
 def test_the_rows_of_a_source_are_scored_and_logged(whole: Stack, deployment: Deployment) -> None:
-    version = deployment.service.version()
+    version = deployment.served().number
     done = command(whole.config.settings, "score", "--from=palmerpenguins")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"palmerpenguins: 342 by version {version} in the table penguins_scored of the database" in done.stdout
