@@ -53,7 +53,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels score check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-predictions compose-labels compose-sign test-compose
+	compose-predictions compose-labels compose-contract compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -204,6 +204,9 @@ compose-predictions: ## As predictions, in the containers
 
 compose-labels: ## As labels, in the containers
 	@$(IN_API_SERVER) labels $(OF) -- "$$FROM"
+
+compose-contract: ## As contract, from a table or a file that the containers see
+	@$(OPS) contract --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from ops import doctor, dotenv, env, run
+from ops import contract, doctor, dotenv, env, run
 
 
 def main() -> int:
@@ -17,11 +17,19 @@ def main() -> int:
     commands.add_parser("doctor", help="check for common problems, and print how to fix them")
     running = commands.add_parser("run", help="run the DAG of a contract once in the containers, and predict")
     running.add_argument("--contract", default="", help="name of the contract, default: penguins")
+    drafting = commands.add_parser("contract", help="draft a contract from a table that the containers reach")
+    drafting.add_argument("--from", dest="source", required=True, help="a path there, s3:// address or table:name")
+    drafting.add_argument("--target", required=True, help="column that the model predicts")
+    drafting.add_argument("--name", default="", help="of the contract; by default that of the source")
+    drafting.add_argument("--force", action="store_true", help="replace a contract of this name")
     arguments = parser.parse_args()
     if arguments.command == "env":
         return _env(arguments.env_file)
     if arguments.command == "run":
         return run.main(arguments.env_file, arguments.contract)
+    if arguments.command == "contract":
+        options = (f"--from={arguments.source}", f"--target={arguments.target}", f"--name={arguments.name}")
+        return contract.main(arguments.env_file, (*options, "--force") if arguments.force else options)
     return doctor.main(arguments.env_file)
 
 

@@ -74,7 +74,12 @@ def draft(arguments: argparse.Namespace) -> None:
     if path.exists() and not arguments.force:
         raise UserError(f"{path} is there already. FORCE=1 replaces it; NAME=… makes another one.")
     with connect() if is_table(arguments.source) else nullcontext() as connection:
-        drafted = draft(arguments.source, arguments.target, name, connection=connection)
+        folder = contracts.ROOT / "contracts" if arguments.stdout else None
+        drafted = draft(arguments.source, arguments.target, name, folder, connection)
+    if arguments.stdout:
+        summary(drafted, sys.stderr)
+        print(drafted.text, end="")
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.draft")
@@ -82,7 +87,7 @@ def draft(arguments: argparse.Namespace) -> None:
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path}: can't be written: {error.strerror}") from error
-    summary(drafted)
+    summary(drafted, sys.stdout)
     print(f"Wrote {path}: each guess has a comment there. Next: make run CONTRACT={name}")
 
 
@@ -120,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     drafting.add_argument("--target", required=True, help="column that the model predicts")
     drafting.add_argument("--name", default="", help="of the contract; by default that of the source")
     drafting.add_argument("--force", action="store_true", help="replace a contract of this name")
+    drafting.add_argument("--stdout", action="store_true", help="print the contract instead of writing it")
     commands.add_parser("schema", help=schema.__doc__).set_defaults(command=schema)
     return parser
 

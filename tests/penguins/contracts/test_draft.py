@@ -425,6 +425,16 @@ def test_the_command_writes_a_file_and_overwrites_none(tmp_path: Path) -> None:
     assert read_text((tmp_path / "fruit.yaml").read_bytes(), "fruit.yaml", "fruit").feature_names == ("size",)
 
 
+def test_the_command_prints_a_contract_for_another_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": [*CLASSES]})
+    done = run(tmp_path, f"--from={path}", "--target=kind", "--stdout")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("# yaml-language-server: $schema=schema.json\n")
+    assert read_text(done.stdout.encode(), "fruit.yaml", "fruit").feature_names == ("size",)
+    assert "from 0 to 46" in done.stderr
+    assert not (tmp_path / "fruit.yaml").exists()
+
+
 NOWHERE = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "AWS_ACCESS_KEY_ID": "x",

@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from psycopg import Connection
 
@@ -104,8 +104,8 @@ def _address(source: str) -> str:
     return source if is_name else str(Path(source).resolve())
 
 
-def summary(drafted: Draft) -> None:
-    """Print what was guessed, as a table."""
+def summary(drafted: Draft, file: TextIO) -> None:
+    """Print what was guessed to a file, as a table."""
     from rich.console import Console
     from rich.table import Table as Grid
 
@@ -114,7 +114,7 @@ def summary(drafted: Draft) -> None:
         grid.add_row(*map(shown_in_terminal, (guess.name, guess.type, guess.role, guess.reason)))
     for name, why in drafted.left_out.items():
         grid.add_row(*map(shown_in_terminal, (name, "", "left out", why)))
-    out = Console(markup=False, emoji=False, highlight=False)
+    out = Console(file=file, markup=False, emoji=False, highlight=False)
     out.print(grid)
     if drafted.malformed:
         out.print(f"{drafted.malformed:,} rows have another number of columns, and are rejected.")
