@@ -103,7 +103,7 @@ ESTIMATORS: Final[Mapping[str, Estimator]] = {
             "max_leaf_nodes",
             "min_samples_leaf",
         ),
-        {"max_iter": [50, 100, 200], "max_leaf_nodes": [4, 8, 16, 31], "learning_rate": [0.05, 0.1]},
+        {"max_iter": [25, 50, 100], "max_leaf_nodes": [4, 8, 16, 31], "learning_rate": [0.1, 0.2]},
         "max_iter",
     ),
 }
