@@ -1,6 +1,8 @@
 """Files that must agree with one another, checked without Docker."""
 
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from pydantic_settings import BaseSettings
 import penguins.settings
 import serving.settings
 import shipper.settings
+from local import environment
+from local.config import Config
+from local.settings import Settings
 from ops import dotenv
 from ops.env import EXAMPLE, REPO
 
@@ -84,6 +89,42 @@ def test_only_what_makes_models_gets_the_private_key() -> None:
     with_key = {name for name, found in variables.items() if "PENGUINS_SIGNING_KEY" in str(found)}
     assert with_key == {"airflow-scheduler", "airflow-worker", "jupyterlab"}
     assert variables["api"]["SERVING_TRUSTED_KEYS"] == variables["jupyterlab"]["PENGUINS_TRUSTED_KEYS"]
+
+
+def test_airflow_leaves_the_same_warnings_out_in_both_ways_of_running(tmp_path: Path) -> None:
+    left_out = environment.airflow(Config.of(Settings(state_dir=tmp_path / "state")))["PYTHONWARNINGS"]
+    services = COMPOSE["services"].items()
+    assert {each["environment"]["PYTHONWARNINGS"] for name, each in services if "airflow" in name} == {left_out}
+
+
+def test_tables_of_the_service_lie_on_its_volume_and_not_in_memory() -> None:
+    (folder,) = re.findall(r"TMPDIR=(\S+)", (REPO / "serving/Dockerfile").read_text())
+    service = COMPOSE["services"]["api"]
+    volumes = [each.split(":")[1] for each in service["volumes"] if each.split(":")[0] in COMPOSE["volumes"]]
+    assert any(folder.startswith(f"{volume}/") for volume in volumes)
+    assert not any(f"{folder}/".startswith(f"{memory}/") for memory in service["tmpfs"])
+
+
+def shell_commands() -> Iterator[tuple[str, str]]:
+    """Yield each command of a container in which a shell replaces variables, with the name of its service."""
+    for name, service in COMPOSE["services"].items():
+        for command in (service.get("command"), service.get("entrypoint"), service.get("healthcheck", {}).get("test")):
+            if isinstance(command, list) and "$$" in command[-1]:
+                yield name, command[-1].replace("$$", "$")
+
+
+@pytest.mark.parametrize(("service", "command"), list(shell_commands()))
+def test_no_secret_is_on_a_command_line_in_a_container(tmp_path: Path, service: str, command: str) -> None:
+    secrets = re.findall(r"\$\{?(\w*(?:PASSWORD|SECRET|KEY|TOKEN|URL)\w*)", command)
+    assert secrets, service
+    script = f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/arguments\n(env; cat) >> {tmp_path}/given\necho PONG\n'
+    for program in ("celery", "redis-server", "redis-cli"):
+        (tmp_path / program).write_text(script)
+        (tmp_path / program).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:/usr/bin:/bin"} | dict.fromkeys(secrets, "of nobody else")
+    subprocess.run(["sh", "-c", command], env=variables, stdin=subprocess.DEVNULL, check=True)
+    assert "of nobody else" not in (tmp_path / "arguments").read_text()
+    assert "of nobody else" in (tmp_path / "given").read_text()
 
 
 def test_what_runs_tasks_reaches_the_service_that_scores() -> None:
