@@ -6,6 +6,7 @@ the signed statement as JSON. Anybody may write such a tag, so nothing in it is 
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -118,6 +119,11 @@ def parse_trusted_keys(text: str) -> TrustedKeys:
             )
         trusted[key_id(each)] = Ed25519PublicKey.from_public_bytes(raw)
     return trusted
+
+
+def signing_command(registered_model: str, version: str) -> str:
+    """Return the commands by which an operator signs a version after a look at it."""
+    return f"make sign VERSION={version} MODEL={shlex.quote(registered_model)} (in containers make compose-sign)"
 
 
 def verify_signature(tag: str, trusted: TrustedKeys) -> Statement:

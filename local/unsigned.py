@@ -1,6 +1,6 @@
 """Name a version in Production that no trusted key has signed."""
 
-from contract.signatures import SIGNATURE, Kind, SignatureError, parse_trusted_keys, verify_signature
+from contract.signatures import SIGNATURE, Kind, SignatureError, parse_trusted_keys, signing_command, verify_signature
 from local.clients.mlflow import Mlflow
 
 
@@ -22,7 +22,8 @@ def unsigned_in_production(mlflow: Mlflow, model: str, trusted_keys: str) -> str
     except SignatureError as error:
         why = str(error) if SIGNATURE in tags else "it has no signature"
         return (
-            f"Version {version.number} is in Production, and no trusted key has signed it: {why}. Only a copy that the "
-            f"service has from earlier is served. Look at it and sign it: make sign VERSION={version.number}"
+            f"{model} version {version.number} is in Production, and no trusted key has signed it: {why}. Only a copy "
+            f"that the service has from earlier is served. Look at it and sign it: "
+            f"{signing_command(model, version.number)}."
         )
     return None

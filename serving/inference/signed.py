@@ -1,6 +1,14 @@
 """Verify the signature of a version, before any of its files is downloaded."""
 
-from contract.signatures import SIGNATURE, Kind, SignatureError, TrustedKeys, UntrustedKeyError, verify_signature
+from contract.signatures import (
+    SIGNATURE,
+    Kind,
+    SignatureError,
+    TrustedKeys,
+    UntrustedKeyError,
+    signing_command,
+    verify_signature,
+)
 from serving.inference.model import Release
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import ModelVersion
@@ -16,8 +24,8 @@ def signed_release(version: ModelVersion, signature: str, trusted: TrustedKeys) 
         RefusedError: the signature isn't that of a trusted key for this version.
     """
     kind: Kind = "version" if SIGNATURE in version.tags else "candidate"
-    remedy = f"Look at version {version.version} and sign it: make sign VERSION={version.version} (in containers make"
-    remedy += " compose-sign), or promote another one"
+    command = signing_command(version.name, version.version)
+    remedy = f"Look at version {version.version} and sign it: {command}, or promote another one"
     try:
         statement = verify_signature(signature, trusted)
         statement.check(kind, version.name, version.logged_model_id)

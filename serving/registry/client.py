@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from contract.signatures import SIGNATURE
+from contract.signatures import SIGNATURE, signing_command
 from serving.registry.connection import ABSENT, Connection, UnavailableError
 from serving.registry.refusals import Code, RefusedError
 from serving.registry.responses import (
@@ -115,7 +115,7 @@ class Registry:
                 Code.UNSIGNED,
                 f"neither version {version.version} nor its logged model ({model_id or 'it has none'}) has a tag "
                 f"`{SIGNATURE}`, so nobody vouches for its files. Register a model that the pipeline logged, or look "
-                f"at this one and sign it: make sign VERSION={version.version} (in containers make compose-sign)",
+                f"at this one and sign it: {signing_command(version.name, version.version)}",
             )
         return tag
 

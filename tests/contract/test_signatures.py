@@ -12,6 +12,7 @@ from contract.signatures import (
     UntrustedKeyError,
     key_id,
     parse_trusted_keys,
+    signing_command,
     verify_signature,
 )
 from tests.keys import OTHER_PRIVATE
@@ -129,3 +130,8 @@ def test_a_text_that_is_no_public_key_is_refused_without_repeating_it(text: str,
     with pytest.raises(ValueError, match=message) as refused:
         parse_trusted_keys(text)
     assert PRIVATE not in str(refused.value)
+
+
+@pytest.mark.parametrize(("model", "quoted"), [("penguins_rf", "penguins_rf"), ("a b's $c", """'a b'"'"'s $c'""")])
+def test_the_command_that_signs_names_the_model(model: str, quoted: str) -> None:
+    assert signing_command(model, "3") == f"make sign VERSION=3 MODEL={quoted} (in containers make compose-sign)"

@@ -3,9 +3,11 @@
 import pytest
 
 from contract.signatures import SigningKey
+from local import contracts
 from local.clients.mlflow import Mlflow
 from local.stack import Stack
 from local.unsigned import unsigned_in_production
+from tests.commands import command
 from tests.serving.publisher import Publisher, forest
 
 
@@ -23,12 +25,14 @@ def test_only_an_unsigned_version_is_named(stack: Stack, publisher: Publisher) -
     assert unsigned_in_production(mlflow, name, trusted) is None
     named = unsigned_in_production(mlflow, name, SigningKey(SigningKey.generate()).public)
     assert named is not None
-    assert named.startswith("Version 1 is in Production, and no trusted key has signed it: the tag `signature` names")
+    assert named.startswith(
+        f"{name} version 1 is in Production, and no trusted key has signed it: the tag `signature` names"
+    )
     publisher.client.delete_model_version_tag(name, "1", "signature")
     named = unsigned_in_production(mlflow, name, trusted)
     assert named is not None
     assert "it has no signature" in named
-    assert named.endswith("make sign VERSION=1")
+    assert named.endswith(f": make sign VERSION=1 MODEL={name} (in containers make compose-sign).")
 
 
 def test_a_version_registered_by_hand_counts_by_its_logged_model(stack: Stack, publisher: Publisher) -> None:
@@ -37,3 +41,18 @@ def test_a_version_registered_by_hand_counts_by_its_logged_model(stack: Stack, p
     assert "it has no signature" in (unsigned_in_production(mlflow, publisher.model_name, trusted) or "")
     publisher.sign(publisher.logged_model("1"))
     assert unsigned_in_production(mlflow, publisher.model_name, trusted) is None
+
+
+def test_up_names_an_unsigned_version_of_every_served_model(whole: Stack) -> None:
+    publisher = Publisher(whole.urls["mlflow"], "never_signed", whole.config.credentials.signing_key)
+    publisher.promote(version := publisher.publish(forest()))
+    publisher.client.delete_model_version_tag("never_signed", version, "signature")
+    models = whole.config.layout.serving_models
+    before = models.read_text() if models.exists() else ""
+    contracts.serve(whole.config, "never_signed")
+    try:
+        done = command(whole.config.settings, "up")
+    finally:
+        models.write_text(before)
+    assert done.returncode == 0
+    assert "never_signed version 1 is in Production, and no trusted key has signed it: it has no sig" in done.stderr

@@ -202,7 +202,7 @@ def test_an_unsigned_version_is_signed_after_a_look(command: Command, make: Comm
     assert any(line.split()[:2] == ["1", "unsigned"] for line in command("models").stdout.splitlines())
     refused = command("promote", "1", "--reason", "why not")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Look at it and sign it: make sign VERSION=1 (in containers make compose-sign)" in refused.stderr
+    assert f"Look at it and sign it: make sign VERSION=1 MODEL={settings().model_name} (in contain" in refused.stderr
     for answer in ("n\n", "\n", ""):
         asked = command("sign", "1", answer=answer)
         assert asked.returncode == 1

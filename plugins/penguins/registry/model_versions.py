@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from contract.digests import MODEL_FILE, DigestError, serving_files, verify
 from contract.schema import DataContract
-from contract.signatures import SIGNATURE
+from contract.signatures import SIGNATURE, signing_command
 from penguins import signing
 from penguins.errors import UserError
 from penguins.registry import logged_models
@@ -176,8 +176,8 @@ def recorded_digests(version: ModelVersion) -> dict[str, str]:
     except signing.UntrustedError as error:
         number = version.version
         raise signing.UntrustedError(
-            f"{version.name} version {number} isn't opened: {error}. Look at it and sign it: make sign "
-            f"VERSION={number} (in containers make compose-sign), or promote another one."
+            f"{version.name} version {number} isn't opened: {error}. Look at it and sign it: "
+            f"{signing_command(version.name, number)}, or promote another one."
         ) from error
 
 

@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from contract.digests import sha256
 from contract.signatures import SigningKey
+from local.settings import REPO
 from local.stack import Stack
 from penguins import signing
 from penguins.data.dataset import Dataset
@@ -102,6 +103,17 @@ def test_the_same_pickle_with_a_signature_is_opened(attacker: Attacker, marker: 
     assert marker.exists()
 
 
+def test_the_notebook_opens_only_what_is_signed(attacker: Attacker, marker: Path) -> None:
+    notebook = json.loads((REPO / "notebooks/train_penguins.ipynb").read_text())
+    lines = [line for cell in notebook["cells"] if cell["cell_type"] == "code" for line in cell["source"]]
+    (opens,) = [line for line in lines if "load(" in line]
+    assert not [line for line in lines if "pickle" in line or "download" in line]
+    champion = model_versions.version(ours.model(), made_up(attacker, marker))
+    with pytest.raises(UserError, match="isn't opened: this candidate has no tag `signature`"):
+        exec(opens, {"model_versions": model_versions, "champion": champion})  # noqa: S102 - the project's own line
+    assert not marker.exists()
+
+
 def made_up(attacker: Attacker, marker: Path) -> str:
     client().create_registered_model(settings().model_name)
     return evil_version(attacker, marker)
@@ -139,7 +151,7 @@ def test_a_version_without_its_own_signature_is_not_promoted(
             "garbage": "garbage",
         }[change]
         client().set_model_version_tag(second.name, second.version, "signature", value)
-    with pytest.raises(UserError, match=r"version 2 isn't opened: .* Look at it and sign it: make sign VERSION=2"):
+    with pytest.raises(UserError, match=r"version 2 isn't opened: .* sign it: make sign VERSION=2 MODEL=\w+ "):
         decisions.promote_by_hand(connection, model_versions.version(ours.model(), "2"), "why not", by="ada")
     champion = model_versions.production(ours.model())
     assert champion is not None

@@ -49,7 +49,8 @@ def test_an_unsigned_model_is_refused_until_it_is_signed(publisher: Publisher, s
     service = start()
     refused = service.refuses(version)
     assert refused["code"] == "unsigned"
-    assert f"sign it: make sign VERSION={version} (in containers make compose-sign)" in refused["message"]
+    command = f"make sign VERSION={version} MODEL={publisher.model_name} (in containers make compose-sign)"
+    assert f"sign it: {command}" in refused["message"]
     publisher.sign(publisher.logged_model(version))
     service.serves(version)
 
