@@ -180,6 +180,7 @@ doctor: ## Check the usual problems of the containers, and name the remedies
 compose-up: env ## Build and start the stack in containers; WORKERS=2 for tasks on two Celery workers
 	@$(COMPOSE) $(if $(WORKERS),--profile celery) up --detach --build --wait --remove-orphans \
 		$(if $(WORKERS),--scale airflow-worker=$(WORKERS)) || { $(OPS) doctor; exit 1; }
+	@$(OPS) unsigned
 
 compose-run: ## As run, in the containers that are up
 	@$(OPS) run --contract="$$CONTRACT"

@@ -15,6 +15,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("env", help="write .env with random secrets; values already in it are kept")
     commands.add_parser("doctor", help="check for common problems, and print how to fix them")
+    commands.add_parser("unsigned", help="name the versions in Production that no trusted key has signed")
     running = commands.add_parser("run", help="run the DAG of a contract once in the containers, and predict")
     running.add_argument("--contract", default="", help="name of the contract, default: penguins")
     drafting = commands.add_parser("contract", help="draft a contract from a table that the containers reach")
@@ -30,6 +31,8 @@ def main() -> int:
     if arguments.command == "contract":
         options = (f"--from={arguments.source}", f"--target={arguments.target}", f"--name={arguments.name}")
         return contract.main(arguments.env_file, (*options, "--force") if arguments.force else options)
+    if arguments.command == "unsigned":
+        return doctor.name_unsigned(arguments.env_file)
     return doctor.main(arguments.env_file)
 
 

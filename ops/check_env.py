@@ -12,6 +12,7 @@ from ops.finding import Finding
 
 _NOT_SECRET = {"LAB_UID", "LAB_GID", "MINIO_ROOT_USER", env.TRUSTED_KEYS}
 _MIN_LENGTH = 12
+_JWT_LENGTH = 64  # HMAC-SHA-512 wants as many bytes as its digest has
 _EXAMPLES = re.compile(r"change.?(me|this|it)|example|minioadmin|password|secret|<.*>|x{4,}", re.IGNORECASE)
 _SAFE = re.compile(r"[\w\-=]*", re.ASCII)
 
@@ -50,6 +51,9 @@ def _weak(variables: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(f"{name} is an example value or shorter than {_MIN_LENGTH} characters", fix)
         elif not _SAFE.fullmatch(value):
             yield Finding(f"{name} has characters other than letters, digits, - and _, which break addresses", fix)
+        elif name == "AIRFLOW_JWT_SECRET" and len(value) < _JWT_LENGTH:
+            text = f"{name} is shorter than {_JWT_LENGTH} characters, and every log of Airflow has a warning of it"
+            yield Finding(text, "delete the line and run: make compose-up", fatal=False)
         elif name == "AIRFLOW_FERNET_KEY" and not _is_fernet_key(value):
             yield Finding(f"{name} is not 32 bytes in URL-safe base64", fix)
         elif name == "PENGUINS_SIGNING_KEY" and ed25519.public_key(value) is None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from ops import check_signatures
 from ops.docker import Compose, DockerError, docker
 from ops.finding import Finding
 
@@ -27,9 +28,24 @@ def check(compose: Compose) -> Iterator[Finding]:
     lasting = {name for name, service in services if service.get("restart") == "unless-stopped"}
     trouble = [_trouble(compose, container) for container in containers if _is_in_trouble(container, lasting)]
     yield from trouble or [Finding("every container is well" if containers else "no container was started yet")]
-    for container in containers:
-        if container["Service"] == "api" and container["State"] == "running":
-            yield from _model(container)
+    for container in _running(containers, "api"):
+        yield from _model(container)
+    yield from check_signed(compose)
+
+
+def check_signed(compose: Compose) -> Iterator[Finding]:
+    """Check the signatures of the versions in Production. Raises DockerError."""
+    keys = compose.config()["services"]["api"]["environment"].get("SERVING_API_KEYS")
+    for container in _running(compose.containers(), "api"):
+        yield from check_signatures.check(f"http://127.0.0.1:{_port(container)}", keys or "")
+
+
+def _running(containers: list[dict[str, Any]], service: str) -> list[dict[str, Any]]:
+    return [each for each in containers if each["Service"] == service and each["State"] == "running"]
+
+
+def _port(container: dict[str, Any]) -> int:
+    return next(int(item["PublishedPort"]) for item in container["Publishers"] if item["PublishedPort"])
 
 
 def _volume(compose: Compose) -> Iterator[Finding]:
@@ -58,9 +74,8 @@ def _fix(line: str, service: str = "postgres") -> str:
 
 
 def _model(container: dict[str, Any]) -> Iterator[Finding]:
-    port = next(item["PublishedPort"] for item in container["Publishers"] if item["PublishedPort"])
     try:
-        with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5):
+        with urlopen(f"http://127.0.0.1:{_port(container)}/health/ready", timeout=5):
             yield Finding("the prediction service has a model")
     except HTTPError as error:
         reason = json.load(error).get("detail", error.reason)

@@ -22,6 +22,7 @@ MODELS = "models.txt"
 """Name of the file with the registered models that the service serves, one a line."""
 
 _POLL = 1.0  # seconds
+_PATIENCE = 300.0  # seconds for which a run is followed while Airflow is in trouble
 _PARSE_TIMEOUT = 180.0  # seconds
 _SWAP_TIMEOUT = 120.0  # seconds
 
@@ -71,7 +72,7 @@ def _show(compose: Compose, contract: str) -> dict[str, Any]:
 
 def _train(variables: dict[str, str], dag: str) -> None:
     """Let Airflow read the contracts again, trigger the DAG, and wait for the end of its run."""
-    airflow = Web(f"http://127.0.0.1:{variables.get('AIRFLOW_PORT') or 8080}")
+    airflow = Web(f"http://127.0.0.1:{variables.get('AIRFLOW_PORT') or 8080}", _PATIENCE)
     login = {"username": "admin", "password": variables.get("AIRFLOW_PASSWORD", "")}
     airflow.authorize(airflow.post("/auth/token", login)["access_token"])
     parsed = request_parsing(airflow, dag)

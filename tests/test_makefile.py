@@ -101,3 +101,9 @@ def test_the_stack_without_docker_is_refused_where_it_does_not_run(
 @pytest.mark.parametrize("target", ["lint", "test-fast"])
 def test_lint_and_the_fast_tests_are_not_refused_elsewhere(make: Make, target: str) -> None:
     assert make(target, "SYSTEM=Darwin").returncode == 0
+
+
+def test_a_start_of_the_containers_names_unsigned_versions(make: Make) -> None:
+    *_, up, last = make("--dry-run", "compose-up").stdout.splitlines()
+    assert last == "python3 -m ops unsigned"
+    assert "-m ops doctor; exit 1" in up

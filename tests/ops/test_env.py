@@ -94,6 +94,7 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
         ("MINIO_ROOT_PASSWORD=minioadmin", "MINIO_ROOT_PASSWORD is an example value"),
         ("JUPYTER_TOKEN=short", "JUPYTER_TOKEN is an example value or shorter than 12 characters"),
         ("REDIS_PASSWORD=with@slash/and-at", "REDIS_PASSWORD has characters other than"),
+        (f"AIRFLOW_JWT_SECRET={'0' * 32}", "AIRFLOW_JWT_SECRET is shorter than 64 characters"),
         ("AIRFLOW_FERNET_KEY=0123456789abcdef", "AIRFLOW_FERNET_KEY is not 32 bytes"),
         ("PENGUINS_SIGNING_KEY=0123456789abcdef", "PENGUINS_SIGNING_KEY is not ed25519-private- and 64"),
     ],
