@@ -1,5 +1,6 @@
 """Do work here while little of it is left, and otherwise in processes, which take seconds to start."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
@@ -43,9 +44,12 @@ def do_all(work: Work[Result], jobs: int) -> Iterator[Result]:
 
 def do_in_processes(work: Work[Result], jobs: int) -> Iterator[Result]:
     """Do the work in processes, with the arguments and results of `do_all`."""
+    # The arrays, which are rows of the table, go through files, and everybody may read joblib's folder in /dev/shm.
+    mask = os.umask(0o077)
     try:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         yield from parallel(joblib.delayed(each)() for each in work)
     finally:
         # Otherwise joblib keeps its processes for minutes for a next call, beyond the end of the task.
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        os.umask(mask)

@@ -1,7 +1,10 @@
 """Work that is done here or in processes."""
 
 import os
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from threadpoolctl import threadpool_info
@@ -35,6 +38,18 @@ def test_the_rest_of_much_work_is_done_in_processes_that_end_with_it() -> None:
     assert (first, len(others)) == (os.getpid(), 4)
     assert os.getpid() not in others
     assert not any(psutil.pid_exists(pid) for pid in others)
+
+
+def mode_of_folder(rows: np.ndarray) -> int | None:
+    """Return the mode of the folder in which the file is that an array comes from."""
+    return Path(rows.filename or "").parent.stat().st_mode & 0o777 if isinstance(rows, np.memmap) else None
+
+
+@pytest.mark.usefixtures("worthwhile")
+def test_rows_on_their_way_to_processes_are_nobody_elses_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOBLIB_TEMP_FOLDER")  # which joblib's own folder would be in, and not in /dev/shm
+    rows = np.zeros(1_000_000)
+    assert list(do_all([partial(mode_of_folder, rows)] * 3, 2)) == [None, 0o700, 0o700]
 
 
 @pytest.mark.usefixtures("worthwhile")
