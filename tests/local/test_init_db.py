@@ -157,9 +157,9 @@ def test_a_wrong_password_is_refused(stack):
         psycopg.connect(stack.config.database_url("penguins"), password="wrong")
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [*ROLES, "shipper"])
 def test_roles_have_no_more_rights_than_they_need(stack, role):
-    with connect(stack, role, role) as connection:
+    with psycopg.connect(stack.config.database_url(role)) as connection:
         rights = (
             "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %s"
         )
