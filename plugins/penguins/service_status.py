@@ -1,5 +1,6 @@
 """The version of a model that the prediction service serves, and the one that it refuses, as the service says."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ class Served(BaseModel):
 
     version: str
     engine: str
+    loaded_at: datetime
 
 
 class Refused(BaseModel):
@@ -44,7 +46,8 @@ class ServiceStatus(BaseModel):
         if self.trouble is not None:
             return [f"What the service serves is unknown: {self.trouble}"]
         serves = (
-            f"The service serves version {self.model.version} with {self.model.engine}."
+            f"The service serves version {self.model.version} with {self.model.engine}, since "
+            f"{self.model.loaded_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
             if self.model
             else f"The service serves nothing: {self.reason}"
         )

@@ -1,6 +1,7 @@
 """The prediction service's word about its model, asked from a real one."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,13 @@ def test_it_says_what_the_service_serves_and_refuses(ask: Ask, stack: Stack, tmp
         assert ask(service.http.base_url, publisher.model_name)[0].startswith("The service serves nothing: ")
         publisher.promote(sound)
         service.serves(sound)
-        assert ask(service.http.base_url, publisher.model_name) == [
-            f"The service serves version {sound} with onnxruntime."
-        ]
+        since = datetime.fromisoformat(service.status()["model"]["loaded_at"]).astimezone(UTC)
+        expected = f"The service serves version {sound} with onnxruntime, since {since:%Y-%m-%d %H:%M} UTC."
+        assert ask(service.http.base_url, publisher.model_name) == [expected]
         publisher.promote(damaged)
         service.refuses(damaged)
         serves, refuses = ask(service.http.base_url, publisher.model_name)
-    assert serves == f"The service serves version {sound} with onnxruntime."
+    assert serves == expected
     assert refuses.startswith(f"It refuses version {damaged} (digest_mismatch): ")
 
 
