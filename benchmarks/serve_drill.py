@@ -49,7 +49,7 @@ class Drill:
     def outage(self, *names: str) -> None:
         """Kill some programs, observe, start them again, and wait for the next version."""
         version = self._next()
-        self._clients.take()
+        self._forget()
         for name in names:
             self._kill(name)
         if names == ("s3",):  # promote() would refuse a version that can't be downloaded, so set the alias.
@@ -68,7 +68,7 @@ class Drill:
     def restart_without_registry(self) -> None:
         """Kill MLflow, then the service, and wait until the service has started from its copies on disk."""
         self._kill("mlflow")
-        self._clients.take()
+        self._forget()
         self._kill("api")
         started = time.perf_counter()
         self._stack.start("api")
@@ -77,6 +77,10 @@ class Drill:
         status = f"first answer {took:.1f} s after its start, from {self._status()['model']['origin']}"
         self._record("service killed, without mlflow", self._clients.take(), status, may_fail=True)
         self._stack.start("mlflow")
+
+    def _forget(self) -> None:
+        """Leave the answers until now out of the table, but not out of what is looked for in the log."""
+        self.ids += self._clients.take().ids
 
     def _kill(self, name: str) -> None:
         pid = self._stack.states()[name].pid
