@@ -91,8 +91,8 @@ rollback: linux $(INSTALLED)run ## Put the version before in Production again: R
 predictions: linux $(INSTALLED)run ## Show the latest predictions: VERSION=2 CLASS=name SINCE=2026-03-01 LIMIT=50; ID=… for one
 	@$(RUN) local penguins $(PREDICTIONS)
 
-labels: linux $(INSTALLED)run ## Send the true classes of predictions in FROM=file.csv to the service; CONTRACT=wine
-	@$(RUN) local penguins labels $(OF) -- "$$FROM"
+labels: linux $(INSTALLED)run ## Send the true classes of predictions in FROM=file.csv to the service; MISSING=1 lists those without one
+	@$(RUN) local penguins labels $(OF) $(if $(MISSING),--missing) -- "$$FROM"
 
 score: linux $(INSTALLED)run ## Predict the rows of FROM=file.csv or table:name into a table: CONTRACT=wine TABLE=name
 	@$(RUN) local score --from="$$FROM" --contract="$$CONTRACT" --table="$$TABLE"
@@ -204,7 +204,7 @@ compose-predictions: ## As predictions, in the containers
 	@$(IN_AIRFLOW) $(PREDICTIONS)
 
 compose-labels: ## As labels, in the containers
-	@$(IN_API_SERVER) labels $(OF) -- "$$FROM"
+	@$(IN_API_SERVER) labels $(OF) $(if $(MISSING),--missing) -- "$$FROM"
 
 compose-contract: ## As contract, from a table or a file that the containers see
 	@$(OPS) contract --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)

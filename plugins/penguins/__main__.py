@@ -123,10 +123,14 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def labels(arguments: argparse.Namespace) -> None:
-    """Send the true classes in a file to the service, for the prediction log."""
+    """Send the true classes in a file to the service, for the prediction log, or list those without a prediction."""
     from penguins.monitoring import labels_command  # imports pyarrow, which other commands don't need
 
     logging.disable(logging.NOTSET)  # the log names the columns that are ignored
+    if arguments.missing:
+        with connect() as database:
+            labels_command.show_missing(out, arguments.model, database)
+        return
     if not arguments.source:
         raise UserError("Say from what: make labels FROM=file.csv")
     with ExitStack() as closing:
@@ -159,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("version", type=_non_empty, help="number of the version")
         if command is labels:
             sub.add_argument("source", help="file, s3:// address or table:name with the truth")
+            sub.add_argument("--missing", action="store_true", help="only list truths whose prediction never came")
         if command is check:
             sub.add_argument("source", help="as for a run; empty for the contract's")
             sub.add_argument("--offline", action="store_true", help="don't compare with Production")

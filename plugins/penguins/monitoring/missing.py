@@ -1,8 +1,8 @@
-"""Look for the predictions that truths are about."""
+"""Look for the predictions that truths are about, and for truths that have none."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import pyarrow as pa
@@ -11,6 +11,9 @@ from psycopg import Connection
 from penguins.monitoring.predictions import LONGEST_REQUEST
 
 SHOWN: Final = 3
+LISTED: Final = 20
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""Longest time in which a prediction that is in the spool arrives, unless the shipper stands still."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = timedelta(days=80_000)
@@ -22,6 +25,25 @@ _MISSING: Final = """
         WHERE rows.prediction_id = said.id AND rows.row_index = said.index AND rows.at >= %s AND rows.at <= %s
     ) ORDER BY said.id, said.index
 """
+
+_ORPHANS: Final = """
+    SELECT said.prediction_id || '/' || said.row_index AS id, said.class, said.who, said.received_at,
+        count(*) OVER () AS number
+    FROM log.truth AS said WHERE said.model = %s AND said.received_at < %s AND NOT EXISTS (
+        SELECT FROM log.predictions AS rows
+        WHERE rows.prediction_id = said.prediction_id AND rows.row_index = said.row_index
+    ) ORDER BY said.received_at DESC, id LIMIT %s
+"""
+
+
+class Orphan(NamedTuple):
+    """A truth whose prediction isn't in the log; `number` is that of all such truths."""
+
+    id: str
+    class_name: str
+    who: str
+    received_at: datetime
+    number: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +77,11 @@ def look(connection: Connection[Any] | None, rows: pa.Table) -> Missing:
     arrays = ["{" + ",".join(values) + "}" for values in (ids, indices)]
     found = connection.execute(_MISSING, [*arrays, *times]).fetchall()
     return Missing(len(found), [f"{identity}/{index}" for identity, index in found[:SHOWN]])
+
+
+def orphans(connection: Connection[Any], model: str, before: datetime) -> list[Orphan]:
+    """Return the latest truths about a model that came before a time and have no prediction. This scans the log."""
+    return [Orphan(*row) for row in connection.execute(_ORPHANS, [model, before, LISTED]).fetchall()]
 
 
 def _time(identity: UUID) -> datetime:

@@ -1,6 +1,7 @@
 """Truth in files, sent to a real service, as make labels does it."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,12 +17,14 @@ from local.waiting import until
 from penguins.errors import ServiceError, UserError
 from penguins.monitoring import labels
 from penguins.settings import settings
+from tests.local.test_init_db import connect_as_superuser
 from tests.penguins.calling import call
 from tests.penguins.monitoring.conftest import Ship
 from tests.serving.log.conftest import Start
 from tests.serving.log.spool import lines
 from tests.serving.service import Service
-from tests.shipper.segments import header, ids_at, predictions
+from tests.shipper.segments import NOW, header, ids_at, predictions, truth
+from tests.shipper.segments import lines as segment_of
 
 pytestmark = pytest.mark.programs
 
@@ -168,3 +171,34 @@ def test_the_command_names_predictions_that_the_log_does_not_have(
     assert "22 truths sent, 1 rows refused" in done.stderr
     done = call(commands.main, "labels", "--", "", variables=variables)
     assert (done.returncode, done.stderr) == (1, "Say from what: make labels FROM=file.csv\n")
+
+
+@pytest.mark.usefixtures("log")
+def test_truth_whose_prediction_never_came_is_listed(stack: Stack, folder: Path, ship: Ship) -> None:
+    variables = environment.inherited(stack.config) | environment.airflow(stack.config) | {"COLUMNS": "200"}
+
+    def missing() -> list[str]:
+        done = call(commands.main, "labels", "--model=wine", "--missing", "--", "", variables=variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+
+    name, ids = predictions(folder, 2)
+    ship(name)
+    unknown, late, other = ids_at(header().created_at, 3)
+    long_ago = NOW - timedelta(hours=2)
+    said = [
+        truth(prediction_id=ids[0], received_at=long_ago),
+        truth(prediction_id=ids[1], row_index=0, received_at=long_ago),  # of a row that the request didn't have
+        truth(prediction_id=unknown, row_index=7, received_at=long_ago, who="", **{"class": "ü"}),
+        truth(prediction_id=late),
+        truth(prediction_id=other, received_at=long_ago, model="other"),
+    ]
+    ship(segment_of(folder, "feedback", said))
+    first, *listed = missing()
+    assert first.startswith("2 truths about wine from before ")
+    assert {line.partition(", received ")[0] for line in listed} == {f"{ids[1]}/0 a", f"{unknown}/7 ü"}
+    assert sum(line.endswith(" UTC from ada") for line in listed) == 1
+    with connect_as_superuser(stack, "penguins") as superuser:
+        superuser.execute("DELETE FROM log.feedback WHERE received_at = %s", [long_ago])
+    assert len(only := missing()) == 1
+    assert only[0].startswith("Each truth about wine from before ")
