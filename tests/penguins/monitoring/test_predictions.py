@@ -1,5 +1,6 @@
 """Views of the prediction log by contract, and the search in it."""
 
+import textwrap
 from datetime import timedelta
 from uuid import uuid4
 
@@ -7,10 +8,11 @@ import pytest
 
 from contract.rows import RowFormat
 from contract.segments import END, LoggedContract, LoggedFeature, encode_block, encode_header
+from local.settings import REPO
 from penguins.errors import UserError
 from penguins.monitoring.predictions import Filter, contracts, create_views, decode, latest, of_request
 from penguins.registry.prediction_views import create_view
-from tests.shipper.segments import NOW, WINE, header, ids_at, lines, predictions, put, rows, truth
+from tests.shipper.segments import NOW, WINE, event, header, ids_at, lines, predictions, put, rows, truth
 
 NEXT = LoggedContract(
     name="wine", target="cultivar", classes=("b", "c"), features=(LoggedFeature(name="version", type="number"),)
@@ -58,6 +60,40 @@ def test_a_view_has_the_rows_of_its_contract_decoded(log, folder, ship):
         assert probability == pytest.approx(row["probabilities"]["values"]["value"].max())
     assert found[0][6:] == ("b", found[0][0] == "b")
     assert {row[6:] for row in found[1:]} == {(None, None)}
+
+
+def test_truth_that_arrives_first_waits_for_its_prediction(log, folder, ship):
+    name, ids = predictions(folder, 3)
+    ship(lines(folder, "feedback", [truth(prediction_id=ids[1], row_index=1, **{"class": "ü"})]))
+    create_view(log, bytes.fromhex(header().contract), WINE)
+    assert log.execute("SELECT count(*) FROM wine_predictions").fetchone() == (0,)
+    ship(name)
+    found = log.execute("SELECT truth, correct, cultivar FROM wine_predictions ORDER BY row_index").fetchall()
+    assert [said for said, *_ in found] == [None, "ü", None]
+    assert [correct for _, correct, _ in found] == [None, found[1][2] == "ü", None]
+    assert [row.truth for row in of_request(log, f"{ids[1]}/1", 1)] == ["ü"]
+
+
+def test_the_queries_of_the_documentation_have_answers(log, folder, ship):
+    name, ids = predictions(folder, 3)
+    ship(name)
+    orphan = truth(received_at=NOW - timedelta(hours=2))
+    ship(lines(folder, "feedback", [truth(prediction_id=ids[0]), orphan]))
+    ship(lines(folder, "events", [event(model="wine", event="refused", version="2", reason="unsigned")]))
+    create_view(log, bytes.fromhex(header().contract), WINE)
+    page = (REPO / "docs" / "explanation" / "prediction-log.md").read_text()
+    block = page.partition("With `psql` or the notebook")[2].partition("\nGive a search")[0]
+    queries = [each for each in textwrap.dedent(block.partition("\n\n")[2]).split(";\n") if each.strip()]
+    answers = [
+        log.execute(each.replace("penguins_rf", "wine").replace("penguins_predictions", "wine_predictions")).fetchall()
+        for each in queries
+    ]
+    by_hour, by_day, right, without, done = answers
+    assert sum(rows for *_, rows, _ in by_hour) == 3
+    assert len(by_day) == 1
+    assert [(version, number) for version, number, _ in right] == [("1", 1)]
+    assert [said[0] for said in without] == [orphan.prediction_id]
+    assert [what[1:] for what in done] == [("refused", "2", "unsigned")]
 
 
 def test_a_changed_contract_gets_a_view_of_its_own_and_back_again(log):

@@ -1,6 +1,7 @@
 """Rows go to a real service, and come back into a real database."""
 
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,42 @@ def test_rows_that_cant_be_scored_are_set_aside(
     ):
         assert reason in rejected[3][1]
     assert rejected[3][2]["island"] == "Dream"
+
+
+def test_a_table_of_the_database_is_scored(run: Score, start: Start, connection: Connection[Any]) -> None:
+    listed = ", ".join(f"{name} float8" for name in PENGUIN)
+    connection.execute(f"DROP TABLE IF EXISTS {TABLE}_source; CREATE TABLE {TABLE}_source ({listed})")
+    try:
+        for mass in (3750, None, 4000):
+            values = [*PENGUIN.values()][:-1]
+            connection.execute(f"INSERT INTO {TABLE}_source VALUES (%s, %s, %s, %s)", [*values, mass])  # noqa: S608
+        report = run(start(), f"table:{TABLE}_source")
+    finally:
+        connection.execute(f"DROP TABLE {TABLE}_source")
+    assert (report.rows, report.rejected) == ({"1": 2}, 1)
+    assert table(connection, "body_mass_g, species, model_version") == [(3750, "Adelie", "1"), (4000, "Adelie", "1")]
+    assert table(connection, "reason", f"{TABLE}_rejected") == [("body_mass_g is missing",)]
+
+
+def test_ten_times_as_many_rows_take_no_more_memory(
+    run: Score, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else 180,000 rows more would take 20 MB."""
+    monkeypatch.setattr(rows, "MAX_ROWS", 5_000)
+    service, path, before, peaks = start(), tmp_path / "penguins.csv", pa.default_memory_pool(), []
+    for number in (1_000, 20_000, 200_000):  # the first one for what is made once
+        some(path, number)
+        pool = pa.proxy_memory_pool(before)
+        pa.set_memory_pool(pool)
+        tracemalloc.start()
+        try:
+            assert run(service, path).rows == {"1": number}
+            peaks.append(tracemalloc.get_traced_memory()[1] + (pool.max_memory() or 0))
+        finally:
+            tracemalloc.stop()
+            pa.set_memory_pool(before)
+    _, few, many = peaks
+    assert many < few + 4_000_000
 
 
 def test_every_kind_of_feature_is_sent_as_the_service_reads_it(

@@ -1,6 +1,8 @@
 """The page at `/` and the documentation at `/docs`, in a real browser without access to other servers."""
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from contract.counters import SHIPPER, SHIPPER_FILE, Counters
 from contract.digests import MANIFEST_FILE
 from local.waiting import until
 from tests.serving import cached, flats, mixed
@@ -95,6 +98,21 @@ def test_page_shows_the_model_and_its_start(browser: Chrome, service: Service) -
     opened(browser, service)
     assert find(browser, "#model").text.startswith("asked version 1 (onnxruntime)")
     assert find(browser, "#served").text.startswith("Version 1 answers since ")
+    assert not find(browser, "#log").is_displayed()
+
+
+def test_page_shows_the_counters_of_the_prediction_log(browser: Chrome, tmp_path: Path) -> None:
+    own = {"SERVING_LOG_DIR": tmp_path / "spool", "SERVING_LOG_BUFFER_BYTES": 10_000}
+    with Service(tmp_path, **cached.store(tmp_path / "cache"), **own) as service:
+        service.predict([PENGUIN] * 1000)
+        service.predict()
+        file = os.open(tmp_path / "spool" / "counters" / SHIPPER_FILE, os.O_RDWR | os.O_CREAT)
+        Counters(SHIPPER, file).add("shipped", 1234)
+        opened(browser, service)
+        said = (
+            r"1,0\d\d predictions to log, 1,234 shipped\. \d+ kB wait, for \d+ s\. Not logged: 1,000 \(buffer full\)."
+        )
+        until(lambda: re.fullmatch(said, find(browser, "#log").text), "the counters")
 
 
 def test_sliders_have_the_range_of_the_model_and_follow_the_keyboard(browser: Chrome, service: Service) -> None:

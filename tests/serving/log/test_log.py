@@ -14,6 +14,7 @@ import pytest
 
 from contract.counters import SERVICE, read_counters
 from contract.lines import Event
+from local import postgres
 from local.waiting import until
 from tests.serving.cached import store
 from tests.serving.log.conftest import Start
@@ -187,12 +188,16 @@ def test_a_full_disk_is_counted(start: Start, spool: Path) -> None:
     assert segments(spool, "open") == []
 
 
-@pytest.mark.parametrize("kind", ["a file", "below a file", "without rights"])
+@pytest.mark.parametrize("kind", ["a file", "below a file", "without rights", "read-only"])
 def test_without_a_folder_requests_are_answered(start: Start, tmp_path: Path, kind: str) -> None:
-    place = tmp_path / "no"
+    place, read_only = tmp_path / "no", tmp_path / "spool"
     place.write_text("")
-    folder = {"a file": place, "below a file": place / "spool", "without rights": Path("/proc/penguins")}[kind]
-    service = start(SERVING_LOG_DIR=folder)
+    for part in ("ready", "open", "damaged", "counters"):
+        (read_only / part).mkdir(parents=True, mode=0o555)
+    places = {"a file": place, "below a file": place / "spool", "without rights": Path("/proc/penguins")}
+    # root may write everywhere
+    command = postgres._as_unprivileged((sys.executable, "-m", "serving")) if kind == "read-only" else ()
+    service = start(*command, SERVING_LOG_DIR=places.get(kind, read_only))
     assert service.predict().json()["prediction_id"]
     until(lambda: "log.dropped reason=disk total=1" in service.log, "the dropped prediction in the log")
     assert "log.unwritable" in service.log

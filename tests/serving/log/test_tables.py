@@ -64,10 +64,17 @@ def _stream(body: BytesIO) -> pa.Table:
 
 
 def test_without_a_log_tables_have_no_id(start: Start) -> None:
+    found: list[pa.Table] = []
+    texts: list[str] = []
     for settings in ({"SERVING_LOG_DIR": ""}, {}):
-        answer = send(start(**settings), 2, ARROW)
-        assert (_stream(BytesIO(answer.content)).schema.metadata is None) is bool(settings)
+        service = start(**settings)
+        answer = send(service, 2, ARROW)
+        found.append(_stream(BytesIO(answer.content)))
+        texts.append(send(service, 2).text)
+        assert (found[-1].schema.metadata is None) is bool(settings)
         assert ("X-Prediction-Id" in answer.headers) is not bool(settings)
+    assert found[0].equals(found[1].replace_schema_metadata(None), check_metadata=True)
+    assert texts[0] == texts[1]
 
 
 def test_a_refused_table_leaves_nothing(start: Start, spool: Path) -> None:

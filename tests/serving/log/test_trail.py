@@ -42,7 +42,7 @@ def test_a_move_in_mlflow_stands_in_the_trail(
                 service.serves(first)
                 publisher.promote(second)
                 service.serves(second)
-                until(lambda: len(moves()) > 1, "the move to stand in the trail")
+                until(lambda: len(moves()) > 1, "the move to stand in the trail", 60)
                 assert moves() == [("promote", None, first), ("found", first, second)]
                 asked = "SELECT bool_and(asked_at < at) FROM log.events WHERE model = %s AND event = 'swapped'"
                 assert connection.execute(asked, [model]).fetchone() == (True,)
