@@ -42,6 +42,16 @@ def test_every_answer_stands_in_the_database_once(deployment: Deployment) -> Non
 
 
 @pytest.mark.usefixtures("first_run")
+def test_truth_stands_beside_its_prediction(deployment: Deployment) -> None:
+    answer = deployment.service.predict(PENGUIN)
+    said = {"prediction_id": answer["prediction_id"], "class": "Gentoo", "who": "ada"}
+    assert deployment.service_api.post("/feedback", said) == {"accepted": 1}
+    seen = "SELECT species, truth, correct FROM penguins_predictions WHERE truth IS NOT NULL AND prediction_id = "
+    expected = (answer["species"][0], "Gentoo", answer["species"][0] == "Gentoo")
+    until(lambda: deployment.query(f"{seen}'{said['prediction_id']}'") == [expected], "prediction and truth", 30)
+
+
+@pytest.mark.usefixtures("first_run")
 def test_answers_arrive_after_the_shipper_and_the_service_were_down(deployment: Deployment) -> None:
     deployment.stop("shipper")
     ids = [deployment.service.predict(PENGUIN)["prediction_id"] for _ in range(5)]
@@ -57,7 +67,7 @@ def test_answers_arrive_after_the_shipper_and_the_service_were_down(deployment: 
 def test_the_sums_of_the_traffic_are_those_of_the_rows(deployment: Deployment) -> None:
     deployment.service.predict(PENGUIN)
     ((kept, kept_outside, scanned, scanned_outside),) = deployment.query(
-        """SELECT sum(rows), sum(outside), (SELECT count(*) FROM log.predictions),
+        """SELECT sum(rows)::bigint, sum(outside)::bigint, (SELECT count(*) FROM log.predictions),
                (SELECT count(*) FROM log.predictions WHERE outside > 0) FROM log.traffic"""
     )
     assert (kept, kept_outside) == (scanned, scanned_outside)
