@@ -9,11 +9,12 @@ from tests.compose.stack import PORTS, ComposeStack, name_of
 
 CONNECT = """
 import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)
-    print("connected")
-except (socket.gaierror, TimeoutError) as error:
-    print(error)
+for host, port in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        socket.create_connection((host, int(port)), timeout=3)
+        print(host)
+    except (socket.gaierror, TimeoutError):
+        pass
 """
 ADDRESSES = {
     "postgres": "5432",
@@ -32,13 +33,10 @@ REACHES = {
 }
 
 
-def can_connect(compose: ComposeStack, service: str, host: str, port: str) -> bool:
-    return compose.execute(service, "python", "-c", CONNECT, host, port).strip() == "connected"
-
-
 @pytest.mark.parametrize("service", REACHES)
 def test_a_service_reaches_only_what_it_needs(compose: ComposeStack, service: str) -> None:
-    assert {host for host, port in ADDRESSES.items() if can_connect(compose, service, host, port)} == REACHES[service]
+    addresses = [part for address in ADDRESSES.items() for part in address]
+    assert set(compose.execute(service, "python", "-c", CONNECT, *addresses).split()) == REACHES[service]
 
 
 def holders(compose: ComposeStack, secret: str) -> set[str]:

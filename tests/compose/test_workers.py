@@ -11,6 +11,8 @@ from tests.e2e.deployment import DAG, MODEL, Deployment
 from tests.e2e.test_main_job import children_of
 
 SHARDS = 4
+SMALL = {"n_estimators": [10, 20, 40], "max_depth": [None, 4, 8, 12], "min_samples_split": [2, 5]}
+"""Grid of 24 candidates, as the default one, with a fifth of its trees."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def trained(deployment: Deployment, run_id: str) -> list[dict[str, str]]:
 
 
 def test_shards_are_trained_by_both_workers(compose: ComposeStack, celery: Deployment) -> None:
-    run_id, states = celery.run(shards=SHARDS)
+    run_id, states = celery.run(shards=SHARDS, cv_folds=2, grid=SMALL)
     assert set(states.values()) == {"success"}, states
     assert {shard["hostname"] for shard in shards(celery, run_id)} == set(workers(compose))
     assert len(trained(celery, run_id)) == 24
