@@ -1,5 +1,6 @@
 """Fixtures for every test, and the hooks that order and clean up a run of the suite."""
 
+import gc
 import shutil
 import signal
 from collections.abc import Generator, Iterator
@@ -29,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the run in the main process. SIGTERM ends a run as Ctrl-C does."""
+    gc.disable()  # a fifth of the collection would go into looking for garbage among what is imported, and stays
     # SIGINT too, because a shell ignores it for background jobs
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -50,6 +52,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if starts_programs(item)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def starts_programs(item: pytest.Item) -> bool:
