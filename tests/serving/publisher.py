@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -36,9 +37,16 @@ def penguins(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def forest(seed: int = 0, **parameters: Any) -> RandomForestClassifier:
-    """Return a small forest; different seeds give different forests."""
+    """Return a small forest, which the caller may change; different seeds give different forests."""
+    model: RandomForestClassifier = pickle.loads(_fitted(seed, **parameters))  # noqa: S301 - our own
+    return model
+
+
+@cache
+def _fitted(seed: int, **parameters: Any) -> bytes:
     rows, labels = penguins(seed)
-    return RandomForestClassifier(**{"n_estimators": 20, "random_state": seed} | parameters).fit(rows, labels)
+    model = RandomForestClassifier(**{"n_estimators": 20, "random_state": seed} | parameters).fit(rows, labels)
+    return pickle.dumps(model)
 
 
 def onnx(model: RandomForestClassifier, zipmap: bool = False) -> bytes:
@@ -78,7 +86,20 @@ def contract(model: RandomForestClassifier) -> dict[str, Any]:
 
 def inference_files(model: RandomForestClassifier) -> dict[str, bytes]:
     """Return the files of a version, path to content."""
+    return dict(_exported(pickle.dumps(model)))
+
+
+@cache
+def _exported(pickled: bytes) -> dict[str, bytes]:
+    model = pickle.loads(pickled)  # noqa: S301 - our own
     return {"inference/contract.json": json.dumps(contract(model)).encode(), "inference/model.onnx": onnx(model)}
+
+
+@cache
+def _experiment(url: str) -> str:
+    """Return the experiment of all versions on the server at `url`, which MLflow's client talks to."""
+    del url  # only tells servers apart
+    return mlflow.set_experiment("published").experiment_id
 
 
 def digests(files: dict[str, bytes]) -> dict[str, str]:
@@ -94,7 +115,7 @@ class Publisher:
         self.client = MlflowClient(url)
         self.model_name = model_name
         self.key = key
-        self._experiment = mlflow.set_experiment(model_name).experiment_id
+        self._experiment = _experiment(url)
         self.client.create_registered_model(model_name)
 
     def publish(
@@ -121,7 +142,11 @@ class Publisher:
         self.upload(run, files)
         source = f"{run.info.artifact_uri}/model"
         version = self.client.create_model_version(
-            self.model_name, source, run.info.run_id, tags=recorded | (tags or {})
+            self.model_name,
+            source,
+            run.info.run_id,
+            tags=recorded | (tags or {}),
+            await_creation_for=0,  # the server creates a version at once
         )
         return str(version.version)
 
