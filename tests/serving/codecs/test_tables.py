@@ -27,7 +27,7 @@ from serving.codecs.media_types import ARROW, CSV, PARQUET
 from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, forest, penguins
 from tests.serving.service import PENGUIN, Service, with_largest_file
-from tests.serving.tables.processes import is_spare
+from tests.serving.tables.processes import children, is_spare
 
 Start = Callable[..., Service]
 
@@ -176,7 +176,8 @@ def test_batch_with_a_false_length_is_refused(service: Service) -> None:
 
 def workers(service: Service) -> list[psutil.Process]:
     """Return the processes that answer tables, with the one that starts them."""
-    return psutil.Process(service.process.pid).children(recursive=True)
+    launchers = children(service.process.pid)
+    return [each for launcher in launchers for each in (launcher, *children(launcher.pid))]
 
 
 def peak_of_workers(service: Service, answer: Callable[[], object]) -> int:

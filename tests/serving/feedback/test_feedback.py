@@ -17,7 +17,7 @@ from local.waiting import until
 from tests.serving.cached import store
 from tests.serving.log.conftest import Start, spool, start  # noqa: F401 - fixtures
 from tests.serving.log.leaving import Moment, leave, slow_disk
-from tests.serving.log.spool import lines
+from tests.serving.log.spool import count_lines, lines
 from tests.serving.service import PENGUIN, Service, with_largest_file
 
 pytestmark = pytest.mark.programs
@@ -111,7 +111,7 @@ def test_a_large_table_is_taken_while_others_are_answered(start: Start, spool: P
     refused = tell(service, again)
     assert refused.status_code == 422
     assert '[300000]: class is "Adelie", and row 0 says' in refused.json()["detail"][0]["msg"]
-    assert len(lines(spool, Truth)) == 300_000
+    assert count_lines(spool, Truth) == 300_000
 
 
 def test_what_can_not_be_taken_is_refused(start: Start, spool: Path) -> None:  # noqa: F811

@@ -1,11 +1,12 @@
 """Read what a service has put into its spool, as the shipper does."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from contract.lines import Event, Truth, decode_lines
-from contract.rows import EPOCH_US, RowFormat
+from contract.rows import EPOCH_US, RowFormat, Rows
 from contract.segments import LinesHeader, PredictionsHeader, SegmentReader
 from local.waiting import until
 
@@ -33,51 +34,55 @@ def segments(spool: Path, folder: str = "ready") -> list[Path]:
 
 def rows(spool: Path, folder: str = "ready") -> list[Row]:
     """Return the predictions in a folder of the spool."""
-    found: list[Row] = []
-    for path in segments(spool, folder):
-        with path.open("rb") as file:
-            reader = SegmentReader(file)
-            if isinstance(reader.header, PredictionsHeader):
-                for payload in reader.blocks():
-                    found += map(_row, RowFormat(reader.header).decode(payload))
-                assert reader.is_complete or folder == "open"
-    return found
+    return [row for block in _predictions(spool, folder) for row in _rows(block)]
 
 
 def lines(spool: Path, kind: type[Any]) -> list[Any]:
     """Return the lines of a kind, `Truth` or `Event`, that are ready."""
-    name = {Truth: "feedback", Event: "events"}[kind]
-    found: list[Any] = []
-    for path in segments(spool):
-        with path.open("rb") as file:
-            reader = SegmentReader(file)
-            if isinstance(reader.header, LinesHeader) and reader.header.kind == name:
-                for payload in reader.blocks():
-                    found += decode_lines(kind, payload)
-    return found
+    return [line for payload in _payloads(spool, kind) for line in decode_lines(kind, payload)]
+
+
+def count_lines(spool: Path, kind: type[Any]) -> int:
+    """Return the number of lines of a kind that are ready, without a look at each."""
+    return sum(len(payload.splitlines()) for payload in _payloads(spool, kind))
 
 
 def wait_for(spool: Path, number: int) -> list[Row]:
     """Wait until as many predictions are ready, and return them."""
-
-    def ready() -> list[Row] | None:
-        found = rows(spool)
-        return found if len(found) >= number else None
-
-    return until(ready, f"{number} predictions in {spool}")
+    until(lambda: sum(map(len, _predictions(spool, "ready"))) >= number, f"{number} predictions in {spool}")
+    return rows(spool)
 
 
-def _row(row: Any) -> Row:
-    return Row(
-        id=str(UUID(bytes=row["prediction_id"].tobytes())),
-        index=int(row["row_index"]),
-        at=(int(row["at"]) + EPOCH_US) / 1e6,
-        model=row["model"].tobytes().decode(),
-        version=row["version"].tobytes().decode(),
-        label=int(row["class"]),
-        latency_ms=float(row["latency_ms"]),
-        outside=int(row["outside"]),
-        fraction=float(row["fraction"]),
-        features=row["features"]["values"]["value"].tolist(),
-        probabilities=row["probabilities"]["values"]["value"].tolist(),
+def _predictions(spool: Path, folder: str) -> Iterator[Rows]:
+    for path in segments(spool, folder):
+        with path.open("rb") as file:
+            reader = SegmentReader(file)
+            if isinstance(reader.header, PredictionsHeader):
+                yield from map(RowFormat(reader.header).decode, reader.blocks())
+                assert reader.is_complete or folder == "open"
+
+
+def _payloads(spool: Path, kind: type[Any]) -> Iterator[bytes]:
+    name = {Truth: "feedback", Event: "events"}[kind]
+    for path in segments(spool):
+        with path.open("rb") as file:
+            reader = SegmentReader(file)
+            if isinstance(reader.header, LinesHeader) and reader.header.kind == name:
+                yield from reader.blocks()
+
+
+def _rows(block: Rows) -> Iterator[Row]:
+    return map(
+        Row,
+        (str(UUID(bytes=each.tobytes())) for each in block["prediction_id"]),
+        block["row_index"].tolist(),
+        ((block["at"] + EPOCH_US) / 1e6).tolist(),
+        (each.tobytes().decode() for each in block["model"]),
+        (each.tobytes().decode() for each in block["version"]),
+        block["class"].tolist(),
+        block["latency_ms"].tolist(),
+        block["outside"].tolist(),
+        block["fraction"].tolist(),
+        block["features"]["values"]["value"].tolist(),
+        block["probabilities"]["values"]["value"].tolist(),
     )

@@ -1,5 +1,9 @@
 """The processes that answer tables, and tables for them."""
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
 import psutil
 
 from benchmarks.damaged_tables import sound
@@ -12,15 +16,26 @@ SMALL = TABLES[0]
 LARGE = CSV, (",".join(FEATURES) + "\n" + "39.1,18.7,181,3750\n" * 1_000_000).encode()
 
 
+def children(pid: int) -> list[psutil.Process]:
+    """Return the children of a process; psutil would look at every process of the machine."""
+    found = []
+    for path in Path("/proc", str(pid), "task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            for child in path.read_text().split():
+                with suppress(psutil.NoSuchProcess):
+                    found.append(psutil.Process(int(child)))
+    return found
+
+
 def launchers() -> list[psutil.Process]:
     """Return the launchers of this process."""
-    running = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    running = [child for child in children(os.getpid()) if child.status() != psutil.STATUS_ZOMBIE]
     return [child for child in running if "serving.tables.launcher" in child.cmdline()]
 
 
 def workers() -> list[psutil.Process]:
     """Return the workers, spare and busy ones."""
-    return [child for launcher in launchers() for child in launcher.children()]
+    return [child for launcher in launchers() for child in children(launcher.pid)]
 
 
 def is_spare(worker: psutil.Process) -> bool:
