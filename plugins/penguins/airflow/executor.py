@@ -11,7 +11,13 @@ from typing import Final
 from airflow.executors import local_executor
 
 LIBRARIES: Final = (
+    "airflow.dag_processing.dagbag",
+    "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.standard.decorators.python",
+    "airflow.providers.standard.operators.hitl",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.pyplot",
     "mlflow.sklearn",
     "onnxruntime",
     "palmerpenguins",
