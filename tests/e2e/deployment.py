@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import boto3
 import psycopg
 
 from local.clients.airflow import Airflow
@@ -173,6 +172,8 @@ def deployment(
 
 
 def _objects(s3: tuple[str, str, str], prefix: str) -> set[str]:
+    import boto3  # not above: each run of the suite would wait for it, also in the tests about runs
+
     address, access_key, secret_key = s3
     client = boto3.client(
         "s3",

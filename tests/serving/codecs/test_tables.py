@@ -196,7 +196,7 @@ def peak_of_workers(service: Service, answer: Callable[[], object]) -> int:
 @pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
 def test_memory_is_constant_in_the_number_of_rows(publisher: Publisher, start: Start, media_type: str) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
-    service = start()
+    service = start(SERVING_POLL_SECONDS=5)
     service.serves(version)
     few, many = 400, 1600
     small, large = (encoded(table(np.tile(ROWS, (times, 1))), media_type) for times in (few, many))
@@ -247,7 +247,7 @@ def test_table_above_the_limit_of_rows_is_refused(publisher: Publisher, start: S
 
 def test_request_of_a_client_that_does_not_read_is_given_up(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest(n_estimators=2)))
-    service = start(SERVING_MAX_TABLES=1, SERVING_BODY_SECONDS=0.5)
+    service = start(SERVING_MAX_TABLES=1, SERVING_BODY_SECONDS=0.5, SERVING_POLL_SECONDS=5)
     service.serves(version)
     body = encoded(table(np.tile(ROWS, (1000, 1))), CSV)
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
