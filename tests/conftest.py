@@ -17,7 +17,7 @@ from tests.commands import command
 from tests.e2e.deployment import Made
 
 # Fixtures that start programs. `make test-fast` skips tests with one of these fixtures or the mark `programs`.
-PROGRAMS = {"stack", "whole", "small", "small_database", "log_stack", "server", "compose", "waiting"}
+PROGRAMS = {"stack", "whole", "small", "small_database", "log_stack", "server", "compose", "waiting", "cached"}
 STARTED_AT = pytest.StashKey[float]()
 WHOLE = pytest.StashKey[Stack]()
 
@@ -55,8 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage again, among what the tests make."""
-    gc.freeze()
+    """Look for garbage again."""
     gc.enable()
 
 

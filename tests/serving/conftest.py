@@ -12,6 +12,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from local.stack import Stack
+from tests.serving.cached import store
 from tests.serving.line import Line
 from tests.serving.publisher import Publisher, forest
 from tests.serving.service import Service
@@ -74,5 +75,17 @@ def start(publisher: Publisher, line: Line, tmp_path: Path) -> Iterator[Callable
                 "SERVING_CACHE_DIR": tmp_path / "cache",
             }
             return running.enter_context(Service(tmp_path, *command, **own | settings))
+
+        yield start_service
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a service with a version in its cache and without MLflow; settings by keyword."""
+    own = store(tmp_path / "cache")
+    with ExitStack() as running:
+
+        def start_service(**settings: Any) -> Service:
+            return running.enter_context(Service(tmp_path, **own | {"SERVING_POLL_SECONDS": 60} | settings))
 
         yield start_service

@@ -3,12 +3,11 @@
 import json
 
 from local.waiting import until
-from tests.serving.api.conftest import Start, predict, started
-from tests.serving.publisher import Publisher
+from tests.serving.api.conftest import Start, predict
 
 
-def test_log_is_json_with_the_request_id(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_ACCESS_LOG="true")
+def test_log_is_json_with_the_request_id(cached: Start) -> None:
+    service = cached(SERVING_ACCESS_LOG="true")
     predict(service, X_Request_Id="trace-1")
     until(lambda: "trace-1" in service.log, "the log line of the request")
     lines = [json.loads(line) for line in service.log.splitlines()]

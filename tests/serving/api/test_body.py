@@ -10,8 +10,7 @@ import psutil
 import pytest
 
 from local.waiting import until
-from tests.serving.api.conftest import Start, sample, started
-from tests.serving.publisher import Publisher
+from tests.serving.api.conftest import Start, sample
 from tests.serving.service import PENGUIN, Service
 
 HEAD = (
@@ -40,8 +39,8 @@ def once(service: Service, head: bytes, pieces: Iterable[bytes], pause: float) -
         return client.makefile("rb").read()
 
 
-def test_slow_body_is_refused(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_BODY_SECONDS=0.2)
+def test_slow_body_is_refused(cached: Start) -> None:
+    service = cached(SERVING_BODY_SECONDS=0.2)
     for pieces in ([b"{"], repeat(b" ")):
         refused = answer(service, HEAD % (b"application/json", 10**6), pieces)
         assert refused.startswith(b"HTTP/1.1 408")
@@ -51,17 +50,17 @@ def test_slow_body_is_refused(publisher: Publisher, start: Start) -> None:
 @pytest.mark.parametrize(
     ("piece", "seconds"), [(b"1", 0.5), (ROW * 100, 1.5)], ids=["below the least speed", "above the longest time"]
 )
-def test_endless_table_is_refused(publisher: Publisher, start: Start, piece: bytes, seconds: float) -> None:
+def test_endless_table_is_refused(cached: Start, piece: bytes, seconds: float) -> None:
     limits = {"SERVING_BODY_SECONDS": 0.5, "SERVING_MIN_BYTES_PER_SECOND": 10_000, "SERVING_TABLE_SECONDS": 1.5}
-    service = started(publisher, start, **limits, SERVING_MAX_TABLES=1)
+    service = cached(**limits, SERVING_MAX_TABLES=1)
     refused = answer(service, HEAD % (b"text/csv", 10**8), repeat(piece))
     assert refused.startswith(b"HTTP/1.1 408")
     assert b"the body wasn't whole after %g s: only " % seconds in refused
     assert answer(service, HEAD % (b"text/csv", len(HEADER + ROW)), [HEADER + ROW]).startswith(b"HTTP/1.1 200")
 
 
-def test_slow_table_is_answered(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_BODY_SECONDS=0.5, SERVING_MIN_BYTES_PER_SECOND=100)
+def test_slow_table_is_answered(cached: Start) -> None:
+    service = cached(SERVING_BODY_SECONDS=0.5, SERVING_MIN_BYTES_PER_SECOND=100)
     pieces = [HEADER, *[ROW] * 20]
     head = HEAD % (b"text/csv", sum(map(len, pieces)))
     assert answer(service, head, pieces, pause=0.05).startswith(b"HTTP/1.1 200")  # in twice SERVING_BODY_SECONDS

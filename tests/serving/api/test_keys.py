@@ -11,12 +11,11 @@ from serving.api.middleware import Middleware
 from serving.api.predict import predict as predict_endpoint
 from serving.api.responses import NO_KEY
 from serving.settings import Settings
-from tests.serving.api.conftest import Start, predict, started
-from tests.serving.publisher import Publisher
+from tests.serving.api.conftest import Start, predict
 
 
-def test_requests_without_a_valid_key_are_refused(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_API_KEYS="first, second")
+def test_requests_without_a_valid_key_are_refused(cached: Start) -> None:
+    service = cached(SERVING_API_KEYS="first, second")
     for path in ("/model", "/model/history", "/model/points", "/models"):
         assert service.http.get(path).status_code == 401
         assert service.http.get(path, headers={"X-API-Key": "second"}).status_code == 200
@@ -32,9 +31,9 @@ def test_requests_without_a_valid_key_are_refused(publisher: Publisher, start: S
     assert "first" not in service.log
 
 
-def test_keys_are_rotated_without_restart(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+def test_keys_are_rotated_without_restart(cached: Start, tmp_path: Path) -> None:
     (keys := tmp_path / "keys").write_text("old\n")
-    service = started(publisher, start, SERVING_API_KEYS_FILE=keys, SERVING_API_KEYS="fixed")
+    service = cached(SERVING_API_KEYS_FILE=keys, SERVING_API_KEYS="fixed")
 
     def accepted() -> list[str]:
         return [key for key in ("fixed", "old", "new") if predict(service, X_API_Key=key).is_success]

@@ -8,8 +8,8 @@ from tests.serving.publisher import Publisher
 from tests.serving.service import PENGUIN
 
 
-def test_requests_and_predictions_are_counted(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start)
+def test_requests_and_predictions_are_counted(cached: Start) -> None:
+    service = cached()
     assert service.predict([PENGUIN] * 3).is_success
     assert predict(service).is_success
     assert service.predict({}).status_code == 422

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from local.waiting import until
-from tests.serving.api.conftest import Start, predict, started
-from tests.serving.publisher import Publisher
+from tests.serving.api.conftest import Start, predict
 from tests.serving.service import Service
 
 
@@ -28,8 +27,8 @@ def test_request_ids_are_unique(service: Service) -> None:
     assert len({predict(service).headers["x-request-id"] for _ in range(20)}) == 20
 
 
-def test_requests_above_the_limit_are_refused(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_MAX_REQUESTS=1)
+def test_requests_above_the_limit_are_refused(cached: Start) -> None:
+    service = cached(SERVING_MAX_REQUESTS=1)
     head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.http.base_url.port or 0)) as client:
         client.sendall(head)

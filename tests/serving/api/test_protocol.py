@@ -9,8 +9,7 @@ import pytest
 
 from local.waiting import until
 from serving.api.protocol import MAX_HEAD_BYTES, MAX_WAITING
-from tests.serving.api.conftest import Start, sample, started
-from tests.serving.publisher import Publisher
+from tests.serving.api.conftest import Start, sample
 from tests.serving.service import PENGUIN, Service
 
 BODY = json.dumps(PENGUIN).encode()
@@ -117,8 +116,8 @@ def test_requests_that_wait_take_no_memory(service: Service) -> None:
     assert service.peak_bytes() - peak < 8 * 1024 * 1024
 
 
-def test_slow_head_is_refused(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_HEADER_SECONDS=0.3)
+def test_slow_head_is_refused(cached: Start) -> None:
+    service = cached(SERVING_HEADER_SECONDS=0.3)
     assert statuses(service, b"") == []
     assert statuses(service, request()[: -len(BODY) - 5]) == [408]
     with connect(service) as client, suppress(ConnectionError):

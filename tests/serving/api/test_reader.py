@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 
 from local.waiting import until
-from tests.serving.api.conftest import Start, started
-from tests.serving.publisher import Publisher
+from tests.serving.api.conftest import Start
 from tests.serving.service import PENGUIN, Service
 
 BODY = json.dumps([PENGUIN] * 2000).encode()
@@ -35,8 +34,8 @@ def flood(client: socket.socket) -> None:
             client.sendall(HEAD + BODY)
 
 
-def test_clients_that_do_not_read_occupy_no_places(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_MAX_REQUESTS=2, SERVING_BODY_SECONDS=3)
+def test_clients_that_do_not_read_occupy_no_places(cached: Start) -> None:
+    service = cached(SERVING_MAX_REQUESTS=2, SERVING_BODY_SECONDS=3)
     with ExitStack() as clients:
         for _ in range(3):
             client = clients.enter_context(socket_of(service))
@@ -48,8 +47,8 @@ def test_clients_that_do_not_read_occupy_no_places(publisher: Publisher, start: 
     assert "Traceback" not in service.log
 
 
-def test_slow_reader_gets_its_answers(publisher: Publisher, start: Start) -> None:
-    service = started(publisher, start, SERVING_BODY_SECONDS=1, SERVING_MIN_BYTES_PER_SECOND=100_000)
+def test_slow_reader_gets_its_answers(cached: Start) -> None:
+    service = cached(SERVING_BODY_SECONDS=1, SERVING_MIN_BYTES_PER_SECOND=100_000)
     received = 0
 
     def enough() -> bool:
