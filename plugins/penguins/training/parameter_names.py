@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 _read: Final = cache(BaseEstimator._get_param_names.__func__)
 
 
-def _names(cls: type[Any]) -> list[str]:
+def _names(cls: Any) -> list[str]:
     return list(_read(cls))
 
 
