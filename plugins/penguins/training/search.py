@@ -22,7 +22,6 @@ from sklearn.pipeline import Pipeline
 
 from penguins.training.columns import Columns
 from penguins.training.grid import Candidate
-from penguins.training.parameter_names import read_once
 from penguins.training.processes import do_all, do_in_processes
 from penguins.training.scores import score
 from penguins.training.snapshots import snapshot
@@ -131,7 +130,6 @@ def _fit_cell(
     Args:
         keep_as: names of the features if the models are to be kept, else None.
     """
-    read_once()
     fit, judge = split
     learned = features[fit].astype(np.float64)  # sums in float32 would be less exact
     grown: dict[str, Any] = {"warm_start": True} if len(cell) > 1 else {}

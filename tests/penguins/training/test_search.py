@@ -1,4 +1,3 @@
-import inspect
 from collections.abc import Callable
 from functools import cache
 
@@ -10,7 +9,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
-from sklearn.tree import DecisionTreeClassifier
 
 from local.stack import Stack
 from penguins.data.dataset import Dataset
@@ -143,17 +141,6 @@ def test_fits_in_processes_are_those_that_are_made_here(data: Dataset, monkeypat
     monkeypatch.setattr(processes, "WORTHWHILE", -1.0)
     assert len(here) == len(few)
     assert fit() == here
-
-
-def test_the_parameters_of_a_tree_are_read_once(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
-    read = inspect.signature
-    monkeypatch.setattr(inspect, "signature", lambda each, **more: asked.append(each) or read(each, **more))
-    (one,) = search(data, [Candidate({"n_estimators": 30})], [])
-    assert isinstance(one, Fitted)
-    assert asked.count(DecisionTreeClassifier.__init__) <= 1
-    for model in (one.model, *one.model.estimators_):
-        assert set(model.get_params()) == set(read(type(model)).parameters)
 
 
 def result_of(one: Fitted | Failed, data: Dataset) -> tuple[bytes, dict[str, float]]:
