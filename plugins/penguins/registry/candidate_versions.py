@@ -20,6 +20,8 @@ from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.registry import logged_models, model_versions, onnx_export
 from penguins.registry.manifests import build_manifest
+from penguins.registry.reference import REFERENCE_FILE, encode
+from penguins.registry.references import build_reference
 from penguins.training import candidate_runs
 from penguins.training.tracking import DAG_RUN, GIT_COMMIT, SAMPLE, data_tags
 
@@ -75,14 +77,16 @@ def _is_of(candidate: LoadedCandidate, version: ModelVersion) -> bool:
 
 
 def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
-    """Add the service's files to the logged model, then make it a version.
+    """Add the service's files and the reference for drift to the logged model, then make it a version.
 
-    A version whose ONNX export gives other answers is registered without these files; a tag has the reason.
+    A version whose ONNX export gives other answers is registered without the service's; a tag has the reason.
     """
     tags = _describe(candidate.run, data)
     with tempfile.TemporaryDirectory() as folder:
-        onnx, manifest = Path(folder, ONNX_FILE), Path(folder, MANIFEST_FILE)
+        onnx, manifest, reference = (Path(folder, name) for name in (ONNX_FILE, MANIFEST_FILE, REFERENCE_FILE))
         onnx.parent.mkdir()
+        reference.parent.mkdir()
+        reference.write_bytes(encode(build_reference(candidate.model, data)))
         try:
             onnx.write_bytes(onnx_export.export(candidate.model, data))
         except onnx_export.NotEqualError as error:
@@ -90,8 +94,8 @@ def register(candidate: LoadedCandidate, data: Dataset) -> ModelVersion:
             tags["onnx"] = str(error)
         else:
             manifest.write_text(build_manifest(candidate.model, data).model_dump_json())
-            logged_models.upload(candidate.model_id, folder)
         digests = {**candidate.digests, **digest_files(Path(folder))}
+        logged_models.upload(candidate.model_id, folder)
         signature = signing.sign("version", data.contract.training.registered_model, candidate.model_id, digests)
         tags |= {DIGESTS: json.dumps(digests), SIGNATURE: signature}
     run = candidate.run.info

@@ -10,6 +10,7 @@ from contract.signatures import parse_trusted_keys, verify_signature
 from penguins.data.dataset import Dataset
 from penguins.registry import candidate_versions, model_versions
 from penguins.registry.candidate_versions import LoadedCandidate
+from penguins.registry.reference import REFERENCE_FILE
 from penguins.settings import settings
 from penguins.training.tracking import client
 from tests.penguins import ours
@@ -38,6 +39,7 @@ def test_a_candidate_is_registered_with_its_origin_and_export(run: Run, data: Da
     signed = verify_signature(found.tags["signature"], parse_trusted_keys(settings().trusted_keys or ""))
     signed.check("version", found.name, model_versions.model_id(found))
     assert signed.digests == json.loads(found.tags["digests"])
+    assert REFERENCE_FILE in signed.digests
 
 
 def test_a_version_of_another_model_under_the_same_run_is_not_the_candidates(run: Run, data: Dataset) -> None:
@@ -63,7 +65,7 @@ def test_a_candidate_whose_export_differs_is_registered_without_it(
     candidate = LoadedCandidate.load(logged_candidate(data, "manual__1", model), ours.model())
     version = candidate_versions.register(candidate, data)
     assert version.tags["onnx"].startswith("the ONNX export differs from scikit-learn: ")
-    assert not EXPORT & set(json.loads(version.tags["digests"]))
+    assert set(json.loads(version.tags["digests"])) & {*EXPORT, REFERENCE_FILE} == {REFERENCE_FILE}
     assert "registered without an ONNX export" in caplog.text
     files = model_versions.files(model_versions.model_id(version), model_versions.recorded_digests(version))
     assert set(files) == {"model.pkl", "MLmodel"}
