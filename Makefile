@@ -47,14 +47,15 @@ override export LIMIT := $(value LIMIT)
 # The model that a command is about; by default that of the penguins.
 OF = --contract="$$CONTRACT" --model="$$MODEL"
 PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLASS" --since="$$SINCE" --until="$$UNTIL" --limit="$$LIMIT"
+DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels score check sign contract check-contract clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift score check sign contract check-contract clean test test-fast test-browser lint audit \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-predictions compose-labels compose-contract compose-sign test-compose
+	compose-predictions compose-labels compose-drift compose-contract compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +95,9 @@ predictions: linux $(INSTALLED)run ## Show the latest predictions: VERSION=2 CLA
 
 labels: linux $(INSTALLED)run ## Send the true classes of predictions in FROM=file.csv to the service; MISSING=1 lists those without one
 	@$(RUN) local penguins labels $(OF) $(if $(MISSING),--missing) -- "$$FROM"
+
+drift: linux $(INSTALLED)run ## Judge whether predictions still look like the training rows: SINCE=2026-03-01 UNTIL=… CONTRACT=wine
+	@$(RUN) local penguins $(DRIFT)
 
 score: linux $(INSTALLED)run ## Predict the rows of FROM=file.csv or table:name into a table: CONTRACT=wine TABLE=name
 	@$(RUN) local score --from="$$FROM" --contract="$$CONTRACT" --table="$$TABLE"
@@ -150,6 +154,9 @@ bench-dag: linux $(INSTALLED)run ## Run the DAG and show the time of each step; 
 
 bench-contract: linux $(INSTALLED)run ## Measure the time from a new table to an answer from Production, for three tables
 	@PYTHONPATH=plugins $(RUN) benchmarks.contract $(if $(ROWS),--rows $(ROWS))
+
+bench-drift: linux $(INSTALLED)run ## Measure how often drift is found, and how often it is cried for nothing: YEARS=20
+	@PYTHONPATH=plugins $(RUN) benchmarks.drift $(if $(YEARS),--years $(YEARS))
 
 bench-log: linux $(INSTALLED)run ## Measure the prediction log: its cost, its speed, and what outages lose; ROWS=2000000
 	@PYTHONPATH=plugins $(RUN) benchmarks.log $(if $(ROWS),--rows $(ROWS))
@@ -209,6 +216,9 @@ compose-labels: ## As labels, in the containers
 
 compose-contract: ## As contract, from a table or a file that the containers see
 	@$(OPS) contract --from="$$FROM" --target="$$TARGET" --name="$$NAME" $(if $(FORCE),--force)
+
+compose-drift: ## As drift, in the containers
+	@$(IN_AIRFLOW) $(DRIFT)
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"

@@ -1,8 +1,8 @@
-"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, their truth and a look at a source.
+"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, their truth, drift, a look at a source.
 
-`make models`, `make promote`, `make rollback`, `make sign`, `make predictions`, `make labels` and `make check` call it
-with the environment of the embedded stack. The same targets with the prefix `compose-` call it in a container of
-Airflow.
+`make models`, `make promote`, `make rollback`, `make sign`, `make predictions`, `make labels`, `make drift` and
+`make check` call it with the environment of the embedded stack. The same targets with the prefix `compose-` call it in
+a container of Airflow.
 """
 
 import argparse
@@ -110,6 +110,13 @@ def predictions(connection: Connection[Any], arguments: argparse.Namespace) -> N
     prediction_log.show(connection, out, arguments.contract or contracts.DEFAULT, arguments)
 
 
+def drift(connection: Connection[Any], arguments: argparse.Namespace) -> None:
+    """Judge whether predictions of some time still look like the training rows."""
+    from penguins.monitoring import drift_command  # imports scikit-learn, which takes seconds
+
+    drift_command.show(connection, out, arguments)
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Show whether a file could be trained on, and how it differs from what Production was trained on."""
     from penguins import source_check  # imports scikit-learn, which takes seconds
@@ -154,7 +161,7 @@ def _agrees(question: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback, sign, check, predictions, labels):
+    for command in (models, promote, rollback, sign, check, predictions, labels, drift):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
@@ -171,9 +178,12 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--yes", action="store_true", help="don't ask")
         if command in (promote, rollback):
             sub.add_argument("--reason", required=True, type=_non_empty, help="goes into the audit trail")
+        if command is drift:
+            sub.add_argument("--since", default="", help="from this time on, in ISO 8601; an hour before the end")
+            sub.add_argument("--until", default="", help="before this time; now by default")
         if command is predictions:
             prediction_log.add_arguments(sub)
-        elif command not in (models, labels):
+        elif command not in (models, labels, drift):
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
 

@@ -1,7 +1,7 @@
 """`make predictions`: show the prediction log."""
 
 import argparse
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from psycopg import Connection
@@ -13,6 +13,7 @@ from penguins.errors import UserError
 from penguins.monitoring import predictions
 from penguins.monitoring.lineage import lineage
 from penguins.monitoring.predictions import Filter, Logged
+from penguins.monitoring.times import parse_time
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry.prediction_views import view_name
 
@@ -43,8 +44,8 @@ def show(connection: Connection[Any], out: Console, contract: str, arguments: ar
         arguments.model,
         arguments.version or None,
         arguments.class_name or None,
-        _time("SINCE", arguments.since),
-        _time("UNTIL", arguments.until),
+        parse_time("SINCE", arguments.since),
+        parse_time("UNTIL", arguments.until),
     )
     limit = arguments.limit or "20"
     if not limit.isdecimal() or not 0 < int(limit) <= 10_000:
@@ -55,16 +56,6 @@ def show(connection: Connection[Any], out: Console, contract: str, arguments: ar
         return
     out.print(_table(arguments.model, found, predictions.contracts(connection)))
     out.print(f"\nThe view {view_name(contract)} in the database penguins has all columns, with their names.")
-
-
-def _time(name: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        time = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UserError(f"{name}={text} isn't a time: write it as 2026-03-01 or 2026-03-01T12:30+01:00.") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _table(model: str, found: list[Logged], known: dict[bytes, LoggedContract]) -> Table:
