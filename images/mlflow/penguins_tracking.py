@@ -5,15 +5,22 @@ module by the entry points in the folder beside it, because both are on Python's
 functions: it looks for the entry points while it is imported, and leaves out those of a module that isn't complete.
 """
 
+import re
+
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OFF = {
     # MLflow lets every client on the same machine configure it, and its model run commands in a shell.
-    "/ajax-api/3.0/mlflow/assistant": "this server has no assistant: everybody could run programs by it",
-    "/gateway": "this server has no gateway: everybody could use the keys that others store in it, and its network",
+    r"/ajax-api/3\.0/mlflow/assistant": "this server has no assistant: everybody could run programs by it",
+    r"/gateway": "this server has no gateway: everybody could use the keys that others store in it, and its network",
+    # To check a scorer, MLflow calls whatever function of a module it names. One asks a model at any address, with any
+    # headers, or with a key from the environment.
+    r"/(ajax-)?api/3\.0/mlflow/(scorer/|scorers/online-config$|genai/|issues/invoke)": (
+        "this server calls no scorer: everybody could send requests by it, and get the keys in its environment"
+    ),
 }
-"""Reasons against requests, by the beginning of their path."""
+"""Reasons against requests, by a pattern of the beginning of their path."""
 
 UNUSED_MIDDLEWARES = {"gateway_timing_middleware", "workspace_context_middleware"}
 """Middlewares that take a request a millisecond: one measures the gateway, one chooses a workspace."""
@@ -37,7 +44,7 @@ def create_app() -> ASGIApp:
             await send(message)
 
         path = scope["path"] if scope["type"] == "http" else ""
-        reason = next((reason for beginning, reason in OFF.items() if path.startswith(beginning)), None)
+        reason = next((reason for pattern, reason in OFF.items() if re.match(pattern, path)), None)
         if reason is not None:
             await PlainTextResponse(reason, 403)(scope, receive, send_with_policy)
         else:

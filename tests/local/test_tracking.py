@@ -1,5 +1,6 @@
 """The MLflow server gives a client no way to run programs, write files, or reach other services from its machine."""
 
+import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -103,6 +104,46 @@ def test_the_gateway_is_off(stack, method, path):
 def test_the_assistant_is_off(stack, method, path):
     answer = httpx.request(method, stack.urls["mlflow"] + ASSISTANT + path, json={})
     assert (answer.status_code, "no assistant" in answer.text) == (403, True)
+
+
+@pytest.mark.parametrize("api", ["/api", "/ajax-api"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "scorer/invoke"),
+        ("PUT", "scorers/online-config"),
+        ("POST", "genai/evaluate/invoke"),
+        ("POST", "issues/invoke"),
+    ],
+)
+def test_no_scorer_is_called(stack, api, method, path):
+    answer = httpx.request(method, f"{stack.urls['mlflow']}{api}/3.0/mlflow/{path}", json={})
+    assert (answer.status_code, "calls no scorer" in answer.text) == (403, True)
+
+
+def test_no_request_is_sent_for_a_client(stack):
+    seen = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self):
+            seen.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        asked = {"model_uri": "ollama:/x", "prompt": "x", "assessment_name": "x", "num_retries": 0, "base_url": address}
+        scorer = {"name": "x", "builtin_scorer_class": "invoke_judge_model", "builtin_scorer_pydantic_data": asked}
+        sent = {"experiment_id": "0", "trace_ids": ["x"], "serialized_scorer": json.dumps(scorer)}
+        httpx.post(f"{stack.urls['mlflow']}/ajax-api/3.0/mlflow/scorer/invoke", json=sent, timeout=60)
+        server.shutdown()
+    assert seen == []
+
+
+def test_scorers_can_still_be_listed(stack):
+    scorers = f"{stack.urls['mlflow']}/ajax-api/3.0/mlflow/scorers"
+    for path in ("list?experiment_id=0", "online-configs?scorer_ids=x"):
+        assert httpx.get(f"{scorers}/{path}").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/2.0/mlflow/experiments/search?max_results=1", ASSISTANT])
