@@ -32,9 +32,8 @@ async def predict_json(request: Request, model: LoadedModel, settings: Settings)
     else:
         answer, content = answer_json(body, model, settings.max_rows)
     if (log := log_of(request)) and (prediction_id := log.record(model, answer, started)):
-        encoded = prediction_id.encode()
-        headers.append((b"x-prediction-id", encoded))
-        content = b'%s,"prediction_id":"%s"}' % (content[:-1], encoded)
+        headers.append((b"x-prediction-id", prediction_id))
+        content = b'%s,"prediction_id":"%s"}' % (content[:-1], prediction_id)
     return Answer(content, headers)
 
 

@@ -2,18 +2,18 @@
 
 import asyncio
 import socket
-import time
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from contract.counters import SERVICE
 from contract.lines import MAX_TEXT, Event, encode_line
 from serving.codecs.base import Prediction, Predictions
 from serving.inference.model import LoadedModel
 from serving.log.counts import OwnCounters
-from serving.log.ids import Ids, PredictionId, share_of
+from serving.log.ids import Ids, share_of
 from serving.log.spool import Spool
 from serving.log.stream import Many, Stream
 from serving.log.writer import Lines, Writer
@@ -46,36 +46,31 @@ class PredictionLog:
         self.event(event="stopped")
         self._writer.close()
 
-    def record(self, model: LoadedModel, answer: Prediction | Predictions, started: float) -> str | None:
+    def record(self, model: LoadedModel, answer: Prediction | Predictions, started: float) -> bytes | None:
         """Record an answer, if it belongs to the logged share; return its id, None if the model isn't logged at all.
 
         Args:
             started: time of the request's begin, on the clock of `time.perf_counter`.
         """
-        stream = self._streams.get(id(model))
-        if stream is None or stream.model is not model:
-            stream = self._add(model)
-        fraction = stream.fraction
-        if not fraction:
-            return None
-        now = time.time_ns()
-        content, text = self._ids.new(now)
-        if fraction < 1 and share_of(content) >= fraction:
-            return text
+        stream = self._streams.get(id(model)) or self._add(model)
+        now = time_ns()
+        prediction_id = self._ids.new(now)
+        if stream.fraction < 1 and share_of(prediction_id) >= stream.fraction:
+            return prediction_id if stream.fraction else None
         milliseconds = (perf_counter() - started) * 1000
         if isinstance(answer, Prediction):
             rows = 1
             row, label, probabilities, outside = answer
-            packed = stream.pack(content, now, label, milliseconds, len(outside), *row, *probabilities)
-            is_taken = self._writer.put(stream, packed)
+            single = prediction_id, now, label, milliseconds, len(outside), *row, *probabilities
+            is_taken = self._writer.put(stream, single)
         else:
             rows = len(answer.labels)
             size = answer.rows.nbytes + answer.probabilities.nbytes + answer.outside.nbytes + answer.labels.nbytes
-            is_taken = self._writer.put_many(stream, Many(answer, content, now // 1000, milliseconds, size))
+            is_taken = self._writer.put_many(stream, Many(answer, prediction_id, now // 1000, milliseconds, size))
         self.counters.numbers[RECORDED] += rows  # counted by no other thread
         if not is_taken:
             self.counters.add("dropped_buffer", rows)
-        return text
+        return prediction_id
 
     def _add(self, model: LoadedModel) -> Stream:
         """Return a stream for a version that is new, in place of that of the version before."""
@@ -87,14 +82,13 @@ class PredictionLog:
         self._writer.add(stream)
         return stream
 
-    def new_id(self, model: LoadedModel) -> PredictionId | None:
+    def new_id(self, model: LoadedModel) -> UUID | None:
         """Return the id of a table; None if none of the model's answers are logged."""
-        return self._ids.new(time.time_ns()) if model.contract.log_fraction else None
+        return UUID(self._ids.new(time_ns()).decode()) if model.contract.log_fraction else None
 
-    def is_sampled(self, model: LoadedModel, prediction_id: PredictionId) -> bool:
+    def is_sampled(self, model: LoadedModel, prediction_id: UUID) -> bool:
         """Return whether a request belongs to the logged share."""
-        fraction = model.contract.log_fraction
-        return fraction == 1 or share_of(prediction_id[0]) < fraction
+        return share_of(str(prediction_id).encode()) < model.contract.log_fraction
 
     def count_written(self, rows: int) -> None:
         """Count the rows of a table that are in the spool."""

@@ -14,12 +14,17 @@ from contract.rows import RowFormat
 from contract.segments import LoggedContract, PredictionsHeader
 from serving.codecs.base import Predictions
 from serving.inference.model import LoadedModel
+from serving.log.ids import content_of
 
-MAX_ROWS: Final = 4096
-"""Most single rows that are encoded at once: meanwhile no request is answered."""
+MAX_ROWS: Final = 400
+"""Most single rows that are encoded at once: meanwhile no request is answered. From 500 on numpy would let the event
+loop go on while it copies, and wait for its turn again after each copy, which takes more time than the copies."""
 
-_OBJECT_BYTES: Final = 64
-"""Memory of a packed row, beside its content."""
+_VALUE_BYTES: Final = 40
+"""Memory of a value, with its place in a tuple."""
+
+_ID_BYTES: Final = 200
+"""Memory of a row's id and tuple, beside its values."""
 
 _FIRST: Final[NDArray[np.int64]] = np.zeros(1, dtype=np.int64)
 
@@ -27,10 +32,16 @@ Key = tuple[str, str, bytes, float]
 """Model, version, contract and fraction: all that the rows of a segment share."""
 
 
+Single = tuple[Any, ...]
+"""A row: the text of its id, nanoseconds since 1970, label, milliseconds, number of features outside of the training
+range, features, probabilities. A tuple of plain values only, which the garbage collector soon forgets."""
+
+
 class Many(NamedTuple):
     """The answer to a list.
 
     Attributes:
+        prediction_id: text of the id.
         at_us: microseconds since 1970.
         size: about as many bytes as it takes.
     """
@@ -42,13 +53,24 @@ class Many(NamedTuple):
     size: int
 
 
-class Stream:
-    """Packs what the event loop records, and encodes it in another thread.
+class Batch(NamedTuple):
+    """Rows that were added.
 
     Attributes:
-        pack: packs one row: the 16 bytes of its id, nanoseconds since 1970, label, milliseconds, number of features
-            outside of the training range, features, probabilities.
-        row_bytes: memory of a packed row.
+        size: about as many bytes of memory as they take.
+        payloads: encodes them, piece by piece.
+    """
+
+    rows: int
+    size: int
+    payloads: Iterator[bytes]
+
+
+class Stream:
+    """Keeps what the event loop records, and encodes it in another thread.
+
+    Attributes:
+        row_bytes: memory of a single row.
         is_retired: whether nothing will be added any more.
     """
 
@@ -67,40 +89,38 @@ class Stream:
         )
         self.key: Key = model.name, model.version, contract.digest, contract.log_fraction
         self.format = RowFormat(self.header)
-        self.singles: deque[bytes] = deque()
+        self.singles: deque[Single] = deque()
         self.lists: deque[Many] = deque()
         self.is_retired = False
         self._left_out = [place for place, feature in enumerate(contract.features) if not feature.logged]
         features, classes = len(contract.features), len(contract.classes)
-        packed = struct.Struct(f">16sqhfh{features}f{classes}f")
-        self.pack = packed.pack
-        self.row_bytes = packed.size + _OBJECT_BYTES
+        self._pack = struct.Struct(f"=36sqhfh{features}f{classes}f").pack
         self._packed = np.dtype(
             [
-                ("id", "V16"),
-                ("at", ">i8"),
-                ("label", ">i2"),
-                ("latency", ">f4"),
-                ("outside", ">i2"),
-                ("features", ">f4", (features,)),
-                ("probabilities", ">f4", (classes,)),
+                ("id", "V36"),
+                ("at", "i8"),
+                ("label", "i2"),
+                ("latency", "f4"),
+                ("outside", "i2"),
+                ("features", "f4", (features,)),
+                ("probabilities", "f4", (classes,)),
             ]
         )
+        self.row_bytes = _ID_BYTES + _VALUE_BYTES * (4 + features + classes)
 
-    def take(self) -> Iterator[tuple[bytes, int]]:
-        """Take what was added, and yield payloads with the memory that it took."""
+    def take(self) -> Iterator[Batch]:
+        """Take what was added."""
         most = min(self.format.rows_in_block, MAX_ROWS)
         waiting = len(self.singles)
         while waiting:
             number = min(waiting, most)
-            yield self._encode_singles([self.singles.popleft() for _ in range(number)]), number * self.row_bytes
+            singles = [self.singles.popleft() for _ in range(number)]
+            yield Batch(number, number * self.row_bytes, self._encode_singles(singles))
             waiting -= number
         for _ in range(len(self.lists)):
             many = self.lists.popleft()
-            size = many.size
-            for payload in self.encode(many.answer, many.prediction_id, many.at_us, many.latency_ms):
-                yield payload, size
-                size = 0
+            payloads = self.encode(many.answer, content_of(many.prediction_id), many.at_us, many.latency_ms)
+            yield Batch(len(many.answer.labels), many.size, payloads)
 
     def encode(
         self, answer: Predictions, prediction_id: bytes, at_us: int, latency_ms: float, first: int = 0
@@ -125,10 +145,10 @@ class Stream:
         """Return the number of rows in a payload."""
         return len(payload) // self.format.dtype.itemsize
 
-    def _encode_singles(self, singles: list[bytes]) -> bytes:
-        rows: Any = np.frombuffer(b"".join(singles), self._packed)
-        return self.format.encode(
-            ids=rows["id"],
+    def _encode_singles(self, singles: list[Single]) -> Iterator[bytes]:
+        rows: Any = np.frombuffer(b"".join([self._pack(*single) for single in singles]), self._packed)
+        yield self.format.encode(
+            ids=content_of(rows["id"].tobytes()),
             index=_FIRST,
             at=rows["at"] // 1000,
             labels=rows["label"],

@@ -14,7 +14,7 @@ from serving.log.counts import OwnCounters
 from serving.log.disk import Disk
 from serving.log.segment import OpenSegment
 from serving.log.spool import FEEDBACK_SHARE, FullError, Spool
-from serving.log.stream import Key, Many, Stream
+from serving.log.stream import Batch, Key, Many, Single, Stream
 
 TICK_SECONDS: Final = 0.08
 """Time in which predictions are gathered for a block."""
@@ -57,7 +57,7 @@ class Writer:
         self._disk = Disk(spool, counters)
         self._streams: list[Stream] = []
         self._lines: deque[Lines] = deque()
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._wake, self._stop, self._sleeps = threading.Event(), threading.Event(), False
         self._open: dict[Key | str, OpenSegment] = {}
         self._sync_at = 0.0
         self._report_at = dict.fromkeys(("spool", "disk"), 0.0)
@@ -76,14 +76,13 @@ class Writer:
         """Begin to take what is put into a stream."""
         self._streams.append(stream)
 
-    def put(self, stream: Stream, packed: bytes) -> bool:
-        """Take a packed row, unless too much waits already; return whether it was taken."""
-        self._put += stream.row_bytes
+    def put(self, stream: Stream, single: Single) -> bool:
+        """Take a row, unless too much waits already; return whether it was taken."""
         if self._put - self._done > self._most:
-            self._put -= stream.row_bytes
             return False
-        stream.singles.append(packed)
-        if not self._wake.is_set():
+        self._put += stream.row_bytes
+        stream.singles.append(single)
+        if self._sleeps:
             self._wake.set()
         return True
 
@@ -110,7 +109,7 @@ class Writer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(SYNC_SECONDS / 2 if self._open or self._lines or self._disk.is_behind else None)
+            self._sleep()
             self._stop.wait(TICK_SECONDS)
             self._wake.clear()
             self._work()
@@ -118,11 +117,19 @@ class Writer:
         for key in list(self._open):
             self._finish(key)
 
+    def _sleep(self) -> None:
+        """Wait until something was put, or what was written has to be looked after."""
+        self._sleeps = True  # rows that are put from now on wake this thread; those before are seen here
+        if not any(stream.singles for stream in list(self._streams)):
+            self._wake.wait(SYNC_SECONDS / 2 if self._open or self._lines or self._disk.is_behind else None)
+        self._sleeps = False
+
     def _work(self) -> None:
         try:
             for stream in list(self._streams):
                 was_retired = stream.is_retired
-                self._write(stream)
+                for batch in stream.take():
+                    self._write(stream, batch)
                 if was_retired:
                     self._streams.remove(stream)
             for _ in range(len(self._lines)):
@@ -131,16 +138,18 @@ class Writer:
         except Exception:  # a defect must not end the log
             logger.exception("log.failed")
 
-    def _write(self, stream: Stream) -> None:
-        for payload, size in stream.take():
-            rows = stream.rows_of(payload)
-            try:
-                self._append(stream.key, stream.header, [payload], rows)
-            except OSError as error:
-                self._drop(rows, "spool" if isinstance(error, FullError) else "disk", error)
-            else:
-                self._counters.add("written", rows)
-            self._done += size
+    def _write(self, stream: Stream, batch: Batch) -> None:
+        try:
+            for payload in batch.payloads:
+                rows = stream.rows_of(payload)
+                try:
+                    self._append(stream.key, stream.header, [payload], rows)
+                except OSError as error:
+                    self._drop(rows, "spool" if isinstance(error, FullError) else "disk", error)
+                else:
+                    self._counters.add("written", rows)
+        finally:
+            self._done += batch.size
 
     def _write_lines(self, lines: Lines) -> None:
         try:

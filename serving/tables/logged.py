@@ -5,9 +5,9 @@ import logging
 import time
 from collections.abc import Awaitable
 from typing import IO, Final, Literal
+from uuid import UUID
 
 from serving.inference.model import LoadedModel
-from serving.log.ids import PredictionId
 from serving.log.log import PredictionLog
 from serving.log.part import PartSegment
 from serving.log.stream import Stream
@@ -53,21 +53,21 @@ class LoggedTables:
                     break
                 await asyncio.sleep(pause)
                 pause *= 2
-        file, rows = await self._tables.answer_with(model, media_type, body, prediction_id[1])
+        file, rows = await self._tables.answer_with(model, media_type, body, str(prediction_id))
         if deadline:
             used_bytes, _ = await asyncio.to_thread(self._log.spool.state)
             is_full = used_bytes + needed > self._log.spool.max_bytes
             reason: Reason = "spool" if is_full else "disk"
             self._log.count_dropped(rows, reason)
-            logger.error("log.dropped reason=%s rows=%d id=%s: %r", reason, rows, prediction_id[1], detail)
-        return file, prediction_id[1]
+            logger.error("log.dropped reason=%s rows=%d id=%s: %r", reason, rows, prediction_id, detail)
+        return file, str(prediction_id)
 
     async def _logged(
         self,
         model: LoadedModel,
         media_type: str,
         body: IO[bytes],
-        prediction_id: PredictionId,
+        prediction_id: UUID,
         started: float,
         room: int,
     ) -> Answer:
@@ -76,12 +76,12 @@ class LoggedTables:
         Raises:
             NoRoomError: the log can't be written.
         """
-        job = LogJob(prediction_id[0], time.time_ns() // 1000, started, room)
-        header = Stream(model, prediction_id[0]).header.model_copy(update={"at_us": job.at_us})
+        job = LogJob(prediction_id.bytes, time.time_ns() // 1000, started, room)
+        header = Stream(model, prediction_id.bytes).header.model_copy(update={"at_us": job.at_us})
         segment = PartSegment(self._log.spool, header)
         try:
             await _or_no_room(segment.open())
-            file, rows = await self._tables.answer_with(model, media_type, body, prediction_id[1], job, segment.file)
+            file, rows = await self._tables.answer_with(model, media_type, body, str(prediction_id), job, segment.file)
             try:
                 await _or_no_room(segment.release())
             except NoRoomError:
@@ -92,7 +92,7 @@ class LoggedTables:
                     self._log.count_written(rows)
         finally:
             await segment.discard()
-        return file, prediction_id[1]
+        return file, str(prediction_id)
 
     async def _wait_for(self, needed: int, deadline: float) -> int:
         """Return the bytes that may be written, once they are enough or the time is over."""
