@@ -83,7 +83,7 @@ class OpenSegment:
         try:
             while rest:
                 rest = rest[os.write(self.file, rest) :]
-        except OSError:
+        except (OSError, MemoryError):
             os.ftruncate(self.file, self.size)
             raise
         self.size += len(content)

@@ -1,5 +1,6 @@
 """The thread that encodes predictions and appends them to segments."""
 
+import errno
 import logging
 import threading
 import time
@@ -60,7 +61,7 @@ class Writer:
         self._wake, self._stop, self._sleeps = threading.Event(), threading.Event(), False
         self._open: dict[Key | str, OpenSegment] = {}
         self._sync_at = 0.0
-        self._report_at = dict.fromkeys(("spool", "disk"), 0.0)
+        self._report_at = dict.fromkeys(("buffer", "spool", "disk"), 0.0)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
@@ -139,6 +140,7 @@ class Writer:
             logger.exception("log.failed")
 
     def _write(self, stream: Stream, batch: Batch) -> None:
+        rest = batch.rows
         try:
             for payload in batch.payloads:
                 rows = stream.rows_of(payload)
@@ -148,6 +150,9 @@ class Writer:
                     self._drop(rows, "spool" if isinstance(error, FullError) else "disk", error)
                 else:
                     self._counters.add("written", rows)
+                rest -= rows
+        except MemoryError:
+            self._drop(rest, "buffer", "there is too little memory to encode them")
         finally:
             self._done += batch.size
 
@@ -155,9 +160,9 @@ class Writer:
         try:
             header = LinesHeader(kind=lines.kind, created_at=datetime.now(UTC))
             self._append(lines.kind, header, lines.payloads)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             if lines.done:
-                lines.done(error)
+                lines.done(error if isinstance(error, OSError) else OSError(errno.ENOMEM, "there is no memory for it"))
             elif len(self._lines) < MAX_LINES:
                 self._lines.append(lines)
         else:
@@ -203,7 +208,7 @@ class Writer:
             self._disk.retry()
             self._sync_at = now + SYNC_SECONDS
 
-    def _drop(self, rows: int, reason: str, error: OSError) -> None:
+    def _drop(self, rows: int, reason: str, error: OSError | str) -> None:
         self._counters.add(f"dropped_{reason}", rows)
         if time.monotonic() >= self._report_at[reason]:
             self._report_at[reason] = time.monotonic() + REPORT_SECONDS

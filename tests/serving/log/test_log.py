@@ -256,6 +256,29 @@ def test_a_full_buffer_is_counted(start: Start, spool: Path) -> None:
     assert counted(spool)["recorded"] == 1003
 
 
+def test_predictions_that_memory_is_too_little_for_are_counted(start: Start, spool: Path) -> None:
+    """The service has too little for the second block of a list, and for a row after it; later ones are logged."""
+    code = (
+        "import runpy, contract.rows as rows; encode, calls = rows.RowFormat.encode, iter(range(10**9))\n"
+        "def fail(*args, **fields):\n"
+        "    if next(calls) in (1, 2): raise MemoryError\n"
+        "    return encode(*args, **fields)\n"
+        "rows.RowFormat.encode = fail; runpy.run_module('serving', run_name='__main__')"
+    )
+    service = start(sys.executable, "-c", code)
+    assert service.predict([PENGUIN] * 9000).is_success
+    until(lambda: counted(spool)["dropped_buffer"], "rows of the list to be dropped")
+    first = counted(spool)
+    assert first["written"] + first["dropped_buffer"] == 9000
+    assert 0 < first["written"] < 9000
+    ask(service, 1)
+    until(lambda: counted(spool)["dropped_buffer"] == first["dropped_buffer"] + 1, "the row to be dropped")
+    ask(service, 3)
+    assert len(wait_for(spool, first["written"] + 3)) == first["written"] + 3
+    assert "log.dropped reason=buffer" in service.log
+    assert "too little memory" in service.log
+
+
 def test_a_clock_set_back_loses_nothing(start: Start, spool: Path) -> None:
     """The service sees a clock that goes back by an hour with each answer."""
     code = (
