@@ -39,8 +39,9 @@ CREATE TABLE IF NOT EXISTS log.predictions (
     shadow smallint,
     shipped_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (at);
--- The ids are ordered by time, and so is this index: it finds the latest predictions, too.
 CREATE INDEX IF NOT EXISTS predictions_by_id ON log.predictions (prediction_id, row_index);
+-- The ids are ordered by time: this finds the latest predictions of a model among those of busier ones.
+CREATE INDEX IF NOT EXISTS predictions_by_model ON log.predictions (model, prediction_id, row_index);
 CREATE INDEX IF NOT EXISTS predictions_by_time ON log.predictions USING brin (at);
 CREATE TABLE IF NOT EXISTS log.predictions_elsewhere PARTITION OF log.predictions DEFAULT;
 

@@ -253,7 +253,7 @@ def test_days_are_prepared_once_and_take_over_their_rows(superuser, shipper):
     indexes = """SELECT amname, pg_get_indexdef(indexrelid, 1, false) FROM pg_index
         JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam WHERE indrelid = %s::regclass"""
     found = superuser.execute(indexes, [f"log.predictions_{TODAY:%Y%m%d}"]).fetchall()
-    assert sorted(found) == [("brin", "at"), ("btree", "prediction_id")]
+    assert sorted(found) == [("brin", "at"), ("btree", "model"), ("btree", "prediction_id")]
 
 
 @pytest.mark.usefixtures("superuser")

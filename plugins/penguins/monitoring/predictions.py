@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import Connection
@@ -73,15 +73,26 @@ def create_views(connection: Connection[Any], name: str) -> None:
 
 
 def latest(connection: Connection[Any], wanted: Filter, limit: int) -> list[Logged]:
-    """Return the latest predictions, the last one first.
-
-    The sums of the traffic say in which hours to look, and the ids are in the order of time: nothing else is scanned.
-    """
+    """Return the latest predictions, the last one first."""
     hours = _hours(connection, wanted, limit)
     if hours is None:
         return []
+    statement, values = _search(connection, wanted, hours)
+    with connection.transaction(), connection.cursor(row_factory=class_row(Logged)) as cursor:
+        # The index by model and id gives the rows in their order; all of an hour would have to be sorted otherwise.
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        return cursor.execute(statement, [*values, limit]).fetchall()
+
+
+def _search(
+    connection: Connection[Any], wanted: Filter, hours: tuple[datetime, datetime]
+) -> tuple[LiteralString, list[Any]]:
+    """Return a statement and its values but for the limit.
+
+    The sums of the traffic say in which hours to look, and the ids are in the order of time: nothing else is scanned.
+    """
     begin, end = hours
-    conditions = ["model = %s", "at >= %s", "at < %s", "prediction_id >= %s", "prediction_id < %s"]
+    conditions: list[LiteralString] = ["model = %s", "at >= %s", "at < %s", "prediction_id >= %s", "prediction_id < %s"]
     values: list[Any] = [wanted.model, max(begin, wanted.since or begin), min(end, wanted.until or end)]
     values += [_first_id(begin - LONGEST_REQUEST), _first_id(end)]
     if wanted.version is not None:
@@ -96,10 +107,7 @@ def latest(connection: Connection[Any], wanted: Filter, limit: int) -> list[Logg
         values += [[digest for digest, _ in places], [place for _, place in places]]
     statement = f"""SELECT {_COLUMNS} FROM log.predictions WHERE {" AND ".join(conditions)}
         ORDER BY prediction_id DESC, row_index DESC LIMIT %s"""  # noqa: S608 (constants)
-    with connection.transaction(), connection.cursor(row_factory=class_row(Logged)) as cursor:
-        # The index by id gives the rows in their order; all of an hour would have to be sorted otherwise.
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        return cursor.execute(statement, [*values, limit]).fetchall()
+    return statement, values
 
 
 def _first_id(time: datetime) -> UUID:

@@ -10,7 +10,16 @@ from contract.rows import RowFormat
 from contract.segments import END, LoggedContract, LoggedFeature, encode_block, encode_header
 from local.settings import REPO
 from penguins.errors import UserError
-from penguins.monitoring.predictions import Filter, contracts, create_views, decode, latest, of_request
+from penguins.monitoring.predictions import (
+    Filter,
+    _hours,
+    _search,
+    contracts,
+    create_views,
+    decode,
+    latest,
+    of_request,
+)
 from penguins.registry.prediction_views import create_view
 from tests.shipper.segments import NOW, WINE, event, header, ids_at, lines, predictions, put, rows, truth
 
@@ -185,6 +194,22 @@ def test_the_latest_predictions_are_found_by_version_class_and_time(log, folder,
         ("cork", ""),
         ("year", ""),
     ]
+
+
+def test_the_latest_of_a_model_are_found_among_those_of_a_busier_one(log, folder, ship):
+    """Without a look at the other's rows, though they are of the same hours, and later."""
+    for model, count in (("wine", 20), ("busy", 20_000)):
+        head = header(model=model)
+        content = encode_header(head) + encode_block(rows(head, ids_at(head.created_at, count))) + END
+        ship(put(folder, "predictions", content, head.created_at))
+    found = latest(log, Filter("wine"), 50)
+    assert len(found) == 20
+    statement, values = _search(log, Filter("wine"), _hours(log, Filter("wine"), 50))
+    log.execute("SET enable_bitmapscan = off")
+    plan = log.execute("EXPLAIN (ANALYZE) " + statement, [*values, 50]).fetchall()
+    assert "predictions" in str(plan)
+    assert "Rows Removed by Filter" not in str(plan)
+    assert "Seq Scan on predictions" not in str(plan)
 
 
 def test_one_request_is_found_by_its_id(log, folder, ship):
