@@ -188,7 +188,7 @@ def send_rows(
         answer = client.post(path, encode(rows), media_type)
         if answer.ok:
             return rows, answer
-        refusal = _refusal_of(answer)
+        refusal = refusal_of(answer)
         if refusal.row is None:
             raise BodyRefusedError(refusal)
         refuse(rows.slice(refusal.row, 1), refusal)
@@ -199,7 +199,7 @@ def send_rows(
     )
 
 
-def _refusal_of(answer: requests.Response) -> Refusal:
+def refusal_of(answer: requests.Response) -> Refusal:
     """Return the reason why a body was refused."""
     found = _json(answer)
     detail = found.get("detail") if isinstance(found, dict) else None

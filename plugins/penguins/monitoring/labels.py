@@ -23,7 +23,7 @@ from penguins.data.sources import open_source
 from penguins.errors import UserError
 from penguins.monitoring import missing
 from penguins.monitoring.missing import Missing
-from penguins.service_client import CSV, Refusal, ServiceClient, send_rows
+from penguins.service_client import CSV, Refusal, ServiceClient, refusal_of, send_rows
 
 CHUNK_ROWS: Final = 100_000
 """Rows of a request."""
@@ -32,6 +32,9 @@ MAX_WRONG: Final = 10_000
 """Rows that may be wrong at first sight, before the file is given up."""
 
 MAX_KNOWN: Final = 20  # classes in a message
+
+MAX_ASKED: Final = 100
+"""Classes that the service may refuse, each of which costs a request; others count as unknown, too."""
 
 _CONTRADICTS: Final = (
     "another row names another class of this prediction at the same time: give the right one a later `at`"
@@ -87,7 +90,7 @@ def send(source: str, model: str, connection: Connection[Any] | None, progress: 
         ServiceError: the service doesn't answer.
     """
     client, result = ServiceClient(model), Labelled()
-    classes = client.served().classes
+    classes = _Classes(client)
     holds_from = _changed_at(source).isoformat()
     with open_source(source, _TABLE, connection) as opened:
         rows = (_as_text(batch, numbers, holds_from) for batch, numbers in opened.numbered())
@@ -136,21 +139,52 @@ def _chunks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _leave_out(rows: pa.Table, classes: tuple[str, ...], refused: list[Refused]) -> pa.Table:
+class _Classes:
+    """The classes that the service takes: those of the version that serves, and of versions that it has served."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+        self._taken, self._refused = [*client.served().classes], set[str]()
+
+    def taken_of(self, rows: pa.Table) -> list[str]:
+        """Return the classes that are taken; ask about new ones, each with a row, those of many rows first."""
+        counts = pc.value_counts(rows.column("class").combine_chunks()).to_pylist()
+        for count in sorted(counts, key=lambda count: -count["counts"]):
+            name = count["values"]
+            if name in self._refused or name in self._taken or len(self._refused) == MAX_ASKED:
+                continue
+            row = rows.filter(pc.equal(rows.column("class"), name)).slice(0, 1)
+            answer = self._client.post("feedback", _as_csv(row), CSV)  # it may come again: it is the same truth
+            if not answer.ok and refusal_of(answer).kind in ("class", "missing"):
+                self._refused.add(name)
+            else:
+                self._taken.append(name)
+        return self._taken
+
+    def __str__(self) -> str:
+        more = len(self._taken) - MAX_KNOWN
+        return ", ".join(self._taken[:MAX_KNOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _leave_out(rows: pa.Table, classes: _Classes, refused: list[Refused]) -> pa.Table:
     """Return the rows but for those that are wrong at first sight, which can be many and are added to `refused`."""
-    known = ", ".join(classes[:MAX_KNOWN]) + (f" and {len(classes) - MAX_KNOWN} more" if classes[MAX_KNOWN:] else "")
-    checks: list[tuple[str, Callable[[Any], Any], str]] = [
-        ("prediction_id", lambda texts: pc.match_substring_regex(texts, ROW_ID), "the id of an answer, or `id/index`"),
-        ("class", lambda texts: pc.is_in(texts, pa.array(classes)), f"a class of the model: {known}"),
-    ]
-    checks += [(name, _is_one_line, "one line") for name in _OPTIONAL]
-    for name, is_sound, remedy in checks:
-        sound = is_sound(rows.column(name))
-        wrong = rows.filter(pc.invert(sound)).select([_ROW, name])
-        for number, text in zip(*(column.to_pylist() for column in wrong.columns), strict=True):
-            refused.append(Refused(number, f"{name} is {text[:60]!r}, which isn't {remedy}"))
-        rows = rows.filter(sound)
-    return rows
+    rows = _sound(rows, "prediction_id", _is_id, "the id of an answer, or `id/index`", refused)
+    for name in (*_OPTIONAL, "class"):
+        rows = _sound(rows, name, _is_one_line, "one line", refused)
+    taken = pa.array(classes.taken_of(rows), pa.string())
+    return _sound(rows, "class", lambda texts: pc.is_in(texts, taken), f"a class of the model: {classes}", refused)
+
+
+def _sound(rows: pa.Table, name: str, is_sound: Callable[[Any], Any], remedy: str, refused: list[Refused]) -> pa.Table:
+    sound = is_sound(rows.column(name))
+    wrong = rows.filter(pc.invert(sound)).select([_ROW, name])
+    for number, text in zip(*(column.to_pylist() for column in wrong.columns), strict=True):
+        refused.append(Refused(number, f"{name} is {text[:60]!r}, which isn't {remedy}"))
+    return rows.filter(sound)
+
+
+def _is_id(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.match_substring_regex(texts, ROW_ID)
 
 
 def _is_one_line(texts: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -20,6 +20,7 @@ from penguins.settings import settings
 from tests.local.test_init_db import connect_as_superuser
 from tests.penguins.calling import call
 from tests.penguins.monitoring.conftest import Ship
+from tests.serving.cached import store
 from tests.serving.log.conftest import Start
 from tests.serving.log.spool import lines
 from tests.serving.service import Service
@@ -116,6 +117,28 @@ def test_a_scored_table_in_parquet_is_read_in_several_requests(
     assert seen == [4, 7]
     assert (result.accepted, result.refused) == (7, [])
     assert parts(told(spool, 14))[:7] == [(request, row, "Gentoo", "") for row in range(7)]
+
+
+def test_the_service_says_which_classes_there_were(
+    start: Start, send: Send, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version before had a class more; of classes that no version had, few are asked about."""
+    names = ["Emperor", "Chinstrap", "Gentoo"]
+    target = {"name": "species", "type": "string", "role": "target", "categories": names}
+    store(tmp_path / "both", version="1", target=target)
+    knowing = start(**store(tmp_path / "both", version="2"))
+    ids = [str(uuid4()) for _ in range(6)]
+    names = ["Emperor", "Gentoo", "Fairy", "", "Little", "Emperor"]
+    monkeypatch.setattr(labels, "MAX_ASKED", 2)
+    rows = "".join(f"{each},{name}\n" for each, name in zip(ids, names, strict=True))
+    result = send("prediction_id,class\n" + rows, API_URL=str(knowing.http.base_url))
+    assert result.accepted == 3
+    assert [(each.row, each.reason.partition(",")[0]) for each in result.refused] == [
+        (3, "class is 'Fairy'"), (4, "class is ''"), (5, "class is 'Little'")
+    ]  # fmt: skip
+    assert "a class of the model: Adelie, Chinstrap, Gentoo, Emperor" in result.refused[0].reason
+    found = {(str(each.prediction_id), each.label) for each in told(spool, 4)}  # one was sent twice, to ask
+    assert found == {(ids[0], "Emperor"), (ids[1], "Gentoo"), (ids[5], "Emperor")}
 
 
 def test_too_many_wrong_rows_end_it(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
