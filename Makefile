@@ -55,7 +55,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift score check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-predictions compose-labels compose-drift compose-contract compose-sign test-compose
+	compose-predictions compose-labels compose-drift compose-score compose-contract compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -219,6 +219,9 @@ compose-contract: ## As contract, from a table or a file that the containers see
 
 compose-drift: ## As drift, in the containers
 	@$(IN_AIRFLOW) $(DRIFT)
+
+compose-score: ## As score, in the containers: FROM=/data/new.csv for a file in the folder data/
+	@$(OPS) score --from="$$FROM" --contract="$$CONTRACT" --table="$$TABLE"
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from ops import contract, doctor, dotenv, env, run
+from ops import contract, doctor, dotenv, env, run, score
 
 
 def main() -> int:
@@ -23,6 +23,10 @@ def main() -> int:
     drafting.add_argument("--target", required=True, help="column that the model predicts")
     drafting.add_argument("--name", default="", help="of the contract; by default that of the source")
     drafting.add_argument("--force", action="store_true", help="replace a contract of this name")
+    scoring = commands.add_parser("score", help="predict the rows of a source into a table, in the containers")
+    scoring.add_argument("--from", dest="source", default="", help="a file as the containers see it, or table:name")
+    scoring.add_argument("--contract", default="", help="name of the contract, default: penguins")
+    scoring.add_argument("--table", default="", help="table for the result, default: that of the contract")
     arguments = parser.parse_args()
     if arguments.command == "env":
         return _env(arguments.env_file)
@@ -33,6 +37,8 @@ def main() -> int:
         return contract.main(arguments.env_file, (*options, "--force") if arguments.force else options)
     if arguments.command == "unsigned":
         return doctor.name_unsigned(arguments.env_file)
+    if arguments.command == "score":
+        return score.main(arguments.env_file, arguments.source, arguments.contract, arguments.table)
     return doctor.main(arguments.env_file)
 
 

@@ -35,9 +35,9 @@ def main(env_file: Path, contract: str) -> int:
     """Run the DAG and return the exit status: 1 after an error, which is printed."""
     try:
         variables = dotenv.parse(env_file.read_text())
-        shown = _show(Compose(env_file), contract or FIRST)
+        shown = show(Compose(env_file), contract or FIRST)
         serve(models_folder(variables), shown["model"])
-        _train(variables, shown["dag"])
+        _train(sign_in(variables), shown["dag"])
         _predict(variables, shown)
     except (OSError, DockerError, RunError, WebError) as error:
         print(error, file=sys.stderr)
@@ -65,19 +65,44 @@ def serve(folder: Path, model: str) -> None:
         os.close(descriptor)
 
 
-def _show(compose: Compose, contract: str) -> dict[str, Any]:
+def show(compose: Compose, contract: str) -> dict[str, Any]:
+    """Return the names that a contract gives, as the containers read it.
+
+    Raises:
+        DockerError: there is no such contract, or the containers aren't up.
+    """
     command = ("python", "-m", "penguins.contracts", "show", contract)
     return dict(json.loads(compose.run("exec", "--no-TTY", "airflow-scheduler", *command)))
 
 
-def _train(variables: dict[str, str], dag: str) -> None:
-    """Let Airflow read the contracts again, trigger the DAG, and wait for the end of its run."""
+def sign_in(variables: Mapping[str, str]) -> Web:
+    """Return Airflow's interface, with a token.
+
+    Raises:
+        WebError: it doesn't answer, or refuses the password.
+    """
     airflow = Web(f"http://127.0.0.1:{variables.get('AIRFLOW_PORT') or 8080}", _PATIENCE)
     login = {"username": "admin", "password": variables.get("AIRFLOW_PASSWORD", "")}
     airflow.authorize(airflow.post("/auth/token", login)["access_token"])
+    return airflow
+
+
+def _train(airflow: Web, dag: str) -> None:
+    """Let Airflow read the contracts again, trigger the DAG, and wait for the end of its run."""
     parsed = request_parsing(airflow, dag)
     _until(lambda: _is_parsed(airflow, dag, parsed), f"Airflow to find the DAG {dag}", _PARSE_TIMEOUT)
-    run = airflow.post(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"]
+    trigger(airflow, dag, {})
+
+
+def trigger(airflow: Web, dag: str, parameters: Mapping[str, str]) -> str:
+    """Trigger a DAG, show its tasks until its run ends, and return the path of the run.
+
+    Raises:
+        RunError: the run failed, or asks a person.
+        WebError: Airflow refuses it, or doesn't answer.
+    """
+    body = {"logical_date": None, "conf": dict(parameters)}
+    run = airflow.post(f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
     print(f"DAG run {run}", flush=True)
     path, states = f"/api/v2/dags/{dag}/dagRuns/{quote(run)}", dict[str, str]()
     while (state := airflow.get(path)["state"]) not in ("success", "failed"):
@@ -90,6 +115,7 @@ def _train(variables: dict[str, str], dag: str) -> None:
         time.sleep(_POLL)
     if state == "failed":
         raise RunError(f"the run failed: its log is at {airflow.url}/dags/{dag}/runs/{quote(run)}")
+    return path
 
 
 def request_parsing(airflow: Web, dag: str) -> str | None:
