@@ -44,7 +44,7 @@ def audit(stack: Stack, connection: Connection[Any], ids: Sequence[str]) -> Audi
         "SELECT count(DISTINCT prediction_id), count(*) FROM log.predictions WHERE prediction_id = ANY(%s::uuid[])",
         [list(ids)],
     ).fetchone() or (0, 0)
-    return Audit(len(ids), len(ids) - found, rows - found, _counted(stack.urls["api"]))
+    return Audit(len(ids), len(ids) - found, rows - found, counted(stack.urls["api"]))
 
 
 def is_empty(spool: Path) -> bool:
@@ -58,6 +58,7 @@ def kill_shipper(stack: Stack) -> None:
         psutil.Process(pid).kill()
 
 
-def _counted(url: str) -> int:
+def counted(url: str) -> int:
+    """Return the predictions that a service says were dropped or lost."""
     lines = httpx.get(f"{url}/metrics").text.splitlines()
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(COUNTED))

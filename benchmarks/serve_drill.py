@@ -2,8 +2,9 @@
 
     python -m benchmarks.serve_drill
 
-Prints the clients' results during each outage, and the time until the service followed the registry again. Afterwards
-each answer is looked for in the prediction log. Exits with 1 if a client got no answer while the service was up, or if
+Prints the clients' results during each outage, and the time until the service followed the registry again. As root the
+disk of the prediction log is a small one, which is full for a while. Afterwards each answer is looked for in the
+prediction log. Exits with 1 if a client got no answer while the service was up, or if
 an answer is missing in the log without being counted, or is there twice.
 """
 
@@ -20,9 +21,10 @@ from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 from rich.table import Column, Table
 
-from benchmarks.log_audit import audit
+from benchmarks.log_audit import audit, counted
 from benchmarks.serve_load import Clients, Seen
 from benchmarks.serve_stack import PENGUIN, promote, trained_stack
+from benchmarks.small_disk import fill, mount, own_mounts
 from local.stack import Stack
 from local.waiting import until
 from penguins.registry import model_versions
@@ -64,6 +66,15 @@ class Drill:
         until(lambda: self._answers(version.version), f"version {version.version} to serve")
         took = time.perf_counter() - started
         self._record("  back again", self._clients.take(), f"version {version.version} after {took:.1f} s")
+
+    def full_disk(self) -> None:
+        """Leave no room on the disk of the prediction log, observe, and make room again."""
+        self._clients.take()
+        before = counted(self._url)
+        fill(self._stack.config.layout.prediction_log, OUTAGE_SECONDS)
+        seen = self._clients.take()
+        until(lambda: counted(self._url) > before, "the service to count what it has dropped")
+        self._record("the log's disk full", seen, f"{counted(self._url) - before} predictions counted as dropped")
 
     def restart_without_registry(self) -> None:
         """Kill MLflow, then the service, and wait until the service has started from its copies on disk."""
@@ -121,18 +132,27 @@ def main() -> None:
     """Run the drill on a separate stack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
+    trouble = own_mounts()
     with trained_stack(versions=2) as (stack, versions):
+        if not trouble:
+            mount(stack.config.layout.prediction_log)
         stack.up("api", "shipper")
         until(lambda: httpx.get(f"{stack.urls['api']}/health/ready").is_success, "the first version")
         with Clients(stack.urls["api"]) as clients:
             drill = Drill(stack, versions, clients)
             for names in (("s3",), ("postgres",), ("mlflow",), ("shipper",), BACK):
                 drill.outage(*names)
+            if trouble:
+                console.print(f"the log's disk full: skipped, {trouble}")
+            else:
+                drill.full_disk()
             drill.restart_without_registry()
         with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
             logged = audit(stack, connection, drill.ids + clients.take().ids)
     console.print(drill.table)
-    console.print(f"{logged.answers} answers failed_while_up={drill.failures} {logged}")
+    console.print(
+        f"{logged.answers} answers failed_while_up={drill.failures} disk_full={'skipped' if trouble else 'yes'} {logged}"
+    )
     sys.exit(drill.failures > 0 or logged.duplicate > 0 or logged.lost > logged.counted)
 
 
