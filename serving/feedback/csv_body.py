@@ -11,6 +11,8 @@ from serving.feedback.truths import FIELDS, LINES_IN_BLOCK, OPTIONAL, REQUIRED, 
 
 MAX_ROWS: Final = 5_000_000
 
+_ABSENT: Final[dict[str, None]] = dict.fromkeys(OPTIONAL)
+
 
 class TooManyError(Exception):
     """The table has more rows than it may have."""
@@ -52,8 +54,7 @@ def _values(names: list[str], row: list[str], index: int) -> dict[str, Any]:
     if len(row) != len(names):
         text = f"[{index}]: it has {len(row)} values, the header {len(names)}"
         raise InvalidError(problem("row", text, index))
-    values: dict[str, Any] = dict.fromkeys(OPTIONAL) | dict(zip(names, row, strict=True))
-    text = values["row_index"]
-    if text is not None:
+    values: dict[str, Any] = _ABSENT | dict(zip(names, row, strict=True))
+    if (text := values["row_index"]) is not None:
         values["row_index"] = int(text) if text.isdecimal() and len(text) <= 10 else text or None
     return values

@@ -40,7 +40,7 @@ class Truths:
         self._end = f'"received_at":"{received_at.isoformat()}","model":{json.dumps(model)}}}\n'
         self._times: dict[Any, tuple[str, int]] = {None: self._as_time(received_at)}
         self._lines: list[str] = []
-        self._ids = bytearray()
+        self._ids, self._new_ids = bytearray(), list[str]()
         self._rows, self._at, self._labels = array("q"), array("q"), array("q")
 
     def __len__(self) -> int:
@@ -59,20 +59,18 @@ class Truths:
         prediction_id, row = self._id(values, place)
         label, name = self._class(values["class"], place)
         when, microseconds = self._time(values["at"], place)
-        who = values["who"] or ""
-        if not isinstance(who, str) or len(who) > MAX_WHO or _CONTROL.search(who):
-            raise _wrong("who", f"is {shown(who)}: a text of at most {MAX_WHO} characters in one line is needed", place)
-        self._ids += bytes.fromhex(prediction_id.replace("-", ""))
+        who = self._who(values["who"], place) if values["who"] else '""'
+        self._new_ids.append(prediction_id)
         self._rows.append(row)
         self._at.append(microseconds)
         self._labels.append(label)
         self._lines.append(
-            f'{{"prediction_id":"{prediction_id}","row_index":{row},"class":{name},"at":"{when}",'
-            f'"who":{json.dumps(who)},{self._end}'
+            f'{{"prediction_id":"{prediction_id}","row_index":{row},"class":{name},"at":"{when}","who":{who},{self._end}'
         )
 
     def take(self) -> list[bytes]:
         """Return the lines that were added since the last call, as payloads."""
+        self._pack_ids()
         lines, self._lines = self._lines, []
         return ["".join(lines[at : at + LINES_IN_BLOCK]).encode() for at in range(0, len(lines), LINES_IN_BLOCK)]
 
@@ -82,6 +80,7 @@ class Truths:
         Raises:
             InvalidError: two rows name different classes of one prediction at one time.
         """
+        self._pack_ids()
         high, low = np.frombuffer(bytes(self._ids), ">u8").reshape(-1, 2).T
         keys = [np.array(self._labels), np.array(self._at), np.array(self._rows), low, high]
         order = np.lexsort(keys)
@@ -94,6 +93,15 @@ class Truths:
         names = [shown(self._classes[self._labels[index]]) for index in (second, first)]
         text = f"is {names[0]}, and row {first} says {names[1]} of the same prediction: give the right one a later `at`"
         raise _wrong("class", text, (second,), "contradiction")
+
+    def _pack_ids(self) -> None:
+        self._ids += bytes.fromhex("".join(self._new_ids).replace("-", ""))
+        self._new_ids.clear()
+
+    def _who(self, who: Any, place: tuple[int, ...]) -> str:
+        if not isinstance(who, str) or len(who) > MAX_WHO or _CONTROL.search(who):
+            raise _wrong("who", f"is {shown(who)}: a text of at most {MAX_WHO} characters in one line is needed", place)
+        return json.dumps(who)
 
     def _id(self, values: Mapping[str, Any], place: tuple[int, ...]) -> tuple[str, int]:
         text, index = values["prediction_id"], values["row_index"]
