@@ -150,9 +150,8 @@ def main() -> None:
         with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
             logged = audit(stack, connection, drill.ids + clients.take().ids)
     console.print(drill.table)
-    console.print(
-        f"{logged.answers} answers failed_while_up={drill.failures} disk_full={'skipped' if trouble else 'yes'} {logged}"
-    )
+    disk = "skipped" if trouble else "yes"
+    console.print(f"{logged.answers} answers failed_while_up={drill.failures} disk_full={disk} {logged}")
     sys.exit(drill.failures > 0 or logged.duplicate > 0 or logged.lost > logged.counted)
 
 
