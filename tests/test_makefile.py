@@ -107,3 +107,27 @@ def test_a_start_of_the_containers_names_unsigned_versions(make: Make) -> None:
     *_, up, last = make("--dry-run", "compose-up").stdout.splitlines()
     assert last == "python3 -m ops unsigned"
     assert "-m ops doctor; exit 1" in up
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (
+            ["predictions", "CLASS=a 'b", "SINCE=2026-03-01", "VERSION=2", "CONTRACT=wine"],
+            ["predictions", "--contract=wine", "--model=", "--id=", "--version=2", "--class=a 'b", "--since=2026-03-01",
+             "--until=", "--limit="],
+        ),
+        (["predictions", "ID=x/0", "LIMIT=5", "UNTIL=2027"], ["predictions", "--contract=", "--model=", "--id=x/0",
+         "--version=", "--class=", "--since=", "--until=2027", "--limit=5"]),
+        (["labels", "FROM=$(touch x) *.csv"], ["labels", "--contract=", "--model=", "--", "$(touch x) *.csv"]),
+        (["labels", "MISSING=1", "MODEL=wine"], ["labels", "--contract=", "--model=wine", "--missing", "--", ""]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("prefix", ["", "compose-"])
+def test_the_log_s_commands_get_what_is_given(make: Make, prefix: str, arguments: list[str], passed: list[str]) -> None:
+    shown = "printf [%s]"
+    tools = [f"{name}={shown}" for name in ("RUN", "IN_AIRFLOW", "IN_API_SERVER")]
+    done = make(f"{prefix}{arguments[0]}", *arguments[1:], "SYSTEM=Linux", *tools)
+    assert done.returncode == 0, done.stderr
+    before = [] if prefix else ["local", "penguins"]
+    assert done.stdout == "".join(f"[{each}]" for each in [*before, *passed])
