@@ -199,3 +199,21 @@ def test_columns_of_tables_can_be_left_out(tmp_path: Path, start: Start, spool: 
     for row in wait_for(spool, 3):
         assert row.features[0] != row.features[0]
         assert row.features[1:] == pytest.approx(list(PENGUIN.values())[1:])
+
+
+def test_only_a_share_of_tables_is_logged(tmp_path: Path, start: Start, spool: Path) -> None:
+    service = start(**store(tmp_path / "sampled", log_fraction=0.25))
+    ids = [send(service, 2).headers["X-Prediction-Id"] for _ in range(60)]
+    found = rows(spool)
+    assert 2 < len({row.id for row in found}) < 30
+    assert {row.id for row in found} < set(ids)
+    assert [row.index for row in found] == [0, 1] * (len(found) // 2), "a table is logged as a whole"
+    assert {row.fraction for row in found} == {0.25}
+    assert counted(spool)["recorded"] == counted(spool)["written"] == len(found)
+
+
+def test_a_contract_may_want_no_log_of_tables(tmp_path: Path, start: Start, spool: Path) -> None:
+    answer = send(start(**store(tmp_path / "private", log_fraction=0)), 2, ARROW)
+    assert _stream(BytesIO(answer.content)).schema.metadata is None
+    assert "X-Prediction-Id" not in answer.headers
+    assert rows(spool) == []
