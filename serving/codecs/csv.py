@@ -27,6 +27,7 @@ class CsvCodec:
         self._header = table_columns(contract.answer_key, contract.classes)
         self._classes = [_cell(name) for name in contract.classes]
         self._version = version
+        self._is_penguins = contract.name == "penguins"  # a sentence about their numbers stays as it was
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
         """Read the rows, some thousands at a time; see `TableCodec.decode`."""
@@ -64,7 +65,8 @@ class CsvCodec:
 
     def _values(self, rows: list[list[str]], names: list[str], first: int) -> Values:
         if self.fields.are_numbers:
-            return _numbers(rows, first)[:, [names.index(name) for name in self.fields.names]]
+            given = None if self._is_penguins else [self.fields.by_name[name] for name in names]
+            return _numbers(rows, given, first)[:, [names.index(name) for name in self.fields.names]]
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
         found = [
             _column(field, columns[field.name], first) if field.name in columns else np.full(len(rows), field.missing)
@@ -95,22 +97,26 @@ def lines(text: TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _numbers(rows: list[list[str]], first: int) -> Values:
+def _numbers(rows: list[list[str]], fields: Sequence[Field] | None, first: int) -> Values:
+    """Read rows of numbers; an error names the field of a wrong one, if they are given."""
     try:
         if "_" in "".join(map("".join, rows)):  # Python reads 1_000 as a number
             raise ValueError
         return np.array(rows, dtype=np.float64)
     except ValueError:
-        raise InvalidError(_first_wrong_number(rows, first)) from None
+        raise InvalidError(_first_wrong_number(rows, fields, first)) from None
 
 
-def _first_wrong_number(rows: list[list[str]], first: int) -> Invalid:
+def _first_wrong_number(rows: list[list[str]], fields: Sequence[Field] | None, first: int) -> Invalid:
     for index, row in enumerate(rows, first):
-        for value in row:
+        for place, value in enumerate(row):
             try:
                 np.float64(value.replace("_", "?"))
             except ValueError:
-                return problem("float_parsing", f"[{index}]: {shown(value)} isn't a number", index)
+                if fields is None:
+                    return problem("float_parsing", f"[{index}]: {shown(value)} isn't a number", index)
+                text = f"[{index}]: {wrong_value(fields[place], value, 'float_type')}"
+                return problem("float_parsing", text, index, fields[place].name)
     raise AssertionError("numpy reads each of the values, but not all of them together")
 
 
@@ -118,7 +124,7 @@ def _column(field: Field, texts: Sequence[str], first: int) -> Values:
     """Return the numbers [n] of a column; the texts of each category are looked up once."""
     if field.is_numeric:
         texts = ["nan" if field.is_optional and not text.strip() else text for text in texts]
-        return _numbers([[text] for text in texts], first)[:, 0]
+        return _numbers([[text] for text in texts], [field], first)[:, 0]
     known: dict[str, float] = {}
     for text in dict.fromkeys(texts):
         try:

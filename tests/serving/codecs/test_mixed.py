@@ -139,9 +139,9 @@ def test_texts_in_csv_mean_values() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("mean radius", "", '[1]: "" isn\'t a number'),
+        ("mean radius", "", f'[1]: mean radius="" isn\'t a number: {LENGTH}'),
         ("mean radius", "12", "[1]: mean radius=12.0 is too large: allowed"),
-        (NAMES[1], "1_0", '[1]: "1_0" isn\'t a number'),
+        (NAMES[1], "1_0", f'[1]: {NAMES[1]}="1_0" isn\'t a number: allowed'),
         (NAMES[1], "-inf", f"[1]: {NAMES[1]}=-Infinity isn't finite: allowed"),
         ("100%", "2.5", "[1]: 100%=2.5 isn't a whole number: allowed"),
         ("is_red", "yes", '[1]: is_red="yes" isn\'t a known value: allowed is true or false'),
@@ -157,6 +157,14 @@ def test_a_wrong_text_in_csv_is_explained(name: str, text: str, message: str | N
         assert read(body, CSV)[1, -1] == 3
         return
     assert refusal(body, CSV).startswith(message)
+
+
+def test_a_wrong_text_among_numbers_only_is_explained() -> None:
+    numbers = MIXED.model_copy(update={"features": [MIXED.features[0], MIXED.features[2]]})
+    with pytest.raises(InvalidError) as refused:
+        list(table_codec(CSV, numbers, "7").decode(io.BytesIO(b"100%,mean radius\n3,1\nN/A,2\n")))
+    (found,) = refused.value.invalid.detail
+    assert (found.loc, found.msg) == (["body", 1, "100%"], f'[1]: 100%="N/A" isn\'t a number: {PERCENT}')
 
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
