@@ -118,6 +118,28 @@ def test_every_contract_has_a_dag_with_its_own_names() -> None:
     assert not wine.params.get_param("source").has_value
 
 
+def test_the_model_s_part_of_a_contract_decides_the_dag(folder: Path) -> None:
+    more = """\
+      schedule: "@monthly"
+      source: s3://bucket/wine.csv
+      estimator: logistic_regression
+      grid: {C: [0.1, 1.0]}
+      folds: 3
+      holdoutShare: 0.3
+"""
+    (folder / "wine.yaml").write_text(WINE.replace("      experiment: wine\n", f"      experiment: wine\n{more}"))
+    dag = parse()["wine_training"]
+    assert dag.schedule == "@monthly"
+    expected = {
+        "source": "s3://bucket/wine.csv",
+        "estimator": "logistic_regression",
+        "grid": {"C": [0.1, 1.0]},
+        "cv_folds": 3,
+        "holdout_share": 0.3,
+    }
+    assert {name: dag.params.dump()[name] for name in expected} == expected
+
+
 def test_a_broken_contract_says_why_and_harms_no_other(folder: Path) -> None:
     spoilt = WINE.replace("logicalType: date", "logicalType: dat").replace("minAccuracy: 0.5", "minAccuracy: 5")
     (folder / "more wine.yaml").write_text(spoilt)

@@ -63,6 +63,15 @@ def test_every_setting_reaches_its_container(program: type[BaseSettings], servic
     assert variables - FIXED <= set(COMPOSE["services"][service]["environment"])
 
 
+def test_contracts_are_mounted_read_only_wherever_they_are_read() -> None:
+    mount = "${PENGUINS_CONTRACTS_DIR:-./contracts}:/opt/penguins/contracts:ro"
+    for name, service in COMPOSE["services"].items():
+        reads = "PENGUINS_CONTRACTS_DIR" in service.get("environment", {})
+        mounted = [each for each in service.get("volumes", []) if "/opt/penguins/contracts" in each]
+        assert mounted == [mount] * reads, name
+    assert "PENGUINS_CONTRACTS_DIR" in COMPOSE["services"]["airflow-scheduler"]["environment"]
+
+
 def test_mlflow_takes_whole_names_with_ports_only() -> None:
     hosts = COMPOSE["services"]["mlflow"]["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"]
     assert "*" not in hosts

@@ -89,6 +89,23 @@ def test_titles_and_descriptions_are_read() -> None:
     assert (found.title, found.description, found.columns[2].title) == ("Wines", "From Piedmont", "Region")
 
 
+def test_limits_and_decimals_are_read() -> None:
+    text = WINE.replace(
+        "          minimum: 0\n          maximum: 9\n", "          exclusiveMinimum: 0\n          exclusiveMaximum: 9\n"
+    )
+    text = text.replace(
+        UNIT,
+        UNIT
+        + "".join(
+            f"          - property: {name}\n            value: {value}\n"
+            for name, value in (("decimals", 2), ("plausibleMinimum", 1), ("plausibleMaximum", 5))
+        ),
+    )
+    column = read_text(text.encode(), "wine.yaml", "wine").columns[1]
+    assert column.bounds == Bounds(exclusive_minimum=0, exclusive_maximum=9)
+    assert (column.plausible, column.decimals) == (Bounds(minimum=1, maximum=5), 2)
+
+
 def test_the_log_s_share_and_columns_are_read(wine: DataContract) -> None:
     assert wine.training.log_fraction == 1
     assert all(column.logged for column in wine.columns)

@@ -188,6 +188,23 @@ def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
     ]
 
 
+def test_make_check_contract_names_each_mistake_in_a_line(folder: Path) -> None:
+    (folder / "wine.yaml").write_text(
+        WINE.replace("logicalType: date", "logicalType: dat").replace("minimum: 0", "minimum: 10")
+    )
+    variables = os.environ | {"PENGUINS_CONTRACTS_DIR": str(folder)}
+    make = ["make", "--no-print-directory", "--old-file=.venv/.installed-run", f"RUN={sys.executable} -m"]
+    for arguments in (["CONTRACT=wine"], [f"FILE={folder}/wine.yaml"], []):
+        done = subprocess.run(
+            [*make, "check-contract", *arguments], cwd=REPO, env=variables, capture_output=True, text=True
+        )
+        limits, kind, failed = done.stderr.splitlines()
+        assert limits.startswith(f"{folder}/wine.yaml:20: column 'od280/")
+        assert limits.endswith("the minimum 10 is above the maximum 9: swap them")
+        assert kind.startswith(f"{folder}/wine.yaml:36: column 'bottled', logicalType: is 'dat': did you mean date?")
+        assert failed.startswith("make: *** ")
+
+
 def test_check_looks_at_one_by_name_or_path(folder: Path, tmp_path: Path) -> None:
     assert check(folder, "--contract=wine").stdout.startswith(f"{folder}/wine.yaml: in order.")
     assert check(folder, "--contract=../wine").stderr
