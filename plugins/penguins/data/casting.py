@@ -21,6 +21,7 @@ FALSE: Final = ("false", "f", "no", "n", "0", "0.0")
 _NUMBER: Final = r"(?i)^[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|inf(inity)?|nan)$"
 _WHOLE: Final = r"^-?\d{1,18}$"  # always fits int64
 _LARGEST_EXACT: Final = 2**53  # float64 has all whole numbers up to it
+_NUMBERS: Final = (pa.float64(), pa.int32(), pa.int64())
 _NOUNS: Final = {
     pa.float64(): "a number",
     pa.int32(): "a whole number",
@@ -80,7 +81,7 @@ def cast(column: pa.Array, kind: pa.DataType, decimal_mark: str = ".") -> tuple[
 def describe_wrong(value: Any, kind: pa.DataType, decimal_mark: str) -> str:
     """Say what a value isn't, with a remedy where one is known."""
     text = f"{value!r} is not {_NOUNS[kind]}"
-    if kind != pa.float64() or not isinstance(value, str):
+    if kind not in _NUMBERS or not isinstance(value, str):
         return text
     if _GROUPED.fullmatch(value):
         return f"{text} (write it without thousands separators; a decimal mark is set by decimalMark in the contract)"

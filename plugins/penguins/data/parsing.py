@@ -112,7 +112,7 @@ def _texts(column: Column, values: pa.Array, numbers: np.ndarray, case_sensitive
     # PostgreSQL can't store a NUL character.
     holds = pc.match_substring(values.dictionary, "\0")
     if pc.any(holds).as_py() and (found := pc.index(holds.take(values.indices), True).as_py()) >= 0:
-        raise UserError(f"row {numbers[found]}: {column.name} holds a NUL character")
+        raise UserError(f"row {numbers[found]}: {column.name} holds a NUL character: delete it")
     if column.categories is None:
         return values
     spelling = _spellings(column, case_sensitive)

@@ -103,7 +103,7 @@ def rules_of(columns: Sequence[Column]) -> list[Rule]:
 
 def _rule(column: Column) -> Rule | None:
     if column.categories is not None:
-        shown = [str(each) for each in column.categories[:MAX_KNOWN]]
+        shown = [repr(each) if "," in str(each) else str(each) for each in column.categories[:MAX_KNOWN]]
         more = [f"and {len(column.categories) - MAX_KNOWN} more"] if column.categories[MAX_KNOWN:] else []
         known = ", ".join([*shown, *more])
         return OneOf(column, f"unknown {column.name} ", f", known are {known}", column.categories)

@@ -100,7 +100,7 @@ def check_rejected_share(
         raise UserError(
             f"{source}: {rejected:,} of {total:,} rows ({rejected / total:.1%}) break the data contract, more than "
             f"the {allowed_share:.0%} that {name_of_limit(contract)} allows. {task} has changed nothing. "
-            f"The first are {' | '.join(first)}."
+            f"The first are {' | '.join(first)}. Correct these rows, or change the contract."
         )
     for line in first or []:
         log.warning("rejected %s", line)

@@ -40,6 +40,7 @@ def test_a_check_counts_what_the_tasks_reject(connection: Connection[Any], tmp_p
     path = tmp_path / "mixed.csv"
     path.write_text(MIXED_HEADER + MIXED_ROWS + ODD_ROWS)
     check = check_source(str(path), MIXED)
+    assert connection.execute("SELECT relname FROM pg_class WHERE relname LIKE 'fruit%'").fetchall() == []
     loaded, kept = load_raw(connection, str(path), 1, contract=MIXED), preprocess(connection, 1, MIXED)
     assert (check.rows, check.unreadable) == (loaded.rows + loaded.rejected, loaded.rejected)
     assert (check.used, check.incomplete, check.impossible) == (kept.rows, kept.incomplete, kept.rejected)

@@ -35,7 +35,7 @@ BROKEN = {
         HEADER + ROW + ROW.replace("male", '"male') * 2,
         "row 2: sex holds a line break",
     ),
-    "NUL": (HEADER + ROW.replace("male", "ma\0le"), "row 1: sex holds a NUL character"),
+    "NUL": (HEADER + ROW.replace("male", "ma\0le"), "row 1: sex holds a NUL character: delete it"),
     "nothing usable": (HEADER + ROW.replace("181", "tall"), "1 of 1 rows"),
     "missing column": (
         HEADER.replace("species,", "") + ROW,
