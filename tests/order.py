@@ -19,6 +19,9 @@ FIRST = (
     "tests/notebooks/",
     "tests/penguins/promotion/test_registration.py",
     "ui",
+    "tests/penguins/training/test_estimators.py",
+    "tests/penguins/promotion/test_decisions.py",
+    "shipper",
 )
 
 
