@@ -9,12 +9,17 @@ from tests.compose.stack import PORTS, ComposeStack, name_of
 
 CONNECT = """
 import socket, sys
-for host, port in zip(sys.argv[1::2], sys.argv[2::2]):
+from concurrent.futures import ThreadPoolExecutor
+
+def reached(host, port):
     try:
         socket.create_connection((host, int(port)), timeout=3)
-        print(host)
     except (socket.gaierror, TimeoutError):
-        pass
+        return ""
+    return host
+
+with ThreadPoolExecutor() as pool:  # a name that isn't known on a network without a way out is waited for as well
+    print(*pool.map(reached, sys.argv[1::2], sys.argv[2::2]))
 """
 ADDRESSES = {
     "postgres": "5432",
