@@ -49,6 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Put the longest groups first; with `--fast` deselect tests that start programs."""
     items.sort(key=order.rank)
     if config.getoption("fast"):
+        stacks.forbid()
         slow = [item for item in items if starts_programs(item)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]

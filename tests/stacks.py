@@ -12,9 +12,19 @@ from tests import logs, run
 # Tests need no protection of data against a crash of the machine.
 POSTGRES_OPTIONS = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 
+_forbidden = False
+
+
+def forbid() -> None:
+    """Let no test of this process get a stack: the first would wait half a minute for the one that is prepared."""
+    global _forbidden
+    _forbidden = True
+
 
 def copy(folder: Path) -> Stack:
     """Return a stack in `folder` with migrated databases and the bucket, nothing else in it, and nothing running."""
+    if _forbidden:
+        raise RuntimeError("a fast test starts programs of the stack: mark it with pytest.mark.programs")
     state = folder / "state"
     # not shutil.copytree: if root runs the tests, the database's files belong to another user
     prepared = _prepared()

@@ -99,6 +99,7 @@ def test_a_directory_with_other_files_is_refused(unused, arguments):
     assert [path.name for path in unused.state_dir.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.programs
 def test_a_source_is_checked_without_a_stack(unused, tmp_path):
     done = command(unused, "penguins", "check", "--contract=", "--model=", "--", "palmerpenguins")
     assert (done.returncode, done.stderr) == (0, "")

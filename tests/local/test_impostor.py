@@ -94,6 +94,7 @@ def test_the_scripts_of_the_databases_tell_it_no_password(impostor: Impostor, co
     assert (impostor.clients, impostor.heard) == (1, [])
 
 
+@pytest.mark.programs
 def test_airflow_tells_it_no_password(impostor: Impostor, config: Config) -> None:
     variables = environment.inherited(config) | environment.airflow(config)
     done = subprocess.run([sys.executable, "-c", AIRFLOW], env=variables, capture_output=True, text=True)

@@ -272,6 +272,7 @@ def test_the_runs_of_an_older_stack_are_those_of_the_penguins(stack):
         assert sorted(deleted.fetchall()) == [("penguins",), ("wine",)]
 
 
+@pytest.mark.programs
 def test_it_makes_no_table_of_a_contract(tmp_path):
     fresh = stacks.copy(tmp_path)
     try:

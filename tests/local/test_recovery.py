@@ -65,6 +65,7 @@ def test_down_stops_orphans_after_a_crash(small):
     assert small.down() is False
 
 
+@pytest.mark.programs
 def test_a_stack_of_an_older_version_can_be_stopped(tmp_path, monkeypatch):
     newer = stacks.copy(tmp_path)
     older = {name: program for name, program in newer.programs.items() if name != "shipper"}
