@@ -1,12 +1,16 @@
 """The command `run` and its clients, on the whole stack with the real DAG."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import httpx
 import psutil
 import pytest
 
+from local import cli
 from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
+from local.contracts import read_contract
 from local.errors import StackError
 from local.waiting import until
 from tests.e2e.deployment import DAG, EXPERIMENT, MODEL
@@ -50,6 +54,19 @@ def test_tasks_start_with_their_libraries_imported(whole):
     for worker in workers:
         mapped = {folder for each in worker.memory_maps() for folder in each.path.split("/")}
         assert {"onnxruntime", "pandas", "pyarrow", "sklearn"} <= mapped
+
+
+def test_run_follows_its_run_while_airflow_is_down(whole, made):
+    pipeline = cli._pipeline(whole, read_contract(whole.config, "penguins"))
+    whole.stop("airflow-api-server")
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(pipeline._follow, DAG, made.run)
+            assert not wait([following], timeout=2).done
+            whole.start("airflow-api-server")
+            following.result()
+    finally:
+        whole.start("airflow-api-server")
 
 
 def test_a_wrong_password_is_reported(whole):
