@@ -156,7 +156,7 @@ bench-contract: linux $(INSTALLED)run ## Measure the time from a new table to an
 	@PYTHONPATH=plugins $(RUN) benchmarks.contract $(if $(ROWS),--rows $(ROWS))
 
 bench-drift: linux $(INSTALLED)run ## Measure how often drift is found, and how often it is cried for nothing: YEARS=20
-	@PYTHONPATH=plugins $(RUN) benchmarks.drift $(if $(YEARS),--years $(YEARS))
+	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.drift $(if $(YEARS),--years $(YEARS))
 
 bench-log: linux $(INSTALLED)run ## Measure the prediction log: its cost, its speed, and what outages lose; ROWS=2000000
 	@PYTHONPATH=plugins $(RUN) benchmarks.log $(if $(ROWS),--rows $(ROWS))

@@ -2,7 +2,8 @@
 
 import time
 from datetime import timedelta
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -117,6 +118,21 @@ def is_found(shift: float, within: int, seed: int, rows: int = 200) -> bool:
         if judge(baseline, window, HOUR).outcome == "drift":
             return True
     return False
+
+
+def save(file: Path, number: int) -> None:
+    """Save windows for evidently: without drift, with a shift, and the large one."""
+    random = np.random.default_rng(7)
+    arrays: dict[str, Any] = {
+        f"windows of {rows} rows without drift": np.stack([table(random, rows) for _ in range(number)])
+        for rows in (50, 200, 1_000)
+    }
+    shifted = np.stack([table(random, 200) for _ in range(number)])
+    shifted[:, :, 0] += 0.5
+    arrays |= {"windows of 200 rows, 0.5 sd": shifted, "reference": table(random, MAX_ROWS)}
+    arrays["large_reference"] = random.standard_normal((MAX_ROWS, 10), dtype=np.float32)
+    arrays["large"] = random.standard_normal((1_000_000, 10), dtype=np.float32)
+    np.savez(file, **arrays)
 
 
 def seconds_of_a_verdict() -> float:

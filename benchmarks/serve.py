@@ -29,9 +29,11 @@ from benchmarks import serve_extras
 from benchmarks.serve_peers import (
     CONSTANT,
     HAND_WRITTEN,
+    ISOLATED,
     MLFLOW,
     OURS,
     PLAIN,
+    SHARED,
     Penguin,
     Server,
     isolated_python,
@@ -118,7 +120,7 @@ def main() -> None:
             "SERVING_TRUSTED_KEYS": stack.environment["PENGUINS_TRUSTED_KEYS"],
         }
         penguins = gentoos(model, 20)
-        isolated = isolated_python(folder / "isolated")
+        isolated = isolated_python(folder / "isolated", ISOLATED, SHARED)
         compared = peers(sys.executable, isolated, model, folder / "onnx", ours)
         with running(compared, model, penguins, folder) as servers:
             console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")

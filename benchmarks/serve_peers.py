@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ HAND_WRITTEN = "FastAPI + ONNX"
 INPUTS = '{"inputs": [%s]}'
 SPACED = '"prediction": [2]'
 ISOLATED = ["bentoml", "litserve"]
+SHARED = ["scikit-learn", "numpy", "onnxruntime"]
 
 Penguin = dict[str, float]
 
@@ -99,13 +100,13 @@ def save_onnx_flavor(model: Path, folder: Path) -> None:
     mlflow.onnx.save_model(onnx.load(str(model / "inference" / "model.onnx")), str(folder), pip_requirements=[])
 
 
-def isolated_python(folder: Path) -> str:
-    """Create an environment with the benchmark's own packages and the project's versions of the others."""
+def isolated_python(folder: Path, packages: Sequence[str], shared: Sequence[str] = ()) -> str:
+    """Create an environment with a benchmark's own packages, and the project's versions of those that are shared."""
     uv = shutil.which("uv") or os.environ["UV"]
-    same = [f"{name}=={version(name)}" for name in ("scikit-learn", "numpy", "onnxruntime")]
+    same = [f"{name}=={version(name)}" for name in shared]
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     python = str(folder / "bin" / "python")
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *ISOLATED, *same], check=True)
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages, *same], check=True)
     return python
 
 
