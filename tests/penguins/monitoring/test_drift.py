@@ -186,3 +186,9 @@ def test_features_that_are_not_logged_are_not_compared(baseline: Baseline) -> No
     assert "height" not in {each.feature for each in verdict.changes}
     nothing = summary.model_copy(update={"features": [each.model_copy(update={"logged": False}) for each in features]})
     assert judge(Baseline(replace(baseline.reference, summary=nothing)), window, HOUR).outcome == "no reference"
+
+
+def test_windows_without_drift_are_alarmed_no_more_often_than_the_level_says(baseline: Baseline) -> None:
+    windows = fresh(20_000).reshape(400, 50, -1)
+    alarms = sum(judge(baseline, window, 0.1).outcome == "drift" for window in windows)
+    assert alarms <= 400 * 0.1 + 3 * 6
