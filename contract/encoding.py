@@ -40,6 +40,15 @@ def encode(column: Column, values: Iterable[Any]) -> NDArray[np.float64]:
     return np.array([known[None if value != value else value] for value in values], dtype=np.float64)
 
 
+def decode(column: Column, numbers: Iterable[float]) -> list[Any]:
+    """Return the values of a column's numbers, as they stand in a request; None for missing ones."""
+    if column.is_numeric:
+        exact = int if column.type == "integer" else float
+        return [None if number != number else exact(number) for number in numbers]
+    values = {code: value for value, code in codes(column).items()}
+    return [values.get(int(number)) for number in numbers]
+
+
 def to_matrix(columns: Sequence[NDArray[np.floating]]) -> Matrix:
     """Return encoded columns [n], in the order of the features, as the matrix that a model sees."""
     return np.stack(columns, axis=1).astype(np.float32)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from contract.encoding import encode, to_matrix
+from contract.encoding import decode, encode, to_matrix
 from contract.schema import Column
 
 
@@ -17,6 +17,9 @@ from contract.schema import Column
 )
 def test_values_are_encoded(column: Column, values: list[object], expected: list[float]) -> None:
     np.testing.assert_array_equal(encode(column, values), expected)
+    decoded = decode(column, expected)
+    assert decoded == [None if value != value else value for value in values]
+    assert list(map(type, decoded)) == [type(None) if value != value else type(value) for value in values]
 
 
 def test_an_unknown_category_is_an_error() -> None:

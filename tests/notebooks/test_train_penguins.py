@@ -1,13 +1,15 @@
 """The notebook, every cell of it, on a real stack."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import nbformat
 import psycopg
 import pytest
 from nbclient import NotebookClient
 
-from local import environment
+from examples.contracts import tables
+from local import contracts, environment
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
 from local.settings import REPO
@@ -15,6 +17,10 @@ from local.stack import Stack
 from tests.e2e.deployment import EXPERIMENT, MODEL
 
 NOTEBOOK = REPO / "notebooks/train_penguins.ipynb"
+QUICK = (
+    "GRID = TRAINING.grid or estimators.estimator(ESTIMATOR).grid",
+    'GRID = {"n_estimators": [5, 10, 20], "max_depth": [None, 4, 8, 12], "min_samples_split": [2, 5]}',
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +93,7 @@ def test_the_notebook_shows_no_warning_and_no_secret(stack, executed):
 
 
 def test_a_second_run_of_the_notebook_keeps_the_champion(stack, executed):
-    again = execute(
-        stack, ('"n_estimators": [50, 100, 200]', '"n_estimators": [5, 10, 20]'), ("FOLDS = 5", "FOLDS = 2")
-    )
+    again = execute(stack, QUICK, ("FOLDS = TRAINING.folds", "FOLDS = 2"))
     mlflow = Mlflow(stack.urls["mlflow"])
     champion = mlflow.production(MODEL)
     assert champion == mlflow.version_of(MODEL, run_name(executed))
@@ -97,6 +101,25 @@ def test_a_second_run_of_the_notebook_keeps_the_champion(stack, executed):
     assert challenger is not None
     assert challenger.tags["reason"].startswith("not better than version 1")
     assert "promoted=False" in texts(again)
+
+
+@pytest.mark.usefixtures("executed")
+def test_the_notebook_trains_on_the_table_of_another_contract(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "penguins_mixed"
+    text = (REPO / "examples" / "contracts" / f"{name}.yaml").read_text()
+    (tmp_path / f"{name}.yaml").write_text(text.replace(f"/data/{name}.csv", str(tables.write(tmp_path)[name])))
+    monkeypatch.setenv("PENGUINS_CONTRACTS_DIR", str(tmp_path))
+    contracts.serve(stack.config, name)
+    done = execute(
+        stack, ('CONTRACT = "penguins"', f'CONTRACT = "{name}"'), QUICK, ("FOLDS = TRAINING.folds", "FOLDS = 2")
+    )
+    assert "The service predicts with version 1, by onnxruntime" in texts(done)
+    assert "24 candidates of random_forest" in texts(done)
+    with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
+        ((logged,),) = connection.execute("SELECT count(*) FROM log.predictions WHERE model = %s", [name]).fetchall()
+    assert logged > 60
 
 
 def test_the_notebook_is_for_python_3_and_has_only_loopback_addresses():

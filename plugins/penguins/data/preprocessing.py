@@ -142,15 +142,6 @@ def _reject(contract: DataContract, judged: sql.Composed, run: Run | None) -> sq
     )
 
 
-def _keep(contract: DataContract, judged: sql.Composed, staging: str) -> sql.Composed:
-    return _KEEP.format(
-        table=sql.Identifier(staging),
-        judged=judged,
-        columns=_columns(contract),
-        reason=sql.Identifier(_reason(contract)),
-    )
-
-
 _JUDGED: Final = sql.SQL(
     """
     SELECT raw.*, label.number AS {label}, {violations} AS {reason}
