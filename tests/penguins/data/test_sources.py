@@ -14,8 +14,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from psycopg import Connection
 
+from contract.odcs import read_text
 from local.environment import BUCKET
 from local.stack import Stack
+from penguins.contracts.draft import draft
 from penguins.data.ingest import load_raw
 from penguins.errors import UserError
 from penguins.outages import describe_outage
@@ -40,16 +42,31 @@ def test_formats_give_the_same_rows(connection: Connection[Any], tmp_path: Path,
     assert rows(connection) == expected
 
 
-def test_loads_from_s3(stack: Stack, connection: Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def use_s3(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables of boto3 to the stack's S3."""
     credentials = stack.config.credentials
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.urls["s3"])
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.s3_access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.s3_secret_key)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+def test_loads_from_s3(stack: Stack, connection: Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    use_s3(stack, monkeypatch)
     boto3.Session().client("s3").put_object(Bucket=BUCKET, Key="data/penguins.csv", Body=(HEADER + ROW).encode())
     assert load_raw(connection, f"s3://{BUCKET}/data/penguins.csv", 0).rows == 1
     with pytest.raises(UserError, match=f"s3://{BUCKET}/none.csv: can't be read: .*404"):
         load_raw(connection, f"s3://{BUCKET}/none.csv", 0)
+
+
+def test_a_contract_is_drafted_from_s3(stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_s3(stack, monkeypatch)
+    (tmp_path / "fruit.csv").write_text("size,kind\n" + "".join(f"{row % 7},{'ab'[row % 2]}\n" for row in range(40)))
+    boto3.Session().client("s3").upload_file(tmp_path / "fruit.csv", BUCKET, "data/fruit.csv")
+    source = f"s3://{BUCKET}/data/fruit.csv"
+    drafted = draft(source, "kind").text
+    assert drafted == draft(str(tmp_path / "fruit.csv"), "kind").text.replace(str(tmp_path / "fruit.csv"), source)
+    assert read_text(drafted.encode(), "fruit.yaml", "fruit").training.source == source
 
 
 def test_columns_may_stand_in_any_order_and_optional_ones_be_absent(

@@ -385,7 +385,8 @@ def test_a_person_waits_a_limited_time_for_another_decision(
         ):
             decide(person, versions[2])
         assert production() == "2"
-        decide(person, versions[2])
+        with locks.exclusive_lock(connection, lock_name("another model")):
+            decide(person, versions[2])
     assert production() != "2"
 
 

@@ -1,5 +1,6 @@
 """Candidates of a large table are judged on a sample, and the best is fitted again on all rows."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -62,11 +63,13 @@ def test_a_forest_that_draws_its_own_samples_gets_all_rows() -> None:
 
 @pytest.mark.usefixtures("mlflow")
 def test_the_best_of_a_sample_is_fitted_again_on_all_rows(
-    connection: Connection[Any], connect: Connect, data: Dataset
+    connection: Connection[Any], connect: Connect, data: Dataset, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     parent = open_run(data, GRID, 2, RUN, "hist_gradient_boosting", connect, sample_rows=150)
     report = grid_train(data, GRID, 2, parent, estimator="hist_gradient_boosting", connect=connect, sample_rows=150)
     assert report.fitted == 20
+    assert f"20 candidates to fit on 170 of {len(data.train)} rows, 0 kept" in caplog.text
     first = register_best(connection, data, RUN, expected=20)
     assert first.reason.endswith(f"(candidates were judged on a sample of 170 of {len(data.train)} training rows)")
     assert register_best(connection, data, RUN, expected=20) == first  # nothing is fitted twice

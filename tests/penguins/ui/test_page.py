@@ -236,6 +236,14 @@ def test_the_page_follows_airflows_theme(airflow: str, browser: Chrome, theme: s
     assert (back == "rgb(255, 255, 255)") == (theme == "light")
 
 
+@pytest.mark.usefixtures("first")
+def test_the_page_says_what_the_service_serves(airflow: str, browser: Chrome) -> None:
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    said = until(lambda: find(browser, "#service").text, "the service's word")
+    assert said.startswith("What the service serves is unknown: http://127.0.0.1:")
+
+
 def test_a_viewer_gets_no_buttons(airflow: str, browser: Chrome, first: str) -> None:
     log_in(browser, airflow, "vera")
     browser.get(f"{airflow}/penguins/")

@@ -313,6 +313,29 @@ def test_too_large_or_too_many_tables_are_refused(one_table: Service) -> None:
     until(lambda: post(service, body, CSV).status_code == 200, "the place to be free again")
 
 
+def test_files_of_a_table_lie_in_the_folder_for_them(publisher: Publisher, start: Start, tmp_path: Path) -> None:
+    publisher.promote(version := publisher.publish(forest(n_estimators=2)))
+    (folder := tmp_path / "tables").mkdir()
+    service = start(TMPDIR=folder)
+    service.serves(version)
+    found: set[tuple[bool, Path]] = set()  # whether a worker has it open, and its folder
+
+    def seen() -> bool:
+        for process in [(own := psutil.Process(service.process.pid)), *own.children(recursive=True)]:
+            with suppress(OSError):
+                for link in Path("/proc", str(process.pid), "fd").iterdir():
+                    if (name := link.readlink()).name.endswith("(deleted)") and "memfd:" not in str(name):
+                        found.add((process != own, name.parent))
+        return len(found) > 1
+
+    large = encoded(table(np.tile(ROWS, (2000, 1))), CSV)
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(post, service, large, CSV)
+        until(seen, "the files of the table", poll=0.01)
+        assert answered.result().status_code == 200
+    assert found == {(False, folder), (True, folder)}
+
+
 def test_table_is_refused_when_the_disk_is_full(publisher: Publisher, start: Start) -> None:
     publisher.promote(version := publisher.publish(forest()))
     service = start(*with_largest_file(2 * MEGABYTE))

@@ -1,14 +1,15 @@
-"""What the first stage has left is served: a cache of that time."""
+"""What the first stage has left is served: a cache of that time, and a version of that time after a rollback."""
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.serving import cached
 from tests.serving.inference.test_version_1 import FILES
-from tests.serving.publisher import digests
+from tests.serving.publisher import Publisher, digests, forest
 from tests.serving.service import PENGUIN, Service
 
 RECORDED = json.loads(FILES["inference/contract.json"])["example"]
@@ -54,3 +55,14 @@ def test_an_old_cache_serves_while_mlflow_is_down(tmp_path: Path) -> None:
         answers_as_recorded(service, "7")
         status = service.status()["model"]
         assert (status["origin"], status["lineage"]["reason"]) == ("cache", "the first version")
+
+
+def test_a_rollback_to_an_old_version_is_served(publisher: Publisher, start: Callable[..., Service]) -> None:
+    old = publisher.publish(forest(), lambda files: files.update(FILES))
+    new = publisher.publish(forest())
+    publisher.promote(new)
+    service = start()
+    service.serves(new)
+    publisher.promote(old)
+    service.serves(old)
+    answers_as_recorded(service, old)
