@@ -115,7 +115,7 @@ class Publisher:
         self.client = MlflowClient(url)
         self.model_name = model_name
         self.key = key
-        self._experiment = _experiment(url)
+        self.experiment = _experiment(url)
         self.client.create_registered_model(model_name)
 
     def publish(
@@ -132,7 +132,7 @@ class Publisher:
             after: edits the files after their digests are signed.
             tags: further tags of the version.
         """
-        run = self.client.create_run(self._experiment)
+        run = self.client.create_run(self.experiment)
         files = inference_files(model)
         if before:
             before(files)
@@ -156,7 +156,7 @@ class Publisher:
 
     def publish_by_hand(self, model: Any, metadata: bool = True, signed: bool = True) -> str:
         """Log a model as the pipeline does, and register it without files for inference."""
-        with mlflow.start_run(experiment_id=self._experiment):
+        with mlflow.start_run(experiment_id=self.experiment):
             logged = mlflow.sklearn.log_model(
                 model,
                 name="model",

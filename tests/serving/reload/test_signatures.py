@@ -51,9 +51,7 @@ def test_a_pickle_uploaded_over_http_is_not_opened(
     service, sound = serving(publisher, start)
     marker = tmp_path / "code ran"
     files = {"MLmodel": MLMODEL, "model.pkl": code(marker)}
-    experiment = publisher.client.get_experiment_by_name(publisher.model_name)
-    assert experiment is not None
-    model_id = attacker.logged_model(experiment.experiment_id, files, {})
+    model_id = attacker.logged_model(publisher.experiment, files, {})
     version = attacker.version(publisher.model_name, model_id, {"digests": json.dumps(digests(files))})
     attacker.promote(publisher.model_name, version)
     refused = service.refuses(version)
@@ -75,11 +73,7 @@ def test_signatures_of_other_models_do_not_count(publisher: Publisher, start: St
     files = inference_files(forest(2))
 
     def refused(tags: dict[str, str]) -> str:
-        experiment = publisher.client.get_experiment_by_name(publisher.model_name)
-        assert experiment is not None
-        version = attacker.version(
-            publisher.model_name, attacker.logged_model(experiment.experiment_id, files, {}), tags
-        )
+        version = attacker.version(publisher.model_name, attacker.logged_model(publisher.experiment, files, {}), tags)
         attacker.promote(publisher.model_name, version)
         return str(service.refuses(version)["code"])
 
