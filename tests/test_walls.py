@@ -44,7 +44,7 @@ PLANTED = [
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is said of each broken wall of a copy of the packages with all of `PLANTED`."""
+    """Text that is said of each broken wall of a copy of the packages with all of `PLANTED`."""
     root = tmp_path_factory.mktemp("copy")
     for name in ("contract", "plugins", "serving", "shipper"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "static"))

@@ -72,7 +72,7 @@ class FeatureSummary(_Part):
 
 
 class Summary(_Part):
-    """What there is to say in a few numbers about the training rows, and the sizes of the arrays.
+    """Numbers that summarise the training rows, and the sizes of the arrays.
 
     Attributes:
         trained_on: number of training rows.

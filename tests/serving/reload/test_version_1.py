@@ -1,4 +1,4 @@
-"""What the first stage has left is served: a cache of that time, and a version of that time after a rollback."""
+"""Serve artifacts that the first stage has left: a cache of that time, and its version after a rollback."""
 
 import hashlib
 import json
