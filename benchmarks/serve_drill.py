@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import httpx
 import psutil
@@ -24,7 +24,7 @@ from rich.table import Column, Table
 from benchmarks.log_audit import audit, counted
 from benchmarks.serve_load import Clients, Seen
 from benchmarks.serve_stack import PENGUIN, promote, trained_stack
-from benchmarks.small_disk import fill, mount, own_mounts
+from benchmarks.small_disk import fill, mounted, own_mounts
 from local.stack import Stack
 from local.waiting import until
 from penguins.registry import model_versions
@@ -133,9 +133,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     trouble = own_mounts()
-    with trained_stack(versions=2) as (stack, versions):
+    with trained_stack(versions=2) as (stack, versions), ExitStack() as disk:
         if not trouble:
-            mount(stack.config.layout.prediction_log)
+            disk.enter_context(mounted(stack.config.layout.prediction_log))
         stack.up("api", "shipper")
         until(lambda: httpx.get(f"{stack.urls['api']}/health/ready").is_success, "the first version")
         with Clients(stack.urls["api"]) as clients:
@@ -150,8 +150,8 @@ def main() -> None:
         with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
             logged = audit(stack, connection, drill.ids + clients.take().ids)
     console.print(drill.table)
-    disk = "skipped" if trouble else "yes"
-    console.print(f"{logged.answers} answers failed_while_up={drill.failures} disk_full={disk} {logged}")
+    is_full = "skipped" if trouble else "yes"
+    console.print(f"{logged.answers} answers failed_while_up={drill.failures} disk_full={is_full} {logged}")
     sys.exit(drill.failures > 0 or logged.duplicate > 0 or logged.lost > logged.counted)
 
 

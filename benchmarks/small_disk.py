@@ -3,6 +3,8 @@
 import ctypes
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +26,9 @@ def own_mounts() -> str:
     return done.stderr.strip()
 
 
-def mount(folder: Path) -> None:
-    """Mount an empty disk at a folder.
+@contextmanager
+def mounted(folder: Path) -> Iterator[None]:
+    """Mount an empty disk at a folder; afterwards the folder can be deleted, also if its files are still open.
 
     Raises:
         subprocess.CalledProcessError: that can't be done.
@@ -33,6 +36,10 @@ def mount(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={MEGABYTES}m,mode=700"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path, seconds: float) -> None:
