@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -103,8 +104,10 @@ def _search(
     if wanted.class_name is not None:
         known = [(digest, found.classes) for digest, found in contracts(connection).items()]
         places = [(digest, names.index(wanted.class_name)) for digest, names in known if wanted.class_name in names]
-        conditions.append("(contract, class) IN (SELECT * FROM unnest(%s::bytea[], %s::smallint[]))")
-        values += [[digest for digest, _ in places], [place for _, place in places]]
+        # Not a join with these pairs: for that the planner may read and sort all rows of the hours.
+        pairs: list[LiteralString] = ["contract = %s AND class = %s" for _ in places]
+        conditions.append(f"({' OR '.join(pairs) or 'FALSE'})")
+        values += chain.from_iterable(places)
     statement = f"""SELECT {_COLUMNS} FROM log.predictions WHERE {" AND ".join(conditions)}
         ORDER BY prediction_id DESC, row_index DESC LIMIT %s"""  # noqa: S608 (constants)
     return statement, values
