@@ -58,7 +58,7 @@ class Event(_Line):
     host: Text
     model: Text = ""
     version: Text = ""
-    event: Literal["started", "stopped", "swapped", "refused"]
+    event: Literal["started", "stopped", "swapped", "refused", "shadowed", "shadow_refused", "shadow_ended"]
     reason: Text = ""
     detail: Text = ""
     origin: Text = ""

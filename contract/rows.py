@@ -30,6 +30,9 @@ COLUMNS: Final = (
 )
 """Columns of the table, in the order of a row."""
 
+SHADOW_VERSION: Final = "shadow_version"
+"""A column more, of the rows that were also answered in the shadow."""
+
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">II", 0, 0)
 COPY_TRAILER: Final = struct.pack(">h", -1)
 
@@ -52,6 +55,7 @@ class RowFormat:
     """The format of the rows of a segment.
 
     Attributes:
+        columns: columns of the table, in the order of a row.
         dtype: big-endian numpy type of a row.
     """
 
@@ -59,6 +63,7 @@ class RowFormat:
         """Derive the format from the header, and fill in what all rows share."""
         self.header = header
         self._features, self._classes = len(header.document.features), len(header.document.classes)
+        self.columns = COLUMNS if header.shadow is None else (*COLUMNS, SHADOW_VERSION)
         values = {
             "prediction_id": "V16",
             "row_index": ">i4",
@@ -73,10 +78,12 @@ class RowFormat:
             "features": _array(self._features),
             "probabilities": _array(self._classes),
         }
+        if header.shadow is not None:
+            values |= {"shadow": ">i2", SHADOW_VERSION: f"V{len(header.shadow.encode())}"}
         fields: list[tuple[str, object]] = [("columns", ">i2")]
         for name, kind in values.items():
             fields += [(name + _SIZE, ">i4"), (name, kind)]
-        self.dtype = np.dtype([*fields, ("shadow" + _SIZE, ">i4")])
+        self.dtype = np.dtype(fields if header.shadow is not None else [*fields, ("shadow" + _SIZE, ">i4")])
         self._row = self._shared()
         self._varies = self._mask()
 
@@ -95,6 +102,7 @@ class RowFormat:
         outside: NDArray[np.integer],
         features: NDArray[np.floating],
         probabilities: NDArray[np.floating],
+        shadow: NDArray[np.integer] | None = None,
     ) -> bytes:
         """Return rows as a payload.
 
@@ -105,6 +113,7 @@ class RowFormat:
             outside: number of features outside the range of the training data [n].
             features: [n, features], NaN for what is missing or left out.
             probabilities: [n, classes].
+            shadow: labels of the version in the shadow [n], if the header names one.
         """
         rows = np.repeat(self._row, len(labels))
         rows["prediction_id"] = np.frombuffer(ids, "V16") if isinstance(ids, bytes) else ids
@@ -112,6 +121,8 @@ class RowFormat:
         rows["latency_ms"], rows["outside"] = latency_ms, outside
         rows["features"]["values"]["value"] = features
         rows["probabilities"]["values"]["value"] = probabilities
+        if shadow is not None:
+            rows["shadow"] = shadow
         return rows.tobytes()
 
     def decode(self, payload: bytes) -> Rows:
@@ -133,10 +144,11 @@ class RowFormat:
 
     def _check(self, rows: Rows) -> None:
         shares = rows["probabilities"]["values"]["value"]
+        labels = ["class"] if self.header.shadow is None else ["class", "shadow"]
         limits = (
             ("row_index", rows["row_index"] >= 0),
             ("at", (rows["at"] >= EARLIEST_US) & (rows["at"] < LATEST_US)),
-            ("class", (rows["class"] >= 0) & (rows["class"] < self._classes)),
+            *((name, (rows[name] >= 0) & (rows[name] < self._classes)) for name in labels),
             ("latency_ms", (rows["latency_ms"] >= 0) & np.isfinite(rows["latency_ms"])),
             ("outside", (rows["outside"] >= 0) & (rows["outside"] <= self._features)),
             ("features", ~np.isinf(rows["features"]["values"]["value"])),
@@ -149,10 +161,12 @@ class RowFormat:
     def _shared(self) -> Rows:
         """Return a row with the values that all rows have."""
         header, row = self.header, np.zeros(1, self.dtype)
-        row["columns"] = len(COLUMNS)
-        for name in COLUMNS[:-1]:
-            row[name + _SIZE] = self.dtype[name].itemsize
-        row["shadow" + _SIZE] = -1  # NULL
+        row["columns"] = len(self.columns)
+        for name in self.columns:
+            is_null = name == "shadow" and header.shadow is None
+            row[name + _SIZE] = -1 if is_null else self.dtype[name].itemsize
+        if header.shadow is not None:
+            row[SHADOW_VERSION] = np.frombuffer(header.shadow.encode(), self.dtype[SHADOW_VERSION])
         row["contract"] = np.frombuffer(bytes.fromhex(header.contract), "V16")
         row["model"] = np.frombuffer(header.model.encode(), self.dtype["model"])
         row["version"] = np.frombuffer(header.version.encode(), self.dtype["version"])
@@ -170,7 +184,9 @@ class RowFormat:
     def _mask(self) -> NDArray[np.uint8]:
         """Return 255 for each byte that differs between rows, else 0."""
         row = np.zeros(1, self.dtype)
-        names = ["row_index", "class", "latency_ms", "outside", *(["at"] if self.header.at_us is None else [])]
+        names = ["row_index", "class", "latency_ms", "outside"]
+        names += ["at"] if self.header.at_us is None else []
+        names += ["shadow"] if self.header.shadow is not None else []
         for name in names:
             row[name] = np.frombuffer(b"\xff" * 8, self.dtype[name], 1)
         if not self.header.prediction_id:

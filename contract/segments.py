@@ -111,6 +111,7 @@ class PredictionsHeader(_Part):
         contract: `Contract.digest` in hex.
         fraction: share of the requests that are logged.
         prediction_id, at_us: id and time (microseconds since 1970) of a table, whose rows all have them.
+        shadow: the version that answered all rows in the shadow of this one; None for none, as in segments from before.
     """
 
     kind: Literal["predictions"] = "predictions"
@@ -123,6 +124,9 @@ class PredictionsHeader(_Part):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     prediction_id: UUID | None = None
     at_us: int | None = None
+    shadow: Annotated[str, Field(min_length=1, max_length=32)] | None = Field(
+        default=None, exclude_if=lambda version: version is None
+    )
 
 
 class LinesHeader(_Part):

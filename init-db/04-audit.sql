@@ -41,7 +41,7 @@ ALTER TABLE audit.promotions ADD COLUMN IF NOT EXISTS source jsonb;
 ALTER TABLE audit.promotions ALTER COLUMN db_user SET DEFAULT session_user;
 ALTER TABLE audit.promotions DROP CONSTRAINT IF EXISTS promotions_action_check;
 ALTER TABLE audit.promotions ADD CONSTRAINT promotions_action_check
-    CHECK (action IN ('promote', 'refuse', 'rollback', 'found', 'overtaken', 'sign'));
+    CHECK (action IN ('promote', 'refuse', 'rollback', 'found', 'overtaken', 'sign', 'shadow'));
 CREATE INDEX IF NOT EXISTS promotions_of_a_model ON audit.promotions (model, id);
 
 GRANT USAGE ON SCHEMA audit TO penguins;
@@ -58,7 +58,8 @@ COMMENT ON COLUMN audit.promotions.db_user IS 'The role that was logged in to th
 COMMENT ON COLUMN audit.promotions.action IS
     'promote; refuse: to_version was judged and not promoted; rollback; found: Production was moved by someone else; '
     'overtaken: a person''s answer that came too late and changed nothing; '
-    'sign: the files of to_version were signed by hand';
+    'sign: the files of to_version were signed by hand; '
+    'shadow: to_version passed the gate, and answers in the shadow before it is judged again';
 COMMENT ON COLUMN audit.promotions.from_version IS 'The version in Production before';
 COMMENT ON COLUMN audit.promotions.numbers IS 'Numbers that to_version was judged by';
 COMMENT ON COLUMN audit.promotions.dag_run_id IS 'The DAG run that to_version comes from';

@@ -39,6 +39,14 @@ CREATE TABLE IF NOT EXISTS log.predictions (
     shadow smallint,
     shipped_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (at);
+-- No value in the rows from before: nothing was in the shadow.
+SELECT NOT EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = 'log.predictions'::regclass AND attname = 'shadow_version'
+) AS older
+\gset
+\if :older
+    ALTER TABLE log.predictions ADD COLUMN shadow_version text;
+\endif
 CREATE INDEX IF NOT EXISTS predictions_by_id ON log.predictions (prediction_id, row_index);
 -- The ids are ordered by time: this finds the latest predictions of a model among those of busier ones.
 CREATE INDEX IF NOT EXISTS predictions_by_model ON log.predictions (model, prediction_id, row_index);
@@ -251,7 +259,7 @@ GRANT USAGE ON SCHEMA log TO shipper, penguins;
 GRANT EXECUTE ON FUNCTION log.prepare_days, log.drop_days, log.add_traffic TO shipper;
 GRANT INSERT (
     prediction_id, row_index, at, contract, model, version, class, latency_ms, outside, fraction, features, probabilities,
-    shadow
+    shadow, shadow_version
 ) ON log.predictions TO shipper;
 GRANT INSERT (prediction_id, row_index, class, at, who, received_at, model) ON log.feedback TO shipper;
 GRANT INSERT (name, kind, rows) ON log.segments TO shipper;
@@ -274,6 +282,7 @@ COMMENT ON COLUMN log.predictions.features IS
     'The row as the model saw it: numbers, and positions of categories; NaN for missing or not logged';
 COMMENT ON COLUMN log.predictions.probabilities IS 'Probability of each class, in the order of the contract';
 COMMENT ON COLUMN log.predictions.shadow IS 'Class of the version that answers in its shadow; null without one';
+COMMENT ON COLUMN log.predictions.shadow_version IS 'The version that answered in the shadow';
 COMMENT ON COLUMN log.predictions.shipped_at IS 'When the row arrived here, by the clock of the database';
 COMMENT ON TABLE log.predictions_elsewhere IS 'Rows of days that have no partition, as of a wrong clock';
 COMMENT ON TABLE log.segments IS 'The files that were brought in, each once';

@@ -14,6 +14,11 @@ REQUESTS = Counter("penguins_requests", "Requests answered.", ["method", "route"
 SECONDS = Histogram("penguins_request_seconds", "Seconds from request to end of answer.", ["route"], buckets=BUCKETS)
 PREDICTIONS = Counter("penguins_predictions", "Rows predicted by the first model.", ["species", "version"])
 MODEL_PREDICTIONS = Counter("penguins_model_predictions", "Rows predicted.", ["model", "class", "version"])
+SHADOW_PREDICTIONS = Counter(
+    "penguins_shadow_predictions",
+    "Rows for a version in the shadow: same or other class than Production's, or none: failed, or skipped in a hurry.",
+    ["model", "version", "outcome"],
+)
 POLLS = Counter("penguins_polls", "Polls of the registry.", ["outcome"])
 TABLES_ENDED = Counter("penguins_tables_ended", "Tables whose worker ended without an answer.", ["reason"])
 RELOADS = Counter("penguins_reloads", "Versions loaded, or refused with this reason.", ["outcome"])

@@ -13,7 +13,7 @@ from psycopg.errors import InvalidParameterValue, LockNotAvailable, ProgramLimit
 from psycopg.types.json import Jsonb
 
 from contract.lines import Event, Truth, decode_lines
-from contract.rows import COLUMNS, COPY_HEADER, COPY_TRAILER, RowFormat
+from contract.rows import COPY_HEADER, COPY_TRAILER, RowFormat
 from contract.segments import DamageError, PredictionsHeader, SegmentName, SegmentReader
 from shipper.traffic import Traffic
 
@@ -24,9 +24,7 @@ _TAKE: Final = "INSERT INTO log.segments (name, kind, rows) VALUES (%s, %s, %s) 
 _CONTRACT: Final = "INSERT INTO log.contracts (digest, name, document) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 _TRAFFIC: Final = """SELECT log.add_traffic(%s, %s, %s, %s::timestamptz[], %s::text[], %s::bigint[], %s::bigint[],
     %s::bigint[], %s::double precision[], %s::real[])"""
-_COPY: Final = sql.SQL("COPY log.predictions ({}) FROM STDIN (FORMAT binary)").format(
-    sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-)
+_COPY: Final = sql.SQL("COPY log.predictions ({}) FROM STDIN (FORMAT binary)")
 
 _RETRY_SECONDS: Final = 60.0
 """Pause after a try to make a partition that others were using."""
@@ -47,6 +45,7 @@ _TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         "features": "real[]",
         "probabilities": "real[]",
         "shadow": "smallint",
+        "shadow_version": "text",
     },
     "feedback": {
         "prediction_id": "uuid",
@@ -149,7 +148,8 @@ class Database:
         contract = [bytes.fromhex(header.contract), document.name, Jsonb(document.model_dump(mode="json"))]
         self._connection.execute(_CONTRACT, contract)
         form, traffic, number = RowFormat(header), Traffic(document), 0
-        with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        statement = _COPY.format(sql.SQL(", ").join(map(sql.Identifier, form.columns)))
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(COPY_HEADER)
             for payload in reader.blocks():
                 progress()

@@ -49,11 +49,19 @@ class _State(Collector):
             yield info
         ready = GaugeMetricFamily("penguins_model_ready", "1 if a version of the model serves.", labels=["model"])
         served = GaugeMetricFamily("penguins_model_version", "The version that serves.", labels=["model", "version"])
+        shadow = GaugeMetricFamily("penguins_shadow", "The version in the shadow.", labels=["model", "version"])
+        refused = GaugeMetricFamily(
+            "penguins_shadow_refused", "The version not let into the shadow.", labels=["model", "version", "code"]
+        )
         for watcher in self._models:
             ready.add_metric([watcher.name], float(watcher.model is not None))
             if watcher.model is not None:
                 served.add_metric([watcher.name, watcher.model.version], 1)
-        yield from (ready, served)
+                if watcher.model.shadow is not None:
+                    shadow.add_metric([watcher.name, watcher.model.shadow.version], 1)
+            if refusal := watcher.shadow.refusal:
+                refused.add_metric([watcher.name, refusal.version.version, refusal.error.code], 1)
+        yield from (ready, served, *(each for each in (shadow, refused) if each.samples))
 
 
 class _Log(Collector):

@@ -22,12 +22,14 @@ from serving.api.model_responses import (
     RefusedVersion,
     Served,
     ServingPeriod,
+    Shadowing,
     Status,
 )
 from serving.api.predict_docs import MODEL
 from serving.api.responses import NO_KEY, NO_MODEL, NOT_READY, json_response, log_of, not_ready, settings_of, watcher_of
 from serving.inference.model import LoadedModel
 from serving.log.state import state_of
+from serving.reload.events import Refusal
 from serving.reload.watcher import Watcher
 
 METRIC_PREFIXES = ("holdout_", "cv_")
@@ -56,7 +58,9 @@ async def model(request: Request) -> Response:
         alias=settings.alias,
         stage=settings.stage,
         model=_served(watcher.model) if watcher.model else None,
-        refused=_refused(watcher),
+        refused=_refused(watcher.refusal),
+        shadow=_shadow(watcher.model.shadow) if watcher.model and watcher.model.shadow else None,
+        shadow_refused=_refused(watcher.shadow.refusal),
         last_poll=LastPoll.model_validate(watcher.poll) if watcher.poll else None,
         registry_answered_at=_answered_at(watcher),
         cache_error=watcher.cache_error,
@@ -137,8 +141,16 @@ def _served(model: LoadedModel) -> Served:
     )
 
 
-def _refused(watcher: Watcher) -> RefusedVersion | None:
-    refusal = watcher.refusal
+def _shadow(model: LoadedModel) -> Shadowing:
+    return Shadowing(
+        version=model.version,
+        engine=model.engine.name,
+        signed_by=model.release.signed_by,
+        loaded_at=model.loaded_at,
+    )
+
+
+def _refused(refusal: Refusal | None) -> RefusedVersion | None:
     if refusal is None:
         return None
     error = refusal.error

@@ -73,12 +73,21 @@ class Served(Named):
 
 
 class RefusedVersion(BaseModel):
-    """A version that is in Production and isn't served."""
+    """A version that is in Production, or in its shadow, and isn't loaded."""
 
     version: str
     code: Code
     message: str
     at: datetime
+
+
+class Shadowing(BaseModel):
+    """A version that answers the same rows in the shadow; its answers are only logged."""
+
+    version: str
+    engine: str
+    signed_by: str | None
+    loaded_at: datetime
 
 
 class LastPoll(BaseModel):
@@ -146,6 +155,16 @@ class Status(BaseModel):
     stage: str
     model: Served | None
     refused: RefusedVersion | None
+    shadow: Shadowing | None = Field(
+        default=None,
+        description="The version in the shadow; absent without one.",
+        exclude_if=lambda found: found is None,
+    )
+    shadow_refused: RefusedVersion | None = Field(
+        default=None,
+        description="The version that must not answer in the shadow; absent without one.",
+        exclude_if=lambda found: found is None,
+    )
     last_poll: LastPoll | None
     registry_answered_at: datetime | None = Field(description="Time of the registry's last answer.")
     cache_error: str | None = Field(description="Error of the copies on disk.")

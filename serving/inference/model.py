@@ -80,6 +80,8 @@ class LoadedModel:
     loaded_at: datetime
     is_first: bool = True
     """Whether `/predict` asks this registered model."""
+    shadow: "LoadedModel | None" = None
+    """The version that answers the same rows in the shadow."""
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from serving.codecs.base import Prediction, Predictions
 from serving.inference.model import LoadedModel
 from serving.log.counts import OwnCounters
 from serving.log.ids import Ids, share_of
+from serving.log.shadow import ShadowAnswers
 from serving.log.spool import Spool
 from serving.log.stream import Many, Stream
 from serving.log.writer import Lines, Writer
@@ -78,7 +79,8 @@ class PredictionLog:
             if stream.model.name == model.name:
                 stream.is_retired = True
                 del self._streams[key]
-        stream = self._streams[id(model)] = Stream(model)
+        shadow = ShadowAnswers(model.shadow, self._writer.is_behind) if model.shadow else None
+        stream = self._streams[id(model)] = Stream(model, shadow=shadow)
         self._writer.add(stream)
         return stream
 

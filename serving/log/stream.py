@@ -10,11 +10,13 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.rows import RowFormat
 from contract.segments import LoggedContract, PredictionsHeader
 from serving.codecs.base import Predictions
+from serving.inference.blocks import Labels
 from serving.inference.model import LoadedModel
 from serving.log.ids import content_of
+from serving.log.kind import Kind
+from serving.log.shadow import ShadowAnswers
 
 MAX_ROWS: Final = 400
 """Most single rows that are encoded at once: meanwhile no request is answered. From 500 on numpy would let the event
@@ -27,10 +29,6 @@ _ID_BYTES: Final = 200
 """Memory of a row's id and tuple, beside its values."""
 
 _FIRST: Final[NDArray[np.int64]] = np.zeros(1, dtype=np.int64)
-
-Key = tuple[str, str, bytes, float]
-"""Model, version, contract and fraction: all that the rows of a segment share."""
-
 
 Single = tuple[Any, ...]
 """A row: the text of its id, nanoseconds since 1970, label, milliseconds, number of features outside of the training
@@ -63,7 +61,7 @@ class Batch(NamedTuple):
 
     rows: int
     size: int
-    payloads: Iterator[bytes]
+    payloads: Iterator[tuple[Kind, bytes]]
 
 
 class Stream:
@@ -74,8 +72,15 @@ class Stream:
         is_retired: whether nothing will be added any more.
     """
 
-    def __init__(self, model: LoadedModel, prediction_id: bytes | None = None) -> None:
-        """Take contract and version of a model; `prediction_id` is that of a table."""
+    def __init__(
+        self, model: LoadedModel, prediction_id: bytes | None = None, shadow: ShadowAnswers | None = None
+    ) -> None:
+        """Take contract and version of a model.
+
+        Args:
+            prediction_id: that of a table.
+            shadow: answers the rows again.
+        """
         contract = model.contract
         self.model, self.fraction = model, contract.log_fraction
         self.header = PredictionsHeader(
@@ -87,8 +92,11 @@ class Stream:
             fraction=contract.log_fraction or 1.0,
             prediction_id=UUID(bytes=prediction_id) if prediction_id else None,
         )
-        self.key: Key = model.name, model.version, contract.digest, contract.log_fraction
-        self.format = RowFormat(self.header)
+        self._plain = Kind.of(self.header)
+        self.format = self._plain.format
+        self._shadow = shadow
+        again = self.header.model_copy(update={"shadow": shadow.version}) if shadow else self.header
+        self._shadowed = Kind.of(again)
         self.singles: deque[Single] = deque()
         self.lists: deque[Many] = deque()
         self.is_retired = False
@@ -119,35 +127,40 @@ class Stream:
             waiting -= number
         for _ in range(len(self.lists)):
             many = self.lists.popleft()
-            payloads = self.encode(many.answer, content_of(many.prediction_id), many.at_us, many.latency_ms)
+            payloads = self._encode(many, content_of(many.prediction_id))
             yield Batch(len(many.answer.labels), many.size, payloads)
 
     def encode(
         self, answer: Predictions, prediction_id: bytes, at_us: int, latency_ms: float, first: int = 0
     ) -> Iterator[bytes]:
-        """Yield the rows of a list, or some rows of a table, as payloads; `first` is the number of rows before them."""
+        """Yield some rows of a table as payloads; `first` is the number of rows before them."""
+        many = Many(answer, prediction_id, at_us, latency_ms, size=0)
+        return (payload for _, payload in self._encode(many, prediction_id, first))
+
+    def _encode(self, many: Many, prediction_id: bytes, first: int = 0) -> Iterator[tuple[Kind, bytes]]:
+        answer = many.answer
         most, outside = self.format.rows_in_block, answer.outside.sum(axis=1)
         for start in range(0, len(answer.labels), most):
             some = slice(start, start + most)
             labels = answer.labels[some]
-            yield self.format.encode(
+            kind, shadow = self._answer_again(answer.rows[some], labels)
+            payload = kind.format.encode(
                 ids=prediction_id,
                 index=np.arange(first + start, first + start + len(labels)),
-                at=at_us,
+                at=many.at_us,
                 labels=labels,
-                latency_ms=latency_ms,
+                latency_ms=many.latency_ms,
                 outside=outside[some],
                 features=self._logged(answer.rows[some]),
                 probabilities=answer.probabilities[some],
+                shadow=shadow,
             )
+            yield kind, payload
 
-    def rows_of(self, payload: bytes) -> int:
-        """Return the number of rows in a payload."""
-        return len(payload) // self.format.dtype.itemsize
-
-    def _encode_singles(self, singles: list[Single]) -> Iterator[bytes]:
+    def _encode_singles(self, singles: list[Single]) -> Iterator[tuple[Kind, bytes]]:
         rows: Any = np.frombuffer(b"".join([self._pack(*single) for single in singles]), self._packed)
-        yield self.format.encode(
+        kind, shadow = self._answer_again(rows["features"], rows["label"])
+        payload = kind.format.encode(
             ids=content_of(rows["id"].tobytes()),
             index=_FIRST,
             at=rows["at"] // 1000,
@@ -156,7 +169,14 @@ class Stream:
             outside=rows["outside"],
             features=self._logged(rows["features"]),
             probabilities=rows["probabilities"],
+            shadow=shadow,
         )
+        yield kind, payload
+
+    def _answer_again(self, rows: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[Kind, Labels | None]:
+        """Return the answers of the version in the shadow, if there are any, and the kind of the rows with them."""
+        found = self._shadow.answer(rows, labels) if self._shadow else None
+        return (self._plain if found is None else self._shadowed), found
 
     def _logged(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the values without those of the columns that are left out."""

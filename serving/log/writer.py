@@ -13,9 +13,10 @@ from typing import Final, Literal
 from contract.segments import LinesHeader, SegmentHeader
 from serving.log.counts import OwnCounters
 from serving.log.disk import Disk
+from serving.log.kind import Key
 from serving.log.segment import OpenSegment
 from serving.log.spool import FEEDBACK_SHARE, FullError, Spool
-from serving.log.stream import Batch, Key, Many, Single, Stream
+from serving.log.stream import Batch, Many, Single, Stream
 
 TICK_SECONDS: Final = 0.08
 """Time in which predictions are gathered for a block."""
@@ -28,6 +29,9 @@ MAX_LINES: Final = 1000
 """Most events that wait until they can be written."""
 
 REPORT_SECONDS: Final = 60.0
+
+BEHIND_SHARE: Final = 0.25
+"""Share of the buffer above which no rows are answered in the shadow: that must not keep others from being logged."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +80,10 @@ class Writer:
     def add(self, stream: Stream) -> None:
         """Begin to take what is put into a stream."""
         self._streams.append(stream)
+
+    def is_behind(self) -> bool:
+        """Return whether so much waits that nothing is to be answered in the shadow."""
+        return self._put - self._done > self._most * BEHIND_SHARE
 
     def put(self, stream: Stream, single: Single) -> bool:
         """Take a row, unless too much waits already; return whether it was taken."""
@@ -130,7 +138,7 @@ class Writer:
             for stream in list(self._streams):
                 was_retired = stream.is_retired
                 for batch in stream.take():
-                    self._write(stream, batch)
+                    self._write(batch)
                 if was_retired:
                     self._streams.remove(stream)
             for _ in range(len(self._lines)):
@@ -139,13 +147,13 @@ class Writer:
         except Exception:  # a defect must not end the log
             logger.exception("log.failed")
 
-    def _write(self, stream: Stream, batch: Batch) -> None:
+    def _write(self, batch: Batch) -> None:
         rest = batch.rows
         try:
-            for payload in batch.payloads:
-                rows = stream.rows_of(payload)
+            for kind, payload in batch.payloads:
+                rows = kind.rows_of(payload)
                 try:
-                    self._append(stream.key, stream.header, [payload], rows)
+                    self._append(kind.key, kind.header, [payload], rows)
                 except OSError as error:
                     self._drop(rows, "spool" if isinstance(error, FullError) else "disk", error)
                 else:

@@ -6,6 +6,7 @@ answers 404 for a model that doesn't exist, but 400 for an alias that isn't set.
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from contract.signatures import SIGNATURE, signing_command
@@ -29,6 +30,16 @@ from serving.settings import Settings
 PAGE_MODELS = 100
 MAX_PAGES = 100
 
+SHADOW: Final = "shadow"
+"""Alias of the version that answers in the shadow of Production."""
+
+
+class Found(NamedTuple):
+    """The versions of a registered model to load."""
+
+    production: ModelVersion | None
+    shadow: ModelVersion | None = None
+
 
 class Registry:
     """Client of the registry. Every method raises `UnavailableError` when MLflow can't be asked."""
@@ -36,6 +47,7 @@ class Registry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection = Connection(settings)
+        self._logs = settings.log_dir is not None
 
     @property
     def address(self) -> str:
@@ -46,17 +58,22 @@ class Registry:
         """Close the connections."""
         await self._connection.close()
 
-    async def productions(self, names: Sequence[str]) -> dict[str, ModelVersion | None]:
-        """Return the version in Production of each registered model; those of several are asked for at once."""
+    async def find(self, names: Sequence[str]) -> dict[str, Found]:
+        """Return the versions of each registered model; those of several are asked for at once.
+
+        Answers in the shadow are only logged: without a log nobody asks for the versions that give them.
+        """
         if len(names) == 1:
-            return {names[0]: await self.production(names[0])}
+            (name,) = names
+            production = await self.production(name)
+            return {name: Found(production, await self._by_alias(name, SHADOW) if self._logs else None)}
         quoted = ", ".join(f"'{name}'" for name in names)
         models = await self._registered_models(f"name IN ({quoted})")
-        return {name: await self._production_of(models[name]) if name in models else None for name in names}
+        return {name: await self._found(models[name]) if name in models else Found(None) for name in names}
 
     async def production(self, name: str) -> ModelVersion | None:
         """Return the version with the alias or, if the alias isn't set, the latest one in the stage."""
-        if (found := await self._by_alias(name)) is not None:
+        if (found := await self._by_alias(name, self._settings.alias)) is not None:
             return found
         latest = await self._connection.request(
             Latest,
@@ -66,9 +83,9 @@ class Registry:
         )
         return latest.model_versions[0] if latest and latest.model_versions else None
 
-    async def _by_alias(self, name: str) -> ModelVersion | None:
+    async def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         found = await self._connection.request(
-            ByAlias, "/api/2.0/mlflow/registered-models/alias", name=name, alias=self._settings.alias
+            ByAlias, "/api/2.0/mlflow/registered-models/alias", name=name, alias=alias
         )
         return found.model_version if found else None
 
@@ -88,14 +105,18 @@ class Registry:
             page = {"page_token": found.next_page_token}
         return models
 
-    async def _production_of(self, model: RegisteredModel) -> ModelVersion | None:
-        """Return the version in Production; it is asked for by itself if it isn't the latest one of its stage."""
-        number = model.aliases.get(self._settings.alias)
-        if number is None:
-            in_stage = (each for each in model.latest_versions if each.current_stage == self._settings.stage)
-            return next(in_stage, None)
+    async def _found(self, model: RegisteredModel) -> Found:
+        in_stage = (each for each in model.latest_versions if each.current_stage == self._settings.stage)
+        production = await self._aliased(model, self._settings.alias)
+        shadow = await self._aliased(model, SHADOW) if self._logs else None
+        return Found(production or next(in_stage, None), shadow)
+
+    async def _aliased(self, model: RegisteredModel, alias: str) -> ModelVersion | None:
+        """Return the version with an alias; it is asked for by itself if it isn't the latest one of its stage."""
+        if (number := model.aliases.get(alias)) is None:
+            return None
         found = next((each for each in model.latest_versions if each.version == number), None)
-        return found or await self._by_alias(model.name)
+        return found or await self._by_alias(model.name, alias)
 
     async def signature(self, version: ModelVersion) -> str:
         """Return the tag `signature` of the version or of its logged model, which anybody may have written.

@@ -17,6 +17,7 @@ class Code(StrEnum):
     MODEL_UNREADABLE = "model_unreadable"
     NOT_PROXIED = "not_proxied"
     NOT_VOUCHED_FOR = "not_vouched_for"
+    OTHER_CONTRACT = "other_contract"
     SIGNATURE_MISMATCH = "signature_mismatch"
     SKLEARN_MISSING = "sklearn_missing"
     SKLEARN_VERSION = "sklearn_version"

@@ -53,7 +53,7 @@ class ServingPeriod:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A version that is in Production and must not be served."""
+    """A version that is in Production, or in its shadow, and must not be loaded."""
 
     version: ModelVersion
     release: Release | None

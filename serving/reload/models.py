@@ -8,8 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from serving.inference.model import LoadedModel
-from serving.registry.client import Registry
-from serving.registry.responses import ModelVersion
+from serving.registry.client import Found, Registry
 from serving.reload.events import Note, ignore
 from serving.reload.names import Names
 from serving.reload.watcher import Watcher
@@ -23,8 +22,8 @@ logger = logging.getLogger(__name__)
 class Models:
     """The watchers by the names of their registered models, the first one's being that of `/predict`.
 
-    Each loads, refuses and swaps by itself: one that waits for its files keeps no other one waiting. Used from the
-    event loop only.
+    Each loads, refuses and swaps by itself, and so does what is in its shadow: one that waits for its files keeps no
+    other one waiting. Used from the event loop only.
     """
 
     def __init__(self, settings: Settings, registry: Registry, note: Note = ignore) -> None:
@@ -35,7 +34,8 @@ class Models:
         name, *_ = settings.first_models
         self.first = Watcher(settings, registry, name, is_first=True, note=note)
         self._watchers = {name: self.first}
-        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._loading: dict[object, asyncio.Task[None]] = {}
+        """Task of each watcher, and of each shadow."""
 
     def __iter__(self) -> Iterator[Watcher]:
         """Return the watchers, the first one first."""
@@ -79,8 +79,9 @@ class Models:
             {name: self._watchers.get(name) or self._added(name) for name in names},
         )
         for name in before.keys() - self._watchers.keys():
-            if task := self._loading.pop(name, None):
-                task.cancel()
+            for each in (before[name], before[name].shadow):
+                if task := self._loading.pop(each, None):
+                    task.cancel()
             logger.info("models.removed name=%s", name)
         await self._load(watcher for name, watcher in self._watchers.items() if name not in before)
 
@@ -94,17 +95,24 @@ class Models:
                 logger.error("models.failed", exc_info=error)
 
     async def _poll(self) -> None:
-        self._loading = {name: task for name, task in self._loading.items() if not task.done()}
-        idle = [watcher for name, watcher in self._watchers.items() if name not in self._loading]
+        self._loading = {each: task for each, task in self._loading.items() if not task.done()}
+        idle = [watcher for watcher in self if watcher not in self._loading]
         if idle:
             asked_at = datetime.now(UTC)
             found = await self._find([watcher.name for watcher in idle])
             for watcher in idle:
-                self._loading[watcher.name] = asyncio.create_task(watcher.follow(found[watcher.name], asked_at))
-        await asyncio.wait(self._loading.values(), timeout=self._settings.poll_seconds)
+                self._follow(watcher, found[watcher.name], asked_at)
+        followed = [task for each, task in self._loading.items() if isinstance(each, Watcher)]  # no shadow
+        await asyncio.wait(followed, timeout=self._settings.poll_seconds)
 
-    async def _find(self, names: list[str]) -> Mapping[str, ModelVersion | Exception | None]:
+    def _follow(self, watcher: Watcher, found: Found | Exception, asked_at: datetime) -> None:
+        production = found.production if isinstance(found, Found) else found
+        self._loading[watcher] = asyncio.create_task(watcher.follow(production, asked_at))
+        if isinstance(found, Found) and watcher.shadow not in self._loading:
+            self._loading[watcher.shadow] = asyncio.create_task(watcher.follow_shadow(found.shadow, asked_at))
+
+    async def _find(self, names: list[str]) -> Mapping[str, Found | Exception]:
         try:
-            return await self._registry.productions(names)
+            return await self._registry.find(names)
         except Exception as error:  # noqa: BLE001 - each watcher reports it, and a defect must not end the polling
             return dict.fromkeys(names, error)

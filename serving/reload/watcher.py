@@ -17,6 +17,7 @@ from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion
 from serving.reload.cache import Cache
 from serving.reload.events import FAILURES, Note, Outcome, Poll, Refusal, ServingPeriod, ignore
+from serving.reload.shadow import Shadow
 from serving.settings import Settings
 
 MAX_HISTORY = 100
@@ -44,6 +45,7 @@ class Watcher:
         self._uncached: tuple[Release, Mapping[str, bytes]] | None = None
         """The release that serves, while it isn't on disk."""
         self.model: LoadedModel | None = None
+        self.shadow = Shadow(settings, registry, name, note)
         self.classes: tuple[str, ...] = ()
         """Classes of the version that serves, and of those before it as far as they are known."""
         self.refusal: Refusal | None = None
@@ -100,6 +102,12 @@ class Watcher:
             await self._fall_back()
         self._record(Poll(outcome, detail, datetime.now(UTC)))
 
+    async def follow_shadow(self, found: ModelVersion | None, asked_at: datetime) -> None:
+        """Load the version that answers in the shadow, after a poll of the registry that found it or found none."""
+        await self.shadow.follow(found, self.model, asked_at)
+        if self.model and self.model.shadow is not (shadow := self.shadow.beside(self.model)):
+            self.model = replace(self.model, shadow=shadow)
+
     async def _fall_back(self) -> None:
         """Load an older copy on disk, while neither the one to serve nor MLflow can be had."""
         for release, files in await asyncio.to_thread(self._cache.copies):
@@ -153,7 +161,8 @@ class Watcher:
 
     def _swap(self, model: LoadedModel) -> None:
         before = self.model.version if self.model else None
-        self.model, self.refusal = replace(model, is_first=self._is_first), None
+        self.model = replace(model, is_first=self._is_first, shadow=self.shadow.beside(model))
+        self.refusal = None
         self._remember(model.contract.classes)
         if self.history:
             self.history.append(replace(self.history.pop(), until=model.loaded_at))

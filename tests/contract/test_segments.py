@@ -52,7 +52,7 @@ def read(content: bytes) -> tuple[list[bytes], bool]:
     return list(reader.blocks()), reader.is_complete
 
 
-def rows(number: int = 3, header: PredictionsHeader = HEADER) -> bytes:
+def rows(number: int = 3, header: PredictionsHeader = HEADER, shadow: np.ndarray | None = None) -> bytes:
     """Return a payload of rows."""
     return RowFormat(header).encode(
         ids=b"".join(UUID(int=ID.int + each).bytes for each in range(number)),
@@ -63,6 +63,7 @@ def rows(number: int = 3, header: PredictionsHeader = HEADER) -> bytes:
         outside=np.full(number, 3),
         features=np.array([[1.5, np.nan, 1]] * number),
         probabilities=np.array([[0.25, 0.75]] * number),
+        shadow=shadow,
     )
 
 
@@ -132,6 +133,31 @@ def test_rows_are_read_as_they_are_written() -> None:
     assert (found["latency_ms"][0], found["outside"][0], found["fraction"][0]) == (0.25, 3, 1)
     np.testing.assert_array_equal(found["features"]["values"]["value"][1], [1.5, np.nan, 1])
     assert found["probabilities"]["values"]["value"][2].tolist() == [0.25, 0.75]
+
+
+SHADOWED = HEADER.model_copy(update={"shadow": "13"})
+
+
+def test_rows_may_have_the_answer_of_a_version_in_the_shadow() -> None:
+    form = RowFormat(SHADOWED)
+    found = form.decode(rows(header=SHADOWED, shadow=np.array([1, 1, 0])))
+    assert form.columns == (*COLUMNS, "shadow_version")
+    assert found["columns"].tolist() == [len(COLUMNS) + 1] * 3
+    assert found["class"].tolist() == [0, 1, 0]
+    assert found["shadow"].tolist() == [1, 1, 0]
+    assert {each.tobytes() for each in found["shadow_version"]} == {b"13"}
+
+
+def test_a_segment_without_a_shadow_is_as_before() -> None:
+    assert b"shadow" not in encode_header(HEADER)
+    assert RowFormat(HEADER).columns == COLUMNS
+    assert RowFormat(HEADER).decode(rows())["shadow_size"].tolist() == [-1] * 3
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_an_answer_in_the_shadow_that_is_no_class_is_damage(label: int) -> None:
+    with pytest.raises(DamageError, match="a value of shadow that can't be"):
+        RowFormat(SHADOWED).decode(rows(1, SHADOWED, np.array([label])))
 
 
 def test_rows_of_a_table_share_their_id() -> None:

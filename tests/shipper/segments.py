@@ -51,8 +51,14 @@ def ids_at(time: datetime, number: int) -> list[UUID]:
     return [UUID(int=first | next(_numbers) << 32 | uuid4().int >> 96) for _ in range(number)]
 
 
-def rows(head: PredictionsHeader, ids: Sequence[UUID], seed: int = 0, spread: float = 0.0) -> bytes:
-    """Return random rows, `spread` hours around the time of the header."""
+def rows(
+    head: PredictionsHeader,
+    ids: Sequence[UUID],
+    seed: int = 0,
+    spread: float = 0.0,
+    shadow: Sequence[int] | None = None,
+) -> bytes:
+    """Return random rows, `spread` hours around the time of the header, with the answers of a version in the shadow."""
     random, number = np.random.default_rng(seed), len(ids)
     document = head.document
     codes = [len(each.categories or ()) or 2 for each in document.features]
@@ -76,6 +82,7 @@ def rows(head: PredictionsHeader, ids: Sequence[UUID], seed: int = 0, spread: fl
         outside=random.integers(0, 2, number),
         features=values,
         probabilities=shares,
+        shadow=None if shadow is None else np.array(shadow),
     )
 
 

@@ -46,6 +46,20 @@ def test_rows_arrive_as_they_were_written(connection, folder, shipping):
     assert read_counters(folder / COUNTERS / SHIPPER_FILE, SHIPPER) == {"shipped": 50, "segments": 1, "damaged": 0}
 
 
+def test_answers_in_the_shadow_arrive_beside_rows_without_any(connection, folder, shipping):
+    head = header(shadow="13")
+    ids = [uuid4() for _ in range(3)]
+    payload = rows(head, ids, shadow=[2, 0, 1])
+    put(folder, "predictions", encode_header(head) + encode_block(payload))
+    predictions(folder, 2)
+    ship(shipping, folder)
+    found = connection.execute(
+        "SELECT version, shadow, shadow_version FROM log.predictions ORDER BY shadow_version, row_index"
+    ).fetchall()
+    assert found == [("1", 2, "13"), ("1", 0, "13"), ("1", 1, "13"), ("1", None, None), ("1", None, None)]
+    assert set_aside(folder) == {}
+
+
 def test_truth_and_events_arrive(connection, folder, shipping):
     known = truth(**{"class": "ü\n'\"\\u0000", "who": "a\0b\\u0000", "at": datetime(2026, 1, 1, tzinfo=UTC)})
     lines(folder, "feedback", [known, known, truth(row_index=2**31 - 1)])

@@ -25,6 +25,8 @@ class Row(NamedTuple):
     fraction: float
     features: list[float]
     probabilities: list[float]
+    shadow: int | None
+    shadow_version: str | None
 
 
 def segments(spool: Path, folder: str = "ready") -> list[Path]:
@@ -72,6 +74,7 @@ def _payloads(spool: Path, kind: type[Any]) -> Iterator[bytes]:
 
 
 def _rows(block: Rows) -> Iterator[Row]:
+    is_shadowed, nothing = "shadow" in (block.dtype.names or ()), [None] * len(block)
     return map(
         Row,
         (str(UUID(bytes=each.tobytes())) for each in block["prediction_id"]),
@@ -85,4 +88,6 @@ def _rows(block: Rows) -> Iterator[Row]:
         block["fraction"].tolist(),
         block["features"]["values"]["value"].tolist(),
         block["probabilities"]["values"]["value"].tolist(),
+        block["shadow"].tolist() if is_shadowed else nothing,
+        (each.tobytes().decode() for each in block["shadow_version"]) if is_shadowed else nothing,
     )

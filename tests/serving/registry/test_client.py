@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from local.ports import free_ports
-from serving.registry.client import Registry
+from serving.registry.client import Found, Registry
 from serving.registry.connection import UnavailableError
 from serving.registry.refusals import RefusedError
 from serving.registry.responses import ModelVersion, proxied
@@ -74,18 +74,18 @@ def test_the_versions_of_several_models_are_found_at_once(mlflow_url: str, publi
     names = ["unknown_model", *(each.model_name for each in others)]
     asked: list[str] = []
 
-    async def ask_all(registry: Registry) -> dict[str, ModelVersion | None]:
+    async def ask_all(registry: Registry) -> dict[str, Found]:
         one, get = await registry.production(stage.model_name), registry._connection.get
         registry._connection.get = lambda path, *rest: asked.append(path) or get(path, *rest)  # type: ignore[method-assign, func-returns-value]
-        found = await registry.productions(names)
-        assert found[stage.model_name] == one
+        found = await registry.find(names)
+        assert found[stage.model_name] == (one, None)
         return found
 
-    found = ask(mlflow_url, ask_all)
+    found = {name: each.production for name, each in ask(mlflow_url, ask_all).items()}
     assert [found[name] and found[name].version for name in names] == [None, "1", "1", None]  # type: ignore[union-attr]
     assert [path.rpartition("/")[2] for path in asked] == ["search", "alias"]
     assert all(version.tags["git_commit"] == "abc" for version in found.values() if version)
-    assert ask(mlflow_url, lambda registry: registry.productions(names[:1])) == {"unknown_model": None}
+    assert ask(mlflow_url, lambda registry: registry.find(names[:1])) == {"unknown_model": (None, None)}
 
 
 def test_missing_or_too_large_file_is_refused(mlflow_url: str, publisher: Publisher) -> None:
