@@ -190,6 +190,18 @@ class Training(Part):
         default="ask",
         description="For a version whose contract isn't the champion's: `ask` a person, or `refuse` it.",
     )
+    shadow_predictions: int = Field(
+        default=0,
+        ge=0,
+        description="Predictions beside Production that a version must have given in the shadow before it is promoted; "
+        "0 for none (`PENGUINS_SHADOW_PREDICTIONS`).",
+    )
+    shadow_days: float = Field(
+        default=14,
+        gt=0,
+        le=3650,
+        description="Days after which a version leaves the shadow without a promotion (`PENGUINS_SHADOW_DAYS`).",
+    )
     log_fraction: float = Field(
         default=1.0,
         ge=0,

@@ -111,6 +111,9 @@ def _check_parts(data: Any, valid: list[tuple[int, Property]]) -> Iterator[Findi
         training = _validated(Training, value)
         if training and training.grid is not None and training.estimator == "auto":
             yield (*path, "grid"), "a grid is of one estimator: name it, instead of auto"
+        if training and training.shadow_predictions and not training.log_fraction:
+            text = "the answers in the shadow are in the log, and logFraction is 0: raise it, or delete this line"
+            yield (*path, "shadowPredictions"), text
     reading = _validated(Reading, found["reading"][0][1]) if found["reading"] else Reading()
     if reading:
         path = found["reading"][0][0] if found["reading"] else ("customProperties",)

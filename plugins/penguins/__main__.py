@@ -57,6 +57,7 @@ def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     others = {version: alias for alias, version in model_versions.registered_model(model).aliases.items()}
     versions = Table("version", "", "accuracy", "macro F1", "CV", "model", "why", title=model, box=None)
     found, entries = model_versions.versions(model), audit.trail(connection, model)
+    waiting = audit.in_shadow(entries)
     origins = recorded_runs(connection, found)
     for version in found:
         here = "Production" if champion and champion.version == version.version else others.get(version.version, "")
@@ -64,7 +65,7 @@ def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:
             here = f"{here}, unsigned".removeprefix(", ")
         measured = origins[version.version].data.metrics if version.version in origins else {}
         metrics = [f"{measured[name]:.4f}" if name in measured else "" for name in METRICS]
-        final = audit.final_decision(entries, version)
+        final = audit.final_decision(entries, version) or (waiting if waiting and waiting.is_about(version) else None)
         texts = map(to_plain_text, [(version.description or "")[:80], final.reason if final else ""])
         versions.add_row(version.version, here, *metrics, *texts)
     trail = Table("when", "who", "what", "from", "to", "why", title="Audit trail", box=None)

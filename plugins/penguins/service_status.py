@@ -32,12 +32,15 @@ class ServiceStatus(BaseModel):
     """The service's own account of its model.
 
     Attributes:
+        shadow, shadow_refused: the version in the shadow, or the one that isn't let in.
         reason: why there is no model to serve.
         trouble: why the service could not be asked.
     """
 
     model: Served | None = None
     refused: Refused | None = None
+    shadow: Served | None = None
+    shadow_refused: Refused | None = None
     reason: str | None = None
     trouble: str | None = None
 
@@ -51,9 +54,14 @@ class ServiceStatus(BaseModel):
             if self.model
             else f"The service serves nothing: {self.reason}"
         )
-        if self.refused is None:
-            return [serves]
-        return [serves, f"It refuses version {self.refused.version} ({self.refused.code}): {self.refused.message}"]
+        lines = [serves]
+        if self.refused:
+            lines.append(f"It refuses version {self.refused.version} ({self.refused.code}): {self.refused.message}")
+        if self.shadow:
+            lines.append(f"Version {self.shadow.version} answers in its shadow.")
+        if kept := self.shadow_refused:
+            lines.append(f"It doesn't let version {kept.version} into its shadow ({kept.code}): {kept.message}")
+        return lines
 
 
 def read(model: str) -> ServiceStatus:

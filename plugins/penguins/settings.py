@@ -63,6 +63,18 @@ class Settings(BaseSettings):
         le=1,
         description="How much of the recall of any one species a promotion may cost (0 to 1).",
     )
+    shadow_predictions: int | None = Field(
+        default=None,
+        ge=0,
+        description="Predictions beside Production that a version of the penguins must have given in the shadow before "
+        "it is promoted; 0 for none.",
+    )
+    shadow_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=3650,
+        description="Days after which a version of the penguins leaves the shadow without a promotion.",
+    )
     allowed_hosts: str = Field(
         default="",
         pattern=r"^(\*|[\w.,\- ]*)$",

@@ -1,4 +1,4 @@
-"""The operator of register_best: it decides by itself or, on request, asks a person in Airflow's UI."""
+"""The operators that decide about Production: by themselves or, on request, by asking a person in Airflow's UI."""
 
 import logging
 from collections.abc import Mapping
@@ -39,60 +39,42 @@ FORM: Final = {
 }
 
 
-class RegisterBest(HITLOperator):
-    """Register the best candidate, and promote it if the gate allows it.
+class Deciding(HITLOperator):
+    """Decide about Production, or let a person do so.
 
-    With the Param `promotion` at `manual`, or where the version in Production has another contract, the task waits for
-    a person in the state `awaiting_input`, which takes no worker. Without an answer within `approval_hours` the
-    champion stays. Where Airflow can't show the question, the task ends, and the project's page asks.
+    The task then waits in the state `awaiting_input`, which takes no worker. Without an answer in time the champion
+    stays. Where Airflow can't show the question, the task ends, and the project's page asks.
     """
-
-    operator_extra_links = (CandidatesLink(), VersionLink())
 
     def __init__(self, contract: DataContract, **settings: Any) -> None:
         super().__init__(
             subject="Promote the challenger?",
             options=[PROMOTE, KEEP],
             defaults=KEEP,
-            response_timeout=timedelta(hours=1),  # replaced in execute() by the time of the run
+            response_timeout=timedelta(hours=1),  # replaced before it asks
             **settings,
         )
         self._contract = contract
 
-    @report_user_errors
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Register and judge; then decide, or ask."""
-        from penguins.airflow import database, runs
-        from penguins.promotion import approval, registration
-        from penguins.training import estimators, grid
+    def _ask(self, context: Context, number: str, hours: float) -> None:
+        """Ask about a version, and wait; return only if the page asks instead."""
+        from penguins.airflow import database
+        from penguins.promotion import approval
 
-        params, run = context["params"], runs.current_run()
-        data = database.read_dataset(self._contract, params, run)
-        estimator = estimators.choose(params["estimator"], len(data.labels))
+        model = self._contract.training.registered_model
+        base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
         with database.connect() as connection:
-            report = registration.register_best(
-                connection,
-                data,
-                run.id,
-                ask=params["promotion"] == "manual",
-                expected=grid.count(params["grid"], estimator),
-            )
-        if report.promoted is None:
-            model = self._contract.training.registered_model
-            base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+            question = approval.question(connection, self._contract, number, base_path)
+        self.subject, self.body = question.subject, question.body
+        if not self._is_shown(context):
             with database.connect() as connection:
-                question = approval.question(connection, self._contract, report.version, base_path)
-            self.subject, self.body = question.subject, question.body
-            if not self._is_shown(context):
-                with database.connect() as connection:
-                    approval.ask_on_page(connection, model, question)
-                log.warning("%s", ASK_ON_PAGE)
-                return asdict(replace(report, reason=f"{ASK_ON_PAGE} {report.reason}"))
-            context["ti"].xcom_push(QUESTION_XCOM, question.number)
-            context["ti"].xcom_push(CHAMPION_XCOM, question.champion)
-            self.response_timeout = timedelta(hours=params["approval_hours"])
-            super().execute(context)
-        return asdict(report)
+                approval.ask_on_page(connection, model, question)
+            log.warning("%s", ASK_ON_PAGE)
+            return
+        context["ti"].xcom_push(QUESTION_XCOM, question.number)
+        context["ti"].xcom_push(CHAMPION_XCOM, question.champion)
+        self.response_timeout = timedelta(hours=hours)
+        super().execute(context)
 
     def _is_shown(self, context: Context) -> bool:
         """Write the question, and tell whether Airflow shows it: after a clear it may show that of an earlier try.
@@ -134,3 +116,59 @@ class RegisterBest(HITLOperator):
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Accept any comment, so that an answer is never refused because of its comment."""
+
+
+class RegisterBest(Deciding):
+    """Register the best candidate, and promote it if the gate allows it.
+
+    A person decides with the Param `promotion` at `manual`, within `approval_hours`, or where the version in Production
+    has another contract.
+    """
+
+    operator_extra_links = (CandidatesLink(), VersionLink())
+
+    @report_user_errors
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Register and judge; then decide, or ask."""
+        from penguins.airflow import database, runs
+        from penguins.promotion import registration
+        from penguins.training import estimators, grid
+
+        params, run = context["params"], runs.current_run()
+        data = database.read_dataset(self._contract, params, run)
+        estimator = estimators.choose(params["estimator"], len(data.labels))
+        with database.connect() as connection:
+            report = registration.register_best(
+                connection,
+                data,
+                run.id,
+                ask=params["promotion"] == "manual",
+                expected=grid.count(params["grid"], estimator),
+            )
+        if report.promoted is None:
+            self._ask(context, report.version, params["approval_hours"])
+            report = replace(report, reason=f"{ASK_ON_PAGE} {report.reason}")
+        return asdict(report)
+
+
+class JudgeShadow(Deciding):
+    """Judge the version in the shadow by real traffic, once it has answered enough.
+
+    A person decides, within `hours`, if the run that trained it was to ask one.
+    """
+
+    def __init__(self, hours: float = 72, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._hours = hours
+
+    @report_user_errors
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look at the shadow; then wait, decide or ask."""
+        from penguins.airflow import database, runs
+        from penguins.monitoring import shadowing
+
+        with database.connect() as connection:
+            report = shadowing.judge_shadow(connection, self._contract, f"judge_shadow of {runs.current_run().id}")
+        if report.outcome == "asking":
+            self._ask(context, report.version, self._hours)
+        return asdict(report)

@@ -42,6 +42,8 @@ OVERRIDES: Final[Mapping[str, str]] = {
     "min_accuracy": "min_accuracy",
     "max_p_value": "max_p_value",
     "max_recall_drop": "max_recall_drop",
+    "shadow_predictions": "shadow_predictions",
+    "shadow_days": "shadow_days",
 }
 """Fields of the settings, and the fields of the penguins' training that they override."""
 

@@ -11,7 +11,7 @@ from contract.schema import DataContract
 from penguins import contracts
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
-from penguins.promotion import audit, decisions, gate, production, registration, verdicts
+from penguins.promotion import audit, decisions, gate, production, registration, shadow, verdicts
 from penguins.promotion.reasons import MAX_REASON_LENGTH, to_plain_text
 from penguins.promotion.registration import RegisterReport
 from penguins.promotion.schema_change import SCHEMA_CHANGED
@@ -54,8 +54,10 @@ def question(connection: Connection[Any], contract: DataContract, number: str, b
     ]
     replaced = f"version {champion}" if champion else "nothing"
     subject = f"Put {version.name} version {number} in Production, in place of {replaced}?"
-    table = gate.table(kept.numbers, number)
-    body = "\n\n".join([f"The gate says: **{advice}**: {kept.reason}.", table, *pictures])
+    tables = [gate.table(kept.numbers, number)]
+    if traffic := kept.numbers.get(shadow.TRAFFIC):
+        tables.append(shadow.table(traffic, champion, number))
+    body = "\n\n".join([f"The gate says: **{advice}**: {kept.reason}.", *tables, *pictures])
     return Question(number, champion, subject, body)
 
 

@@ -1,6 +1,6 @@
 """The audit trail of decisions about Production: append-only, see init-db/04-audit.sql."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -14,9 +14,10 @@ from penguins.promotion.lineage import recorded_tags
 from penguins.promotion.reasons import to_plain_text
 from penguins.training.tracking import DAG_RUN, DATA_DIGEST, GIT_COMMIT, source_of
 
-Action = Literal["promote", "refuse", "rollback", "found", "overtaken", "sign"]
+Action = Literal["promote", "refuse", "rollback", "found", "overtaken", "sign", "shadow"]
 # Actions that put a version in Production.
 MOVES: Final = ("promote", "rollback", "found")
+_UNDECIDED: Final = ("overtaken", "shadow")
 
 _GIVEN: Final = (
     "who, action, from_version, to_version, reason, numbers, dag_run_id, data_digest, git_commit, "
@@ -100,8 +101,23 @@ def final_decision(entries: Iterable[Entry], version: ModelVersion) -> Entry | N
     Args:
         entries: as `trail` returns them, the latest first.
     """
-    final = (entry for entry in entries if entry.settled and entry.action != "overtaken" and entry.is_about(version))
+    final = (entry for entry in entries if entry.settled and entry.action not in _UNDECIDED and entry.is_about(version))
     return next(final, None)
+
+
+def in_shadow(entries: Sequence[Entry]) -> Entry | None:
+    """Return the last entry that has put a version in the shadow, unless that version was decided on since then.
+
+    Args:
+        entries: as `trail` returns them, the latest first.
+    """
+    place = next((place for place, each in enumerate(entries) if each.settled and each.action == "shadow"), None)
+    if place is None:
+        return None
+    found = entries[place]
+    about = (found.to_version, found.version_created_at)
+    later = [each for each in entries[:place] if (each.to_version, each.version_created_at) == about]
+    return None if any(each.settled and each.action not in _UNDECIDED for each in later) else found
 
 
 def trail(connection: Connection[Any], model: str, limit: int | None = None) -> list[Entry]:

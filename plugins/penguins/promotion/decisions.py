@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
-from penguins.promotion import audit, production, verdicts
+from penguins.promotion import audit, production, shadow, verdicts
 from penguins.promotion.earlier_versions import earlier_versions, find_sound
 from penguins.promotion.reasons import validate_reason
 from penguins.registry import model_versions
@@ -49,7 +49,8 @@ def promote(
 
     The trail is written first, so that every move has its entry. One request then moves the alias, so that exactly
     one version is in Production at any time. The alias is decisive: after an interruption the next decision brings
-    stage and tags in line. A version that is in Production already isn't changed.
+    stage and tags in line. A version that is in Production already isn't changed. Another one in the shadow leaves it:
+    it was judged against the version before.
 
     Args:
         numbers: the numbers that the version was judged by.
@@ -72,6 +73,7 @@ def promote(
             reason=entry.reason,
         )
         production.move(connection, version, entry)
+        shadow.end(connection, version.name, f"version {version.version} was put in Production meanwhile", by)
     log.info("Production is %s version %s: %s", version.name, version.version, entry.reason)
 
 
@@ -105,6 +107,8 @@ def refuse(
         champion = production.reconcile(connection, version.name)
         entry = audit.append(connection, "refuse", champion.version if champion else None, version, by, reason, numbers)
         production.tag(version, reason=entry.reason)
+        if (waiting := audit.in_shadow(audit.trail(connection, version.name))) and waiting.is_about(version):
+            shadow.leave(version)
         registry().set_registered_model_alias(version.name, production.CHALLENGER, version.version)
         production.tag(version, **{production.VERDICT: "refused"})
         audit.settle(connection, entry)

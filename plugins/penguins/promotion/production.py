@@ -11,6 +11,7 @@ from penguins.registry import model_versions
 from penguins.training.tracking import registry
 
 CHALLENGER: Final = "challenger"
+SHADOW: Final = "shadow"
 # Tag with the decision about a judged version, for display.
 VERDICT: Final = "verdict"
 
@@ -61,7 +62,8 @@ def move(connection: Connection[Any], version: ModelVersion, entry: audit.Entry)
     registry().transition_model_version_stage(
         version.name, version.version, model_versions.STAGE, archive_existing_versions=True
     )
-    registry().delete_registered_model_alias(version.name, CHALLENGER)  # it was judged against the previous champion
+    for alias in (CHALLENGER, SHADOW):  # judged against the previous champion
+        registry().delete_registered_model_alias(version.name, alias)
     tag(version, **{VERDICT: "promoted"})
     audit.settle(connection, entry)
 

@@ -9,10 +9,11 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
+from contract.schema import Training
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock
-from penguins.promotion import audit, decisions, gate, production, verdicts
+from penguins.promotion import audit, decisions, gate, production, shadow, verdicts
 from penguins.promotion.earlier_versions import earlier_versions
 from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
@@ -32,7 +33,8 @@ class RegisterReport:
 
     Attributes:
         version: number of the version of the best candidate.
-        promoted: whether that version was promoted, now or earlier; None while a person is asked.
+        promoted: whether that version was promoted, now or earlier; None while a person is asked. A version in the
+            shadow isn't, and the reason says so.
     """
 
     version: str
@@ -76,15 +78,20 @@ def register_best(
         champion = production.reconcile(connection, model)
         version = candidate_versions.find_version(candidate, model) or candidate_versions.register(candidate, data)
         prediction_views.create_view_of(connection, describe_contract(data))
-        if (decided := report(connection, version)) is not None:
+        if (decided := report(connection, version) or _in_shadow(connection, version)) is not None:
             return decided
         verdict = _judge(connection, version, champion, candidate, data)
         verdict = replace(verdict, reason=to_plain_text(verdict.reason + missing))
         _keep(connection, verdict, version, champion)
+        by = f"register_best of {dag_run_id}"
+        if champion and verdict.promote and training.shadow_predictions:
+            reason = _shadowing(verdict.reason, champion, training)
+            shadow.begin(connection, version, reason, by, verdict.numbers, ask)
+            return RegisterReport(version.version, False, reason)
         if ask or verdict.asks:
             return RegisterReport(version.version, None, verdict.reason)
         decide = decisions.promote if verdict.promote else decisions.refuse
-        decide(connection, version, verdict.reason, f"register_best of {dag_run_id}", verdict.numbers)
+        decide(connection, version, verdict.reason, by, verdict.numbers)
         return RegisterReport(version.version, verdict.promote, verdict.reason)
 
 
@@ -92,6 +99,18 @@ def report(connection: Connection[Any], version: ModelVersion) -> RegisterReport
     """Return the final decision about a version, if there is one."""
     final = audit.final_decision(audit.trail(connection, version.name), version)
     return RegisterReport(version.version, final.action != "refuse", final.reason) if final else None
+
+
+def _in_shadow(connection: Connection[Any], version: ModelVersion) -> RegisterReport | None:
+    entry = audit.in_shadow(audit.trail(connection, version.name))
+    return RegisterReport(version.version, False, entry.reason) if entry and entry.is_about(version) else None
+
+
+def _shadowing(reason: str, champion: ModelVersion, training: Training) -> str:
+    return (
+        f"shadowing: {training.shadow_predictions:,} predictions beside version {champion.version} are required within "
+        f"{training.shadow_days:g} days; the gate: {reason}"
+    )
 
 
 def _check_data(dag_run_id: str, finished: list[Run], data: Dataset) -> list[Run]:

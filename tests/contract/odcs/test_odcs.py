@@ -54,6 +54,8 @@ def test_all_keys_of_the_parts_are_read() -> None:
       maxRejectedShare: 0
       maxPValue: 0.05
       maxRecallDrop: 1
+      shadowPredictions: 500
+      shadowDays: 0.5
       schemaChange: refuse
       schedule: "@daily"
       source: s3://bucket/wine.csv
@@ -73,6 +75,8 @@ def test_all_keys_of_the_parts_are_read() -> None:
         max_rejected_share=0,
         max_p_value=0.05,
         max_recall_drop=1,
+        shadow_predictions=500,
+        shadow_days=0.5,
         schema_change="refuse",
         schedule="@daily",
         source="s3://bucket/wine.csv",
@@ -248,6 +252,11 @@ UNIT = "          - property: unit\n            value: g\n"
             "      experiment: wine",
             "      experiment: wine\n      grid: {max_depth: [1]}",
             "training, grid: a grid is of one estimator",
+        ),
+        (
+            "      experiment: wine",
+            "      experiment: wine\n      logFraction: 0\n      shadowPredictions: 5",
+            "training, shadowPredictions: the answers in the shadow are in the log, and logFraction is 0",
         ),
         (
             "      experiment: wine",

@@ -55,6 +55,8 @@ def test_settings_override_the_penguins_and_no_other(monkeypatch: pytest.MonkeyP
         "min_accuracy": 0.125,
         "max_p_value": 0.25,
         "max_recall_drop": 1.0,
+        "shadow_predictions": 500,
+        "shadow_days": 0.5,
     }
     assert set(values) == set(contracts.OVERRIDES)
     for name, value in values.items():

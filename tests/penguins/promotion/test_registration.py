@@ -308,6 +308,30 @@ def test_a_better_candidate_takes_over(
 
 
 @pytest.mark.usefixtures("low_floor")
+def test_a_better_candidate_is_shadowed_first_where_the_contract_wants_it(
+    connection: Connection[Any], data: Dataset
+) -> None:
+    training = data.contract.training.model_copy(update={"shadow_predictions": 1000, "shadow_days": 0.5})
+    data = replace(data, contract=data.contract.model_copy(update={"training": training}))
+    assert register_best(connection, data, WEAK_RUN).promoted  # the first has no Production to be beside
+    report = register_best(connection, data, NEXT_RUN, ask=True)
+    assert (report.version, report.promoted) == ("2", False)
+    assert report.reason.startswith(
+        "shadowing: 1,000 predictions beside version 1 are required within 0.5 days; the gate: better than version 1, "
+    )
+    assert aliases() == {"production": "1", "shadow": "2"}
+    assert model_versions.version(ours.model(), "2").tags["verdict"] == "shadowing"
+    entry = audit.trail(connection, ours.model())[0]
+    assert (entry.action, entry.from_version, entry.to_version) == ("shadow", "1", "2")
+    assert (entry.reason, entry.who, entry.numbers["ask"]) == (report.reason, f"register_best of {NEXT_RUN}", True)
+    verdict = verdicts.find(connection, model_versions.version(ours.model(), "2"))
+    assert verdict is not None
+    assert (verdict.promote, verdict.asked) == (True, False)
+    assert register_best(connection, data, NEXT_RUN) == report  # a cleared task changes nothing
+    assert len(audit.trail(connection, ours.model())) == 2
+
+
+@pytest.mark.usefixtures("low_floor")
 def test_a_retry_does_not_undo_a_persons_rollback(
     connection: Connection[Any], data: Dataset, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,7 +143,7 @@ function show() {
         text(each.gate?.reason ?? each.reason), promoteButton(each)],
     })));
   const done = { promote: "promoted", refuse: "not promoted", rollback: "rolled back", found: "found",
-    overtaken: "answered too late", sign: "signed by hand" };
+    overtaken: "answered too late", sign: "signed by hand", shadow: "put in the shadow" };
   table("trail", ["When", "Who", "What", "Why", "DAG run"], shown.trail.map((each) => ({
     cells: [make("td", time(each.at), { class: "number" }), each.who,
       `version ${each.to_version} ${done[each.action]}${each.from_version ? `, before it ${each.from_version}` : ""}`,
