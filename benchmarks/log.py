@@ -2,11 +2,11 @@
 
     python -m benchmarks.log [--rounds 6] [--seconds 60] [--rows 2000000]
 
-The service runs twice with the same model, once without a log, and answers single penguins in turn. Then lists are
-sent to the one with a log for some time, while a shipper works. The backlog of rows is written directly into the
-spool of a stack, whose shipper starts then; half as many truths, a million at most, follow. Last, clients ask a
-service while PostgreSQL is gone for half a minute, the shipper is killed twenty times and the service once. The last
-line gives medians over the rounds.
+The service runs twice with the same model, once without a log, and answers single penguins in turn; then twice with a
+log, once with a second version in the shadow. Then lists are sent to one with a log for some time, while a shipper works.
+The backlog of rows is written directly into the spool of a stack, whose shipper starts then; half as many truths, a
+million at most, follow. Last, clients ask a service while PostgreSQL is gone for half a minute, the shipper is killed
+twenty times and the service once. The last line gives medians over the rounds.
 """
 
 import argparse
@@ -20,13 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
+from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from rich.console import Console
 
 from benchmarks.log_audit import Audit, audit, is_empty, kill_shipper
 from benchmarks.log_backlog import MODEL, write_backlog, write_truths
 from benchmarks.serve_load import Clients
+from benchmarks.serve_peers import Server
 from benchmarks.serve_stack import PENGUIN, trained_stack
 from benchmarks.serve_tables import CONNECTIONS, served
 from benchmarks.serve_wrk import Load, load
@@ -34,6 +37,7 @@ from local.settings import REPO
 from local.stack import Stack
 from local.waiting import until
 from penguins.monitoring.predictions import Filter, latest
+from penguins.training.tracking import registry
 
 SECONDS = 4
 LIST_ROWS, LIST_CONNECTIONS = 1000, 4
@@ -59,19 +63,45 @@ class Lists:
 
 def compare(cache: Path, model: str, rounds: int) -> list[tuple[Load, Load]]:
     """Measure single penguins with and without the log, in turn."""
-    pairs = []
     with (
         tempfile.TemporaryDirectory() as spool,
         served(REPO, cache, model, SERVING_LOG_DIR=spool) as on,
         served(REPO, cache, model) as off,
     ):
-        for each in (on, off):
-            load(each, CONNECTIONS, 1)
-        for number in range(rounds):
-            order = (on, off) if number % 2 else (off, on)
-            seen = {each.url: load(each, CONNECTIONS, SECONDS) for each in order}
-            pairs.append((seen[on.url], seen[off.url]))
-            console.print(f"{number + 1} with the log {pairs[-1][0].rate:.0f}/s, without {pairs[-1][1].rate:.0f}/s")
+        return in_turn(on, off, rounds, "the log")
+
+
+def compare_shadow(cache: Path, challenger: ModelVersion, rounds: int) -> list[tuple[Load, Load]]:
+    """Measure single penguins with the log, with and without a version in the shadow, in turn."""
+    model = challenger.name
+    with (
+        tempfile.TemporaryDirectory() as spools,
+        served(REPO, cache, model, SERVING_LOG_DIR=f"{spools}/off", SERVING_POLL_SECONDS="86400") as off,
+    ):
+        until(lambda: httpx.get(_status(off)).json()["last_poll"], "the only poll of the other one")
+        registry().set_registered_model_alias(model, "shadow", challenger.version)
+        try:
+            with served(REPO, cache, model, SERVING_LOG_DIR=f"{spools}/on") as on:
+                until(lambda: "shadow" in httpx.get(_status(on)).json(), "the version to answer in the shadow")
+                return in_turn(on, off, rounds, "a shadow")
+        finally:
+            registry().delete_registered_model_alias(model, "shadow")
+
+
+def _status(server: Server) -> str:
+    return server.url.replace("/predict", "/model")
+
+
+def in_turn(on: Server, off: Server, rounds: int, what: str) -> list[tuple[Load, Load]]:
+    """Measure two services in turn, of which the first has something that the other hasn't."""
+    pairs = []
+    for each in (on, off):
+        load(each, CONNECTIONS, 1)
+    for number in range(rounds):
+        order = (on, off) if number % 2 else (off, on)
+        seen = {each.url: load(each, CONNECTIONS, SECONDS) for each in order}
+        pairs.append((seen[on.url], seen[off.url]))
+        console.print(f"{number + 1} with {what} {pairs[-1][0].rate:.0f}/s, without {pairs[-1][1].rate:.0f}/s")
     return pairs
 
 
@@ -151,20 +181,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="for how long lists are sent (default 60)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="size of the backlog (default 2,000,000)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, trained_stack(versions=1) as (stack, versions):
+    with tempfile.TemporaryDirectory() as name, trained_stack(versions=2) as (stack, versions):
         os.environ["SERVING_TRUSTED_KEYS"] = stack.environment["PENGUINS_TRUSTED_KEYS"]
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
         cache, model = Path(name, "cache"), versions[0].name
         pairs = compare(cache, model, options.rounds)
+        shadowed = compare_shadow(cache, versions[1], options.rounds)
         sent = lists(stack, cache, model, options.seconds)
         with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
             backlog_rate = backlog(stack, connection, options.rows)
         found = trouble(stack)
     marks = []
-    for key, field in FIELDS.items():
-        ratios = sorted(getattr(on, field) / getattr(off, field) for on, off in pairs)
-        console.print(f"{key} with the log against without: {ratios[0]:.2f} to {ratios[-1]:.2f}")
-        marks.append(f"{key}_on_over_off={statistics.median(ratios):.3f}")
+    for measured, what, name in ((pairs, "the log", "on_over_off"), (shadowed, "a shadow", "shadow_over_log")):
+        for key, field in FIELDS.items():
+            ratios = sorted(getattr(on, field) / getattr(off, field) for on, off in measured)
+            console.print(f"{key} with {what} against without: {ratios[0]:.2f} to {ratios[-1]:.2f}")
+            marks.append(f"{key}_{name}={statistics.median(ratios):.3f}")
     print(
         f"{' '.join(marks)} rows_per_s={sent.rows_per_second:.0f} memory_growth_mb={sent.megabytes:.0f}"
         f" backlog_rows_per_s={backlog_rate:.0f} {found}"
