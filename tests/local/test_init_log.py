@@ -320,6 +320,22 @@ def test_nothing_that_a_role_has_made_of_a_day_keeps_it(stack, superuser, shippe
     assert partitions(superuser) == {}
 
 
+def test_a_log_from_before_there_was_a_shadow_gets_its_column(stack, superuser, shipper):
+    insert(shipper, NOW)
+    superuser.execute("ALTER TABLE log.predictions DROP COLUMN shadow_version")
+    for _ in range(2):
+        apply(stack)
+    shipper.execute("SELECT log.prepare_days(%s, %s)", [TODAY, TODAY])
+    shipper.execute(
+        """INSERT INTO log.predictions (prediction_id, row_index, at, contract, model, version, class, latency_ms,
+               outside, fraction, features, probabilities, shadow, shadow_version)
+           VALUES (%s, 1, %s, '\\x00', 'm', '1', 0, 1, 0, 1, '{1,NaN}', '{1,0}', 1, '2')""",
+        [ID, NOW],
+    )
+    found = superuser.execute("SELECT shadow, shadow_version FROM log.predictions ORDER BY row_index").fetchall()
+    assert found == [(None, None), (1, "2")]
+
+
 @pytest.mark.parametrize("days", ["0", "-1", "40000", "x", ""])
 def test_a_retention_that_cant_be_is_refused(stack, days):
     with pytest.raises(Exception) as failure:  # noqa: PT011 (the program's)
