@@ -3,7 +3,7 @@
     python -m benchmarks.log [--rounds 6] [--seconds 60] [--rows 2000000]
 
 The service runs twice with the same model, once without a log, and answers single penguins in turn; then twice with a
-log, once with a second version in the shadow. Then lists are sent to one with a log for some time while a shipper works.
+log, once with a second version in the shadow. Then lists are sent to one with a log for some time, and a shipper works.
 The backlog of rows is written directly into the spool of a stack, whose shipper starts then; half as many truths, a
 million at most, follow. Last, clients ask a service while PostgreSQL is gone for half a minute, the shipper is killed
 twenty times and the service once. The last line gives medians over the rounds.
