@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.stack import Stack
+from local.waiting import until
 from penguins import service_status
 from penguins.settings import settings
 from tests.serving.publisher import Publisher, forest
@@ -42,14 +43,30 @@ def test_it_says_what_the_service_serves_and_refuses(ask: Ask, stack: Stack, tmp
     def damage(files: dict[str, bytes]) -> None:
         files["inference/model.onnx"] = b"garbage"
 
+    def in_shadow(version: str) -> str:
+        """Wait until the service says something about a version in the shadow, and return that."""
+        publisher.client.set_registered_model_alias(publisher.model_name, "shadow", version)
+
+        def told() -> str | None:
+            return next((line for line in ask(service.http.base_url, publisher.model_name) if "shadow" in line), None)
+
+        return until(told, f"version {version} to be told of")
+
     sound, damaged = publisher.publish(forest(0)), publisher.publish(forest(1), after=damage)
-    with start(stack, tmp_path, publisher.model_name) as service:
+    with start(stack, tmp_path, publisher.model_name, SERVING_LOG_DIR=tmp_path / "spool") as service:
         assert ask(service.http.base_url, publisher.model_name)[0].startswith("The service serves nothing: ")
         publisher.promote(sound)
         service.serves(sound)
         since = datetime.fromisoformat(service.status()["model"]["loaded_at"]).astimezone(UTC)
         expected = f"The service serves version {sound} with onnxruntime, since {since:%Y-%m-%d %H:%M} UTC."
         assert ask(service.http.base_url, publisher.model_name) == [expected]
+        assert in_shadow(damaged).startswith(f"It doesn't let version {damaged} into its shadow (digest_mismatch): ")
+        publisher.client.delete_registered_model_alias(publisher.model_name, "shadow")
+        until(lambda: ask(service.http.base_url, publisher.model_name) == [expected], "the shadow to end")
+        third = publisher.publish(forest(2))
+        assert in_shadow(third) == f"Version {third} answers in its shadow."
+        publisher.client.delete_registered_model_alias(publisher.model_name, "shadow")
+        until(lambda: ask(service.http.base_url, publisher.model_name) == [expected], "the shadow to end")
         publisher.promote(damaged)
         service.refuses(damaged)
         serves, refuses = ask(service.http.base_url, publisher.model_name)
