@@ -48,6 +48,8 @@ class ShadowAnswers:
             return self._fail(len(rows), f"{type(error).__name__}: {error}")
         if not np.isfinite(shares).all():
             return self._fail(len(rows), _TOO_LARGE)
+        if not ((found >= 0) & (found < len(self._model.contract.classes))).all():  # a segment with it were damaged
+            return self._fail(len(rows), "it answered a label that is none of its classes")
         same = int((found == labels).sum())
         self._count("same", same)
         self._count("other", len(rows) - same)

@@ -38,6 +38,7 @@ class Shadow:
         self._retry_seconds = settings.retry_refused_seconds
         self.model: LoadedModel | None = None
         self.refusal: Refusal | None = None
+        self._trouble = ""
 
     def beside(self, champion: LoadedModel) -> LoadedModel | None:
         """Return the version that answers the rows of a champion; None if there is none, or it can't read them."""
@@ -62,7 +63,7 @@ class Shadow:
             except RefusedError as error:
                 self._refuse(found, error, asked_at)
             except UnavailableError as error:
-                logger.warning("shadow.unavailable version=%s name=%s reason=%r", found.version, self._name, str(error))
+                self._report(found, str(error))
             except Exception:  # a defect must not end the polling
                 logger.exception("shadow.failed")
 
@@ -82,9 +83,16 @@ class Shadow:
         model = await asyncio.to_thread(load, release, files, "registry")
         _check(model, champion)
         self.model, self.refusal = replace(model, files={}), None  # only the workers of tables need them again
+        self._trouble = ""
         metrics.RELOADS.labels("shadowed").inc()
         logger.info("shadow.loaded version=%s name=%s engine=%s", model.version, self._name, model.engine.name)
         self._note(event="shadowed", model=self._name, version=model.version, origin="registry")
+
+    def _report(self, version: ModelVersion, trouble: str) -> None:
+        """Log that MLflow doesn't give a version's files, once."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            logger.warning("shadow.unavailable version=%s name=%s reason=%r", version.version, self._name, trouble)
 
     def _end(self) -> None:
         if self.model is not None:

@@ -22,7 +22,7 @@ _KNOWN: Final = f"""SELECT rows.contract, rows.class, rows.shadow, said.class, c
     FROM log.predictions AS rows JOIN log.truth AS said USING (prediction_id, row_index)
     WHERE {_SHADOWED} AND prediction_id >= %(first)s AND said.model = %(model)s GROUP BY 1, 2, 3, 4"""  # noqa: S608
 
-_EXPECTED: Final = "SELECT EXISTS (SELECT FROM log.feedback WHERE model = %s AND received_at >= %s)"
+_EXPECTED: Final = "SELECT EXISTS (SELECT FROM log.feedback WHERE model = %s AND prediction_id >= %s)"
 
 _CONFIDENCE: Final = 0.95
 
@@ -87,8 +87,8 @@ def read_traffic(connection: Connection[Any], model: str, champion: str, shadow:
 
 
 def expects_truth(connection: Connection[Any], model: str, since: datetime) -> bool:
-    """Tell whether somebody has said the truth about a model since a time, so that more of it is to be expected."""
-    row = connection.execute(_EXPECTED, [model, since]).fetchone()
+    """Tell whether somebody tells the truth about answers since a time, so that more of it is to be expected."""
+    row = connection.execute(_EXPECTED, [model, predictions._first_id(since)]).fetchone()
     return bool(row and row[0])
 
 

@@ -15,18 +15,19 @@ from tests.serving.publisher import digests, forest, inference_files, penguins
 
 
 class Engine:
-    """A model that fails, or has no probabilities."""
+    """A model that fails, or answers with this label and these probabilities."""
 
     name = "broken"
 
-    def __init__(self, error: Exception | None) -> None:
-        self._error = error
+    def __init__(self, answer: Exception | tuple[int, float]) -> None:
+        self._answer = answer
 
     def predict(self, rows: Rows) -> tuple[Labels, Probabilities]:
         """See `serving.inference.engines.Engine`."""
-        if self._error:
-            raise self._error
-        return np.zeros(len(rows), np.int64), np.full((len(rows), 3), np.nan)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        label, share = self._answer
+        return np.full(len(rows), label), np.full((len(rows), 3), share)
 
 
 @pytest.fixture
@@ -59,13 +60,13 @@ def test_rows_are_answered_as_the_version_does(model: LoadedModel) -> None:
     assert counted(model) == {"same": same, "other": 300 - same}
 
 
-@pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("a\nb"), None])
+@pytest.mark.parametrize("broken", [MemoryError("none left"), RuntimeError("a\nb"), (0, np.nan), (3, 0.3), (-1, 0.3)])
 def test_one_that_fails_is_told_of_once(
-    model: LoadedModel, error: Exception | None, caplog: pytest.LogCaptureFixture
+    model: LoadedModel, broken: Exception | tuple[int, float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = ShadowAnswers(replace(model, engine=Engine(error)), lambda: False)
+    again = ShadowAnswers(replace(model, engine=Engine(broken)), lambda: False)
     for _ in range(2):
-        assert broken.answer(penguins(0)[0], np.zeros(300, np.int16)) is None
+        assert again.answer(penguins(0)[0], np.zeros(300, np.int16)) is None
     assert counted(model) == {"failed": 600}
     assert caplog.text.count("shadow.no_answer") == 1
 
