@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,6 @@ from serving.inference.blocks import Labels
 from serving.inference.model import LoadedModel
 
 logger = logging.getLogger(__name__)
-
-_TOO_LARGE: Final = "the values are too large to compute with"
 
 
 class ShadowAnswers:
@@ -45,11 +42,11 @@ class ShadowAnswers:
         try:
             found, shares = self._model.engine.predict(np.ascontiguousarray(rows, np.float32))
         except Exception as error:  # noqa: BLE001 - each engine raises its own errors, and none may harm the log
-            return self._fail(len(rows), f"{type(error).__name__}: {error}")
-        if not np.isfinite(shares).all():
-            return self._fail(len(rows), _TOO_LARGE)
-        if not ((found >= 0) & (found < len(self._model.contract.classes))).all():  # a segment with it were damaged
-            return self._fail(len(rows), "it answered a label that is none of its classes")
+            self._fail(len(rows), f"{type(error).__name__}: {error}")
+            return None
+        if not (np.isfinite(shares).all() and (found >= 0).all() and (found < shares.shape[1]).all()):
+            self._fail(len(rows), "the values are too large to compute with, or a label is none of its classes")
+            return None
         same = int((found == labels).sum())
         self._count("same", same)
         self._count("other", len(rows) - same)
