@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Final
 
 import mlflow
@@ -43,9 +45,22 @@ def client() -> mlflow.MlflowClient:
     }.items():
         os.environ.setdefault(name, value)
     mlflow.set_tracking_uri(settings().mlflow_tracking_uri)
+    # At each request MLflow tries eight times to import these, to learn whether it runs on Databricks.
+    for name in ("dbruntime", "pyspark"):
+        if find_spec(name) is None:
+            sys.modules[name] = None  # type: ignore[assignment]  # an import then fails at once
     # Silence its warning about pickle for every model: only signed models are loaded.
     logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
     return mlflow.MlflowClient()
+
+
+def inner() -> Any:
+    """Return MLflow's inner client, which has no types, for the tags of logged models.
+
+    The outer one gets the model before it writes: two requests instead of one.
+    """
+    outer: Any = client()
+    return outer._tracking_client
 
 
 def registry() -> Any:

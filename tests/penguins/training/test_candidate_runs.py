@@ -1,18 +1,22 @@
 """Logging, choosing and discarding the runs of candidates."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mlflow.entities import Run
+from mlflow.models import Model
 
 from contract.signatures import parse_trusted_keys, verify_signature
+from local.stack import Stack
 from penguins.data.dataset import Dataset
 from penguins.registry import model_versions
 from penguins.settings import settings
-from penguins.training import candidate_runs, tracking
+from penguins.training import artifacts, candidate_runs, tracking
 from penguins.training.grid import Candidate
-from penguins.training.search import Failed
+from penguins.training.search import Failed, Fitted
 from penguins.training.tracking import client
 from tests.penguins import ours
 from tests.penguins.conftest import logged_candidate
@@ -46,6 +50,19 @@ def test_a_candidate_becomes_a_finished_run_with_its_model(logged: Run, parent: 
     signed = verify_signature(model.tags["signature"], trusted)
     signed.check("candidate", settings().model_name, model.model_id)
     assert signed.digests == json.loads(model.tags["digests"])
+
+
+def test_a_candidate_takes_thirteen_requests_and_is_described_as_mlflow_does(
+    stack: Stack, parent: Run, data: Dataset, tmp_path: Path
+) -> None:
+    candidate, log = Candidate({"n_estimators": 2}), stack.config.layout.log("mlflow")
+    model = candidate.model(random_state=0).fit(data.features, data.labels)
+    before = log.read_text().count(" HTTP/1.1")
+    record = candidate_runs.log_candidate(Fitted(candidate, model, {"holdout_accuracy": 0.5}), parent, data, "x")
+    assert log.read_text().count(" HTTP/1.1") - before == 13
+    location = client().get_logged_model(record.model_id).artifact_location
+    described = Path(artifacts.repository(location).download_artifacts("MLmodel", str(tmp_path)))
+    assert yaml.safe_load(Model.load(described).to_yaml()) == yaml.safe_load(described.read_text())
 
 
 def test_a_failed_candidate_becomes_a_failed_run_with_the_reason(parent: Run, data: Dataset) -> None:

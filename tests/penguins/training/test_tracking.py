@@ -1,5 +1,6 @@
 """The experiment, the parent run and tags, on a real MLflow server."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,24 @@ def test_a_run_names_the_dag_of_its_contract(data: Dataset) -> None:
         other = replace(data, contract=data.contract.model_copy(update={"name": name}))
         parent = tracking.open_parent(f"manual__{name}", {}, other)
         assert parent.data.tags["mlflow.source.name"] == f"{name}_training"
+
+
+class Finder:
+    """A finder of modules that finds none, and notes their names."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, *_: object) -> None:
+        self.names.append(name)
+
+
+def test_a_request_looks_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracking.find_experiment("nothing")
+    finder = Finder()
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    tracking.find_experiment("nothing")
+    assert finder.names == []
 
 
 def test_the_parent_run_is_opened_again(data: Dataset) -> None:
