@@ -7,6 +7,7 @@ ensemble is a prefix of the larger one, so one model grows through all sizes (`w
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections import defaultdict
@@ -19,6 +20,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from penguins.training.columns import Columns
 from penguins.training.grid import Candidate
@@ -31,6 +33,11 @@ if TYPE_CHECKING:  # the fitting processes import this module, and need no panda
 
 FEW_ROWS: Final = 5_000
 """Training rows up to which a fit is short enough to try one before any process is started."""
+
+# scikit-learn asks for the signature of the constructor five times a tree, a fifth of the fit where rows are few.
+# Python then gives the one that is written here.
+for _tree in (DecisionTreeClassifier, DecisionTreeRegressor):
+    _tree.__init__.__signature__ = inspect.signature(_tree.__init__)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
+import inspect
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import psutil
@@ -9,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from local.stack import Stack
 from penguins.data.dataset import Dataset
@@ -82,6 +85,13 @@ def test_shared_fits_give_the_histograms_of_separate_fits(
         assert len(fitted.model._predictors) == fitted.candidate.params["max_iter"]
         for one, other in zip(fitted.model._predictors, alone._predictors, strict=True):
             assert [tree.nodes.tobytes() for tree in one] == [tree.nodes.tobytes() for tree in other]
+
+
+@pytest.mark.parametrize("tree", [DecisionTreeClassifier, DecisionTreeRegressor])
+def test_the_signature_of_a_tree_is_read_once(tree: type[Any]) -> None:
+    signature = inspect.signature(tree.__init__)
+    assert inspect.signature(tree.__init__) is signature
+    assert list(signature.parameters) == ["self", *inspect.signature(tree).parameters]
 
 
 def test_scaling_is_part_of_the_model(data: Dataset, searched: Callable[[str], list[Fitted]]) -> None:
