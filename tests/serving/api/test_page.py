@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select
 from contract.counters import SHIPPER, SHIPPER_FILE, Counters
 from contract.digests import MANIFEST_FILE
 from local.waiting import until
-from tests.serving import cached, flats, mixed
+from tests.serving import cached, flats, mixed, wide
 from tests.serving.penguins import FEATURES, SPECIES
 from tests.serving.publisher import Publisher, contract, forest
 from tests.serving.reload.test_watcher import edit_contract
@@ -30,6 +30,12 @@ pytestmark = pytest.mark.browser
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 # Only the address of the service can be resolved.
 OPTIONS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+BEYOND = """
+    for (const field of document.querySelectorAll("#sliders [type=number]")) {
+      field.value = 1000;
+      field.dispatchEvent(new Event("input"));
+    }
+"""
 BARS = "return [...document.querySelectorAll('#bars progress')].map((bar) => bar.value)"
 
 
@@ -273,6 +279,36 @@ def test_page_of_many_classes_that_are_numbers_and_of_features_that_are_0_or_1(b
             assert find(browser, "#bars .more").text.startswith("4 more, together ")
         assert len(browser.find_elements(By.CSS_SELECTOR, "#legend li")) == 12
         assert not find(browser, "#trouble").is_displayed()
+
+
+def test_page_of_two_hundred_features_and_fifty_classes(browser: Chrome, tmp_path: Path) -> None:
+    with Service(tmp_path, **cached.store(tmp_path / "cache", "wide", files=wide.files())) as service:
+        until(lambda: service.http.get("/health/ready").is_success, "the service to be ready")
+        browser.get(str(service.http.base_url))
+        until(lambda: find(browser, "#answer").text.endswith("%"), "the first answer")
+        counts = {"#sliders .slider": 200, "#sliders select": 80, "#x option": 120, "#legend li": 50}
+        counts |= {"#presets button": 50, "#scatter path[class^=species]": 300, "#bars progress": 8}
+        assert {each: len(browser.find_elements(By.CSS_SELECTOR, each)) for each in counts} == counts
+        assert find(browser, "#bars .more").text.startswith("42 more, together ")
+        enter(browser, {wide.NAMES[-1]: 0.73})
+        until(lambda: answer(browser) == wide.CLASSES[36], "the answer for the last of the values")
+        assert is_in_view(browser, f"#{wide.NAMES[-1]}")
+        assert is_in_view(browser, "#answer")
+        browser.execute_script(BEYOND)
+        until(lambda: f"{wide.NAMES[-1]}=1000 mm is outside" in find(browser, "#warnings").text, "the warnings")
+        for width in (1100, 390):
+            size(browser, width, 900)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            assert browser.execute_script("return document.documentElement.scrollHeight") < 4 * 900
+        find(browser, "#presets button:last-child").click()
+        until(lambda: answer(browser) == wide.CLASSES[-1], "the answer for a row of the last class")
+        assert not find(browser, "#warnings").is_displayed()
+        assert not find(browser, "#trouble").is_displayed()
+
+
+def is_in_view(browser: Chrome, selector: str) -> bool:
+    script = "const {top, bottom} = arguments[0].getBoundingClientRect(); return 0 <= top && bottom <= innerHeight"
+    return bool(browser.execute_script(script, find(browser, selector)))
 
 
 def test_no_two_elements_share_an_id(browser: Chrome, tmp_path: Path) -> None:
