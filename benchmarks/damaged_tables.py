@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.thrift import integers, signed, varint
+from penguins.data.contract import FEATURE_NAMES as FEATURES
 from serving.codecs.media_types import ARROW, CSV, PARQUET
 
-FEATURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 MAX_CHANGES = 4
 ROWS = 50
 LIKELY = (0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF)

@@ -43,6 +43,7 @@ from benchmarks.serve_peers import (
 )
 from benchmarks.serve_stack import trained_stack
 from benchmarks.serve_wrk import Load, load
+from penguins.data.contract import FEATURE_NAMES
 
 CONNECTIONS = (1, 16, 64)
 MEASURED = 16
@@ -52,12 +53,12 @@ Loads = dict[tuple[str, int], list[Load]]
 console = Console(highlight=False, width=140)
 
 
-def gentoos(model: Path, number: int) -> list[Penguin]:
+def penguins_of_one_class(model: Path, number: int) -> list[Penguin]:
     """Return different penguins that the model labels 2, so that all requests have the same right answer."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame(
         random.normal((47.5, 15.0, 217.0, 5076.0), (2.0, 0.6, 5.0, 300.0), (10 * number, 4)).round(1),
-        columns=["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"],
+        columns=list(FEATURE_NAMES),
     )
     labels = mlflow.sklearn.load_model(str(model)).predict(rows)
     return [{str(name): value for name, value in row.items()} for row in rows[labels == 2][:number].to_dict("records")]
@@ -119,7 +120,7 @@ def main() -> None:
             "SERVING_POLL_SECONDS": "0.5",
             "SERVING_TRUSTED_KEYS": stack.environment["PENGUINS_TRUSTED_KEYS"],
         }
-        penguins = gentoos(model, 20)
+        penguins = penguins_of_one_class(model, 20)
         isolated = isolated_python(folder / "isolated", ISOLATED, SHARED)
         compared = peers(sys.executable, isolated, model, folder / "onnx", ours)
         with running(compared, model, penguins, folder) as servers:

@@ -14,11 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.damaged_tables import FEATURES
 from contract.manifest import Contract
+from penguins.data.contract import FEATURE_NAMES, SPECIES
 from serving.inference.engines import OnnxEngine
 
-SPECIES = ["Adelie", "Chinstrap", "Gentoo"]
 ROUNDS = 30
 CHUNK_ROWS = 16_384
 CALLS = {1: 2000, 100: 500, CHUNK_ROWS: 5}
@@ -33,8 +32,8 @@ def engine() -> tuple[OnnxEngine, np.ndarray]:
     rows = random.normal(centres[labels], (2.7, 1.1, 6.5, 450)).astype(np.float32)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(rows, labels)
     content = to_onnx(model, rows[:1], options={id(model): {"zipmap": False}}).SerializeToString()
-    features = [{"name": name, "unit": "", "min": 0.0, "max": 1.0} for name in FEATURES]
-    return OnnxEngine(content, Contract.model_validate({"features": features, "species": SPECIES})), rows
+    features = [{"name": name, "unit": "", "min": 0.0, "max": 1.0} for name in FEATURE_NAMES]
+    return OnnxEngine(content, Contract.model_validate({"features": features, "species": list(SPECIES)})), rows
 
 
 def seconds(predict: Callable[[np.ndarray], object], rows: np.ndarray, calls: int) -> float:

@@ -1,5 +1,6 @@
 """A LitServe service, written as in its documentation. Runs in a separate environment."""
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -9,8 +10,6 @@ import litserve  # type: ignore[import-not-found]
 import numpy as np
 import onnxruntime
 
-FEATURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
-
 
 class Api(litserve.LitAPI):  # type: ignore[misc]
     """API that predicts the label."""
@@ -18,6 +17,8 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, _device: str) -> None:
         """Load the model."""
         folder = Path(os.environ["MODEL"])
+        manifest = json.loads((folder / "inference" / "contract.json").read_text())
+        self.names = [feature["name"] for feature in manifest["features"]]
         self.onnx = os.environ["ENGINE"] == "onnx"
         if self.onnx:
             self.model: Any = onnxruntime.InferenceSession(folder / "inference" / "model.onnx")
@@ -26,7 +27,7 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
 
     def decode_request(self, request: dict[str, float]) -> Any:
         """Return the row of a request."""
-        return np.array([[request[name] for name in FEATURES]], dtype=np.float32)
+        return np.array([[request[name] for name in self.names]], dtype=np.float32)
 
     def predict(self, row: Any) -> Any:
         """Return the label of a row."""

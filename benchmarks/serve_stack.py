@@ -7,6 +7,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from benchmarks.own_stack import connect, load_penguins, own_stack
 from local.stack import Stack
+from penguins.data.contract import FEATURE_NAMES
 from penguins.data.dataset import Dataset
 from penguins.promotion import decisions
 from penguins.promotion.registration import register_best
@@ -14,7 +15,7 @@ from penguins.registry import model_versions
 from penguins.training.estimators import Grid
 from penguins.training.training import grid_train, open_run
 
-PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
+PENGUIN = dict(zip(FEATURE_NAMES, (39.1, 18.7, 181, 3750), strict=True))
 
 
 @contextmanager

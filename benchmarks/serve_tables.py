@@ -88,7 +88,7 @@ class Steady:
 
     def __init__(self, url: str) -> None:
         self._port = int(url.rpartition(":")[2])
-        body = '{"bill_length_mm":39.1,"bill_depth_mm":18.7,"flipper_length_mm":181,"body_mass_g":3750}'
+        body = json.dumps(PENGUIN, separators=(",", ":"))
         lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
         self._request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
 

@@ -9,18 +9,11 @@ import pyarrow as pa
 import pyarrow.csv
 from palmerpenguins import load_penguins
 
-from penguins.data.contract import FEATURE_NAMES, SPECIES
+from penguins.data.contract import FEATURE_NAMES, PENGUINS, SPECIES
 
 CHUNK = 100_000
-SCHEMA = pa.schema(
-    [
-        ("species", pa.string()),
-        ("island", pa.string()),
-        *((name, pa.float64()) for name in FEATURE_NAMES),
-        ("sex", pa.string()),
-        ("year", pa.int32()),
-    ]
-)
+TYPES = {"string": pa.string(), "number": pa.float64(), "integer": pa.int32()}
+SCHEMA = pa.schema([(column.name, TYPES[column.type]) for column in PENGUINS.columns])
 
 
 def write(path: Path, rows: int, seed: int = 0) -> None:
@@ -34,7 +27,7 @@ def write(path: Path, rows: int, seed: int = 0) -> None:
 def penguins(rows: int, seed: int = 0) -> Iterator[pd.DataFrame]:
     """Yield `rows` penguins in chunks, with the columns of the data contract.
 
-    Each penguin has the species, island, sex, year and missing values of a real penguin drawn at random, and
+    Each penguin has the species, the other columns and the missing values of a real penguin drawn at random, and
     measurements from the multivariate normal distribution of the complete rows of its species.
     """
     generator = np.random.default_rng(seed)
