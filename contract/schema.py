@@ -3,16 +3,18 @@
 `contract.odcs` reads it from a file, and docs/reference/contract-file.md describes that file.
 """
 
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from math import inf, nextafter
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 LogicalType = Literal["number", "integer", "boolean", "string", "date", "timestamp"]
 Role = Literal["feature", "target", "id", "time", "ignored"]
-Purpose = Literal["training", "scoring"]
+Purpose = Literal["training", "scoring", "monitoring"]
 """Purpose of a DAG."""
 
 Category = str | int
@@ -27,6 +29,12 @@ MAX_NAME_BYTES: Final = 63
 
 SOURCE_ROW: Final = "source_row"
 """Column of each table with the number of the row in the source, from 1."""
+
+_UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+_SHORTEST_WINDOW: Final = timedelta(seconds=10)
+
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} ?(s|min|h|d)$")]
+"""A time such as `20s`, `15min`, `1h` or `7d`."""
 
 _ANSWER: Final = frozenset(
     {"prediction", "prediction_id", "probabilities", "model_version", "warnings", "outside_training_range"}
@@ -210,6 +218,61 @@ class Training(Part):
     )
 
 
+class Monitoring(Part):
+    """How the model is watched at work, and for which reasons it is trained again."""
+
+    window: Duration = Field(
+        default="1h",
+        description="Time whose predictions are judged together, such as `20s`, `15min`, `1h` or `1d` "
+        "(`PENGUINS_MONITORING_WINDOW`).",
+    )
+    accuracy_floor: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Accuracy, by the truth, below which there is an alarm (above 0, below 1); without it none "
+        "(`PENGUINS_ACCURACY_FLOOR`).",
+    )
+    new_truth: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of true classes since the last training from which on there is an alarm; without it none "
+        "(`PENGUINS_NEW_TRUTH`).",
+    )
+    cooldown: Duration = Field(
+        default="1d",
+        description="Time after an alarm in which no other one of its kind is raised, and after a training for an "
+        "alarm in which no alarm starts another one (`PENGUINS_COOLDOWN`).",
+    )
+    retrain: bool = Field(
+        default=True,
+        description="Whether an alarm starts a training, whose version the gate judges as any other "
+        "(`PENGUINS_RETRAIN`).",
+    )
+    use_production_rows: bool = Field(
+        default=False,
+        description="Whether predictions whose true class is known join the training rows "
+        "(`PENGUINS_USE_PRODUCTION_ROWS`).",
+    )
+
+    @property
+    def window_length(self) -> timedelta:
+        """Return the length of a window."""
+        return length_of(self.window)
+
+    @property
+    def cooldown_length(self) -> timedelta:
+        """Return the length of the cooldown."""
+        return length_of(self.cooldown)
+
+    @field_validator("window")
+    @classmethod
+    def _check_window(cls, window: str) -> str:
+        if length_of(window) < _SHORTEST_WINDOW:
+            raise ValueError(f"is shorter than {_SHORTEST_WINDOW.seconds} s, the shortest window")
+        return window
+
+
 class DataContract(Part):
     """A table, and the model that is trained on it.
 
@@ -223,6 +286,7 @@ class DataContract(Part):
     columns: tuple[Column, ...]
     reading: Reading = Reading()
     training: Training
+    monitoring: Monitoring = Monitoring()
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -292,3 +356,9 @@ def free_name(name: str, taken: set[str]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def length_of(duration: Duration) -> timedelta:
+    """Return a duration as a number of seconds."""
+    number, unit = re.fullmatch(r"([0-9]+) ?([a-z]+)", duration).groups()  # type: ignore[union-attr]
+    return timedelta(**{_UNITS[unit]: int(number)})

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from contract.schema import LogicalType, Part, Reading, Role, Scalar, Training
+from contract.schema import LogicalType, Monitoring, Part, Reading, Role, Scalar, Training
 
 NameT = TypeVar("NameT", bound=str)
 ValueT = TypeVar("ValueT")
@@ -30,6 +30,7 @@ PlausibleMinimum = Custom[Literal["plausibleMinimum"], FiniteFloat]
 PlausibleMaximum = Custom[Literal["plausibleMaximum"], FiniteFloat]
 TrainingPart = Custom[Literal["training"], Training]
 ReadingPart = Custom[Literal["reading"], Reading]
+MonitoringPart = Custom[Literal["monitoring"], Monitoring]
 
 
 class Limits(Part):
@@ -114,9 +115,9 @@ class Document(Part):
         description="The table, as a list of one.",
         json_schema_extra={"minItems": 1, "maxItems": 1},
     )
-    custom_properties: tuple[Annotated[TrainingPart | ReadingPart, Field(discriminator="property")], ...] = Field(
-        description="The model that is trained on the table, and how its files are read."
-    )
+    custom_properties: tuple[
+        Annotated[TrainingPart | ReadingPart | MonitoringPart, Field(discriminator="property")], ...
+    ] = Field(description="The model that is trained on the table, how its files are read, and how it is watched.")
 
 
 _COLUMN: Final = ("schema", "properties")
@@ -130,11 +131,12 @@ PARTS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = {
     (*_COLUMN, "enum"): EnumValue,
     ("customProperties", "training", "value"): Training,
     ("customProperties", "reading", "value"): Reading,
+    ("customProperties", "monitoring", "value"): Monitoring,
 }
 """The part of the file at each place; a place is the keys that lead to it, and the names of custom properties."""
 
 CUSTOM: Final = {
-    ("customProperties",): ("training", "reading"),
+    ("customProperties",): ("training", "reading", "monitoring"),
     (*_COLUMN, "customProperties"): ("unit", "role", "decimals", "logged", "plausibleMinimum", "plausibleMaximum"),
 }
 """The custom properties of each place."""

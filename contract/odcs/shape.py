@@ -116,6 +116,8 @@ _PATTERNS: Final = {
     "name": "a contract's name has up to 41 small letters, digits and _, and begins with a letter",
     "registeredModel": "a model's name in MLflow and in addresses has up to 255 of A-Z a-z 0-9 _ . - and blanks within",
     "experiment": "an experiment's name in MLflow has up to 200 of A-Z a-z 0-9 _ . - / and blanks",
+    "window": "a time is a number with s, min, h or d behind it, such as 20s, 15min, 1h or 1d",
+    "cooldown": "a time is a number with s, min, h or d behind it, such as 30min, 12h or 1d",
 }
 
 

@@ -10,7 +10,7 @@ from contract.odcs import columns
 from contract.odcs.document import Document, Property
 from contract.odcs.shape import Finding, shown
 from contract.odcs.text import Path
-from contract.schema import DataContract, Part, Reading, Training
+from contract.schema import DataContract, Monitoring, Part, Reading, Training
 
 MAX_COLUMNS: Final = 1500
 """PostgreSQL takes 1,600, and the tables have a few columns of their own."""
@@ -31,6 +31,7 @@ def translate(document: Document) -> DataContract:
         columns=tuple(map(columns.translate, table.properties)),
         reading=parts.get("reading", Reading()),  # type: ignore[arg-type]
         training=parts["training"],  # type: ignore[arg-type]
+        monitoring=parts.get("monitoring", Monitoring()),  # type: ignore[arg-type]
     )
 
 
@@ -96,7 +97,7 @@ def _twice(first: Property, second: Property) -> str:
 
 def _check_parts(data: Any, valid: list[tuple[int, Property]]) -> Iterator[Finding]:
     """Check the custom properties of the file: each once, and their values against each other and the columns."""
-    found: dict[str, list[tuple[Path, Any]]] = {"training": [], "reading": []}
+    found: dict[str, list[tuple[Path, Any]]] = {"training": [], "reading": [], "monitoring": []}
     given = data.get("customProperties")
     for at, each in enumerate(given if isinstance(given, tuple) else ()):
         name = each.get("property") if isinstance(each, dict) else None

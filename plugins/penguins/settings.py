@@ -75,6 +75,34 @@ class Settings(BaseSettings):
         le=3650,
         description="Days after which a version of the penguins leaves the shadow without a promotion.",
     )
+    monitoring_window: str | None = Field(
+        default=None,
+        description="Time whose predictions of the penguins are judged together, such as `20s`, `15min`, `1h` or `1d`.",
+    )
+    accuracy_floor: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Accuracy of the penguins' model, by the truth, below which there is an alarm.",
+    )
+    new_truth: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of true species since the last training from which on there is an alarm.",
+    )
+    cooldown: str | None = Field(
+        default=None,
+        description="Time after an alarm about the penguins in which no other one of its kind is raised, and after a "
+        "training for an alarm in which no alarm starts another one.",
+    )
+    retrain: bool | None = Field(
+        default=None,
+        description="Whether an alarm about the penguins starts a training.",
+    )
+    use_production_rows: bool | None = Field(
+        default=None,
+        description="Whether predictions of penguins whose true species is known join the training rows.",
+    )
     allowed_hosts: str = Field(
         default="",
         pattern=r"^(\*|[\w.,\- ]*)$",

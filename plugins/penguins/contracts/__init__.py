@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from contract import odcs
-from contract.schema import DataContract, Training
+from contract.schema import DataContract, Monitoring, Training
 from penguins.errors import UserError
 from penguins.settings import ROOT, Settings, settings
 
@@ -33,19 +33,29 @@ __all__ = [
 DEFAULT: Final = "penguins"
 SUFFIX: Final = ".yaml"
 
-OVERRIDES: Final[Mapping[str, str]] = {
-    "schedule": "schedule",
-    "data_source": "source",
-    "max_rejected_share": "max_rejected_share",
-    "experiment": "experiment",
-    "model_name": "registered_model",
-    "min_accuracy": "min_accuracy",
-    "max_p_value": "max_p_value",
-    "max_recall_drop": "max_recall_drop",
-    "shadow_predictions": "shadow_predictions",
-    "shadow_days": "shadow_days",
+OVERRIDES: Final[Mapping[str, Mapping[str, str]]] = {
+    "training": {
+        "schedule": "schedule",
+        "data_source": "source",
+        "max_rejected_share": "max_rejected_share",
+        "experiment": "experiment",
+        "model_name": "registered_model",
+        "min_accuracy": "min_accuracy",
+        "max_p_value": "max_p_value",
+        "max_recall_drop": "max_recall_drop",
+        "shadow_predictions": "shadow_predictions",
+        "shadow_days": "shadow_days",
+    },
+    "monitoring": {
+        "monitoring_window": "window",
+        "accuracy_floor": "accuracy_floor",
+        "new_truth": "new_truth",
+        "cooldown": "cooldown",
+        "retrain": "retrain",
+        "use_production_rows": "use_production_rows",
+    },
 }
-"""Fields of the settings, and the fields of the penguins' training that they override."""
+"""Fields of the settings, and the fields of the parts of the penguins' contract that they override."""
 
 
 @dataclass(frozen=True)
@@ -156,14 +166,17 @@ def _files() -> list[Path]:
 
 def _overridden(contract: DataContract) -> DataContract:
     given = settings()
-    changes = {field: getattr(given, name) for name, field in OVERRIDES.items() if name in given.model_fields_set}
-    if not changes:
-        return contract
-    try:
-        training = Training.model_validate(contract.training.model_dump() | changes)
-    except ValidationError as error:
-        (first, *_) = error.errors()
-        name = next(name for name, field in OVERRIDES.items() if field == first["loc"][0])
-        variable = f"{Settings.model_config.get('env_prefix', '')}{name}".upper()
-        raise UserError(f"{variable}: {first['msg']}") from error
-    return contract.model_copy(update={"training": training})
+    parts: dict[str, Training | Monitoring] = {}
+    for part, fields in OVERRIDES.items():
+        changes = {field: getattr(given, name) for name, field in fields.items() if name in given.model_fields_set}
+        if not changes:
+            continue
+        before: Training | Monitoring = getattr(contract, part)
+        try:
+            parts[part] = type(before).model_validate(before.model_dump() | changes)
+        except ValidationError as error:
+            (first, *_) = error.errors()
+            name = next(name for name, field in fields.items() if field == first["loc"][0])
+            variable = f"{Settings.model_config.get('env_prefix', '')}{name}".upper()
+            raise UserError(f"{variable}: {first['msg']}") from error
+    return contract.model_copy(update=parts)

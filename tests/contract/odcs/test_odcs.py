@@ -3,6 +3,7 @@
 
 import json
 import time
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from contract import odcs
 from contract.odcs import ContractError, document, read, read_text
-from contract.schema import Bounds, Column, DataContract, Reading, Training
+from contract.schema import Bounds, Column, DataContract, Monitoring, Reading, Training
 from local.settings import REPO
 from tests.contract.odcs.conftest import WINE, Spoil
 
@@ -62,6 +63,16 @@ def test_all_keys_of_the_parts_are_read() -> None:
 """
     text = WINE.replace("      minAccuracy: 0.5\n", f"      minAccuracy: 0.5\n{more}")
     text += '      caseSensitive: false\n      extraColumns: refuse\n      separator: "\\t"\n      decimalMark: ","\n'
+    text += """\
+  - property: monitoring
+    value:
+      window: 15min
+      accuracyFloor: 0.8
+      newTruth: 100
+      cooldown: 12 h
+      retrain: false
+      useProductionRows: true
+"""
     found = read_text(text.encode(), "wine.yaml", "wine")
     assert found.training == Training(
         registered_model="wine",
@@ -84,6 +95,11 @@ def test_all_keys_of_the_parts_are_read() -> None:
     assert found.reading == Reading(
         null_values=("", "?"), case_sensitive=False, extra_columns="refuse", separator="\t", decimal_mark=","
     )
+    assert found.monitoring == Monitoring(
+        window="15min", accuracy_floor=0.8, new_truth=100, cooldown="12 h", retrain=False, use_production_rows=True
+    )
+    assert found.monitoring.window_length == timedelta(minutes=15)
+    assert found.monitoring.cooldown_length == timedelta(hours=12)
 
 
 def test_titles_and_descriptions_are_read() -> None:
@@ -376,6 +392,24 @@ def test_a_mistake_is_named_with_its_line(spoil: Spoil, old: str, new: str, mess
     messages = spoil((old, new))
     assert all(line.startswith("wine.yaml:") for line in messages)
     assert any(message in line for line in messages), messages
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("window: 1 fortnight", "window: is '1 fortnight': a time is a number with s, min, h or d behind it"),
+        ("window: 9s", "window: is '9s': it is shorter than 10 s, the shortest window"),
+        ("cooldown: 0d", "cooldown: is '0d': a time is a number"),
+        ("windows: 1h", "unknown key 'windows': did you mean window?"),
+        ("accuracyFloor: 1.5", "accuracyFloor: is 1.5: it should be less than 1"),
+        ("retrain: maybe", "retrain: is 'maybe': write true or false"),
+    ],
+)
+def test_a_mistake_in_the_monitoring_is_named(line: str, message: str) -> None:
+    text = f"{WINE}  - property: monitoring\n    value:\n      {line}\n"
+    with pytest.raises(ContractError) as refused:
+        read_text(text.encode(), "wine.yaml", "wine")
+    assert message in str(refused.value)
 
 
 def test_all_mistakes_are_given_at_once_in_the_order_of_the_lines(spoil: Spoil) -> None:

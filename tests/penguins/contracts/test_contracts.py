@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from contract.schema import Estimator, Training
+from contract.schema import Estimator, Monitoring, Training
 from local.settings import REPO
 from penguins import contracts
 from penguins.contracts.__main__ import main
@@ -21,10 +22,14 @@ from tests.penguins.calling import call
 __all__ = ["folder"]
 
 
+OVERRIDDEN = {name: (part, field) for part, fields in contracts.OVERRIDES.items() for name, field in fields.items()}
+"""Parts and fields of a contract, by the settings that override them."""
+
+
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings without the caller's."""
-    for name in contracts.OVERRIDES:
+    for name in OVERRIDDEN:
         monkeypatch.delenv(f"PENGUINS_{name.upper()}", raising=False)
     settings.cache_clear()
     yield
@@ -57,13 +62,29 @@ def test_settings_override_the_penguins_and_no_other(monkeypatch: pytest.MonkeyP
         "max_recall_drop": 1.0,
         "shadow_predictions": 500,
         "shadow_days": 0.5,
+        "monitoring_window": "20s",
+        "accuracy_floor": 0.75,
+        "new_truth": 500,
+        "cooldown": "30 min",
+        "retrain": False,
+        "use_production_rows": True,
     }
-    assert set(values) == set(contracts.OVERRIDES)
+    assert set(values) == set(OVERRIDDEN)
     for name, value in values.items():
         monkeypatch.setenv(f"PENGUINS_{name.upper()}", str(value))
-    changed, wine = contracts.find().training, contracts.find("wine").training
-    assert {name: getattr(changed, field) for name, field in contracts.OVERRIDES.items()} == values
-    assert (wine.registered_model, wine.experiment, wine.min_accuracy) == ("wine", "wine", 0.5)
+    changed, wine = contracts.find(), contracts.find("wine")
+    found = {name: getattr(getattr(changed, part), field) for name, (part, field) in OVERRIDDEN.items()}
+    assert found == values
+    assert (changed.monitoring.window_length, changed.monitoring.cooldown_length) == (
+        timedelta(seconds=20),
+        timedelta(minutes=30),
+    )
+    assert (wine.training.registered_model, wine.training.experiment, wine.training.min_accuracy) == (
+        "wine",
+        "wine",
+        0.5,
+    )
+    assert wine.monitoring == Monitoring()
 
 
 @pytest.mark.usefixtures("folder")
@@ -73,9 +94,17 @@ def test_a_setting_that_mlflow_cannot_take_is_named(monkeypatch: pytest.MonkeyPa
         contracts.find()
 
 
+@pytest.mark.parametrize("window", ["an hour", "5s"])
+def test_a_time_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, window: str) -> None:
+    monkeypatch.setenv("PENGUINS_MONITORING_WINDOW", window)
+    with pytest.raises(UserError, match=r"^PENGUINS_MONITORING_WINDOW: "):
+        contracts.find()
+
+
 def test_each_part_that_a_setting_overrides_names_its_variable() -> None:
-    for name, field in contracts.OVERRIDES.items():
-        assert f"(`PENGUINS_{name.upper()}`)" in (Training.model_fields[field].description or "")
+    parts = {"training": Training, "monitoring": Monitoring}
+    for name, (part, field) in OVERRIDDEN.items():
+        assert f"(`PENGUINS_{name.upper()}`)" in (parts[part].model_fields[field].description or "")
 
 
 def test_a_relative_folder_begins_at_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
