@@ -35,6 +35,9 @@ DAMAGED: Final = "damaged"
 COUNTERS: Final = "counters"
 """Folders of a spool."""
 
+PART: Final = ".part"
+"""Suffix of a segment of one request, which is worth nothing before it is complete."""
+
 _HEAD: Final = struct.Struct(">II")
 _BLOCK: Final = struct.Struct(">III")
 _NAME: Final = re.compile(r"(predictions|feedback|events)-([0-9]{13})-([0-9a-f]{8,32})-(0|[1-9][0-9]{0,11})\.seg")

@@ -124,6 +124,25 @@ CREATE TABLE IF NOT EXISTS log.retention (
 );
 INSERT INTO log.retention (days) VALUES (:'retention_days') ON CONFLICT (one) DO UPDATE SET days = excluded.days;
 
+-- How far the log is complete: each folder of segments has a row of its own.
+CREATE TABLE IF NOT EXISTS log.watermarks (
+    spool uuid PRIMARY KEY,
+    complete_until timestamptz NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS feedback_by_arrival ON log.feedback USING brin (shipped_at);
+
+-- The one way to move a watermark, which only goes forward.
+CREATE OR REPLACE FUNCTION log.note_watermark(spool uuid, complete_until timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);  -- an older one does no harm, and it is called all the time
+    INSERT INTO log.watermarks AS known (spool, complete_until) VALUES ($1, $2)
+    ON CONFLICT (spool) DO UPDATE SET
+        complete_until = greatest(known.complete_until, excluded.complete_until), noted_at = now();
+END $$;
+
 -- Days are those of UTC. A day whose rows came before its partition takes them over from the default one. Whoever reads the
 -- log in a transaction that stays open keeps days from being prepared, which must not stop all others.
 CREATE OR REPLACE FUNCTION log.prepare_days(first date, last date) RETURNS void
@@ -256,7 +275,7 @@ REVOKE ALL ON SCHEMA log FROM shipper, penguins, PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA log FROM shipper, penguins, PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA log FROM shipper, penguins, PUBLIC;
 GRANT USAGE ON SCHEMA log TO shipper, penguins;
-GRANT EXECUTE ON FUNCTION log.prepare_days, log.drop_days, log.add_traffic TO shipper;
+GRANT EXECUTE ON FUNCTION log.prepare_days, log.drop_days, log.add_traffic, log.note_watermark TO shipper;
 GRANT INSERT (
     prediction_id, row_index, at, contract, model, version, class, latency_ms, outside, fraction, features, probabilities,
     shadow, shadow_version
@@ -266,7 +285,7 @@ GRANT INSERT (name, kind, rows) ON log.segments TO shipper;
 GRANT INSERT (digest, name, document) ON log.contracts TO shipper;
 GRANT INSERT (at, host, model, version, event, reason, detail, origin, asked_at) ON log.events TO shipper;
 GRANT SELECT ON log.predictions, log.segments, log.contracts, log.traffic, log.feedback, log.truth, log.events,
-    log.retention TO penguins;
+    log.retention, log.watermarks TO penguins;
 
 COMMENT ON SCHEMA log IS 'The prediction log; docs/explanation/prediction-log.md explains it';
 COMMENT ON TABLE log.predictions IS 'Answers of the prediction service, a row for each row that was asked; append-only';
@@ -295,5 +314,7 @@ COMMENT ON COLUMN log.feedback.at IS 'Time from which it holds, as who sent it s
 COMMENT ON VIEW log.truth IS 'The latest true class of each row';
 COMMENT ON TABLE log.events IS 'Starts, ends, swaps and refusals of the prediction service; append-only';
 COMMENT ON COLUMN log.events.asked_at IS 'When the service asked the registry, whose answer the event comes from';
+COMMENT ON TABLE log.watermarks IS 'How far the log is complete, for each folder of segments';
+COMMENT ON COLUMN log.watermarks.complete_until IS 'All answers from before this time that are to arrive have arrived';
 COMMENT ON TABLE log.retention IS 'Days after which rows are deleted';
 COMMIT;

@@ -25,3 +25,4 @@ PGPASSWORD="$PENGUINS_DB_PASSWORD" sql --username=penguins --dbname=penguins --f
 sql --dbname=penguins --file="$here/04-audit.sql"
 sql --dbname=penguins --file="$here/05-records.sql"
 sql --dbname=penguins --file="$here/06-log.sql"
+sql --dbname=penguins --file="$here/07-monitoring.sql"

@@ -3,9 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import inf
 from typing import IO, Any, Final
+from uuid import UUID
 
 import psycopg
 from psycopg import Connection, sql
@@ -104,6 +105,10 @@ class Database:
         self._prepared.clear()  # in case that somebody has dropped one
         row = self._connection.execute("SELECT log.drop_days()").fetchone()
         return int(row[0]) if row else 0
+
+    def note_watermark(self, spool: UUID, complete_until: datetime) -> None:
+        """Note before which time all answers of a folder have arrived."""
+        self._connection.execute("SELECT log.note_watermark(%s, %s)", [spool, complete_until])
 
     def ship(self, name: SegmentName, file: IO[bytes], progress: Progress) -> int | None:
         """Bring in the whole blocks of a segment.

@@ -14,6 +14,7 @@ from shipper.spool import Spool
 from shipper.waiting import Patience
 
 _CHORES_SECONDS: Final = 3600.0
+_WATERMARK_SECONDS: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Shipper:
 
     def __init__(self, spool: Spool, database: Database, patience: Patience, stop: threading.Event) -> None:
         self._spool, self._database, self._patience, self._stop = spool, database, patience, stop
-        self._chores_at = 0.0
+        self._chores_at = self._watermark_at = 0.0
 
     def work(self, poll_seconds: float) -> None:
         """Ship what is ready, again and again.
@@ -58,7 +59,9 @@ class Shipper:
         while True:
             self._progress()
             self._do_chores()
-            if trouble := self._ship_all():
+            trouble = self._ship_all()
+            self._note_watermark()
+            if trouble:
                 self._patience.wait(trouble)
             else:
                 self._patience.end()
@@ -110,6 +113,17 @@ class Shipper:
                 raise
             logger.warning("retention.failed reason=%r", one_line(error))
         self._chores_at = time.monotonic() + _CHORES_SECONDS
+
+    def _note_watermark(self) -> None:
+        if time.monotonic() < self._watermark_at:
+            return
+        self._watermark_at = time.monotonic() + _WATERMARK_SECONDS
+        try:
+            self._database.note_watermark(self._spool.id, self._spool.complete_until())
+        except psycopg.Error as error:  # whatever it is, segments can be shipped
+            if self._database.is_broken:
+                raise
+            logger.warning("watermark.failed reason=%r: windows aren't judged meanwhile", one_line(error))
 
     def _progress(self) -> None:
         self._spool.beat()

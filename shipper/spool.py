@@ -9,15 +9,21 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
+from uuid import UUID, uuid4
 
 from contract.counters import SHIPPER, SHIPPER_FILE, Counters
-from contract.segments import COUNTERS, DAMAGED, OPEN, READY, DamageError, SegmentName
+from contract.segments import COUNTERS, DAMAGED, OPEN, PART, READY, DamageError, SegmentName
 
 REASON: Final = ".reason"
 """Suffix of the file that says why a segment was set aside."""
 
+SLACK_SECONDS: Final = 5.0
+"""Longest time between an answer and its row in a segment, with room to spare."""
+
+_ID_FILE: Final = "spool.id"
 _IN_MEMORY: Final = 32 * 1024 * 1024  # bytes; a segment of a large table is read from the disk as it is shipped
 
 logger = logging.getLogger(__name__)
@@ -32,10 +38,12 @@ class Spool:
         Raises:
             OSError: it can't be.
         """
-        self._ready, self._damaged = folder / READY, folder / DAMAGED
+        self._open, self._ready, self._damaged = folder / OPEN, folder / READY, folder / DAMAGED
         self._heart = folder / COUNTERS / SHIPPER_FILE
         for part in (OPEN, READY, DAMAGED, COUNTERS):
             (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.id = _read_id(folder / COUNTERS / _ID_FILE)
+        """Id of the folder, the same for each shipper that works on it."""
         self.counters = self._open_counters()
         self._stuck: set[str] = set()
         """Names of segments that couldn't be moved or deleted, or not be read."""
@@ -59,6 +67,20 @@ class Spool:
         found = {path.name for path in self._ready.iterdir() if not path.name.startswith(".")} - self._stuck
         parsed = [SegmentName.parse(name) or name for name in found]
         return sorted(parsed, key=lambda name: (0, 0, name, 0) if isinstance(name, str) else (1, *name[1:]))
+
+    def complete_until(self) -> datetime:
+        """Return the time before which all answers that were to arrive have arrived.
+
+        Segments that are being written or that wait hold it back, also those of a process that was killed, until the
+        service has adopted them. Those that were set aside don't.
+        """
+        oldest = time.time()
+        for folder in (self._open, self._ready):  # in this order: a segment that moves meanwhile is seen
+            for path in folder.iterdir():
+                name = SegmentName.parse(path.name.removesuffix(PART))
+                if name and name.kind == "predictions":
+                    oldest = min(oldest, name.created_ms / 1000)
+        return datetime.fromtimestamp(oldest - SLACK_SECONDS, UTC)
 
     @contextmanager
     def open(self, name: SegmentName) -> Iterator[IO[bytes]]:
@@ -111,3 +133,14 @@ def seconds_since_beat(folder: Path) -> float:
         OSError: none ever did.
     """
     return time.time() - (folder / COUNTERS / SHIPPER_FILE).stat().st_mtime
+
+
+def _read_id(path: Path) -> UUID:
+    """Return the id of a folder, which gets one if it has none."""
+    with suppress(FileExistsError), path.open("x") as file:
+        file.write(f"{uuid4()}\n")
+    try:
+        return UUID(path.read_text().strip())
+    except ValueError:  # the disk was full
+        path.unlink()
+        return _read_id(path)

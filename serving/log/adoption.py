@@ -4,9 +4,9 @@ import logging
 import os
 from pathlib import Path
 
-from contract.segments import END, OPEN, DamageError, SegmentName, SegmentReader
+from contract.segments import END, OPEN, PART, DamageError, SegmentName, SegmentReader
 from serving.log import counts
-from serving.log.spool import PART, Spool
+from serving.log.spool import Spool
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from contract.segments import SegmentHeader
+from contract.segments import PART, SegmentHeader
 from serving.log.segment import OpenSegment
-from serving.log.spool import PART, Spool
+from serving.log.spool import Spool
 
 
 class PartSegment:

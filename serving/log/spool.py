@@ -10,10 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from contract.segments import COUNTERS, DAMAGED, OPEN, READY, Kind, SegmentName
-
-PART: Final = ".part"
-"""Suffix of a segment of one request, which is worth nothing before it is complete."""
+from contract.segments import COUNTERS, DAMAGED, OPEN, PART, READY, Kind, SegmentName
 
 _FOLDERS: Final = (OPEN, READY, DAMAGED, COUNTERS)
 _MEASURE_SECONDS: Final = 1.0

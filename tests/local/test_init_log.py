@@ -107,6 +107,8 @@ FORBIDDEN = [
     "DELETE FROM log.events",
     "UPDATE log.retention SET days = 1",
     "INSERT INTO log.retention (days) VALUES (1)",
+    "UPDATE log.watermarks SET complete_until = 'infinity'",
+    "INSERT INTO log.watermarks (spool, complete_until) VALUES (gen_random_uuid(), 'infinity')",
     "SET ROLE postgres",
     "COPY log.predictions FROM PROGRAM 'true'",
     "COPY (SELECT 1) TO '/tmp/stolen'",
@@ -131,6 +133,9 @@ def test_the_log_cant_be_rewritten(stack, role, statement):
         "SELECT FROM log.contracts",
         "SELECT FROM log.events",
         "SELECT name FROM log.segments",
+        "SELECT FROM log.watermarks",
+        "SELECT FROM monitoring.verdicts",
+        "SELECT FROM monitoring.alarms",
         "INSERT INTO log.predictions SELECT * FROM log.predictions RETURNING *",
         "COPY log.predictions TO STDOUT",
         "SELECT FROM audit.promotions",
@@ -168,11 +173,12 @@ def test_the_pipeline_reads_the_log_and_adds_nothing_to_it(shipper, penguins):
     (before,) = penguins.execute("SELECT count(*) FROM log.predictions").fetchone()
     insert(shipper, NOW)
     assert penguins.execute("SELECT count(*) FROM log.predictions").fetchone() == (before + 1,)
-    for name in ("segments", "contracts", "traffic", "feedback", "truth", "events", "retention"):
+    for name in ("segments", "contracts", "traffic", "feedback", "truth", "events", "retention", "watermarks"):
         penguins.execute(SQL("SELECT * FROM log.{}").format(Identifier(name)))
     with pytest.raises(DENIED):
         insert(penguins, NOW)
-    for call in ("prepare_days(current_date, current_date)", "drop_days()"):
+    calls = ("prepare_days(current_date, current_date)", "drop_days()", "note_watermark(gen_random_uuid(), now())")
+    for call in calls:
         with pytest.raises(DENIED):
             penguins.execute(f"SELECT log.{call}")
     with pytest.raises(DENIED):
@@ -228,15 +234,16 @@ def test_functions_of_the_log_run_nothing_of_their_callers(superuser, shipper):
         superuser.execute("ALTER ROLE shipper NOSUPERUSER; DROP SCHEMA evil CASCADE")
 
 
-def test_a_schema_that_another_role_made_is_refused(stack):
-    script = (REPO / "init-db" / "06-log.sql").read_text()
+@pytest.mark.parametrize(("schema", "script"), [("log", "06-log.sql"), ("monitoring", "07-monitoring.sql")])
+def test_a_schema_that_another_role_made_is_refused(stack, schema, script):
+    script = (REPO / "init-db" / script).read_text()
     check = script[script.index("DO $$") : script.index("END $$;") + len("END $$;")]
     for planted in ("CREATE SCHEMA log AUTHORIZATION penguins", "CREATE SCHEMA log; {}"):
         function = (
             "CREATE FUNCTION log.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION log.f() OWNER TO penguins"
         )
         with new_database(stack) as connection:
-            connection.execute(planted.format(function))
+            connection.execute(planted.format(function).replace("log", schema))
             with pytest.raises(psycopg.errors.RaiseException, match="does not belong to a superuser"):
                 connection.execute(check)
 

@@ -1,0 +1,88 @@
+-- What was judged of the models at work, and the alarms. The role penguins adds and changes rows, and owns nothing here.
+SET search_path = pg_catalog, pg_temp;
+SET client_min_messages = 'warning';
+
+-- What somebody else made may have triggers, constraints and indexes that would run as the superuser.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_namespace
+        LEFT JOIN pg_class ON relnamespace = pg_namespace.oid
+        LEFT JOIN pg_proc ON pronamespace = pg_namespace.oid
+        JOIN pg_roles ON pg_roles.oid IN (nspowner, relowner, proowner)
+        WHERE nspname = 'monitoring' AND NOT rolsuper
+    ) THEN
+        RAISE 'the schema monitoring, or something in it, does not belong to a superuser'
+            USING HINT = 'It was not made by this script: look at it, rename it, and start again.';
+    END IF;
+END $$;
+
+BEGIN;
+CREATE SCHEMA IF NOT EXISTS monitoring;
+ALTER SCHEMA monitoring OWNER TO CURRENT_USER;
+
+CREATE TABLE IF NOT EXISTS monitoring.verdicts (
+    contract text NOT NULL,
+    model text NOT NULL,
+    version text NOT NULL,
+    window_start timestamptz NOT NULL,
+    window_end timestamptz NOT NULL CHECK (window_end > window_start),
+    rows bigint NOT NULL CHECK (rows >= 0),
+    predictions jsonb NOT NULL,
+    verdict text NOT NULL CHECK (verdict IN ('stable', 'drifted', 'too few', 'no reference')),
+    features jsonb NOT NULL,
+    numbers jsonb NOT NULL,
+    outside bigint NOT NULL,
+    estimate jsonb NOT NULL,
+    live jsonb NOT NULL,
+    first_judged_at timestamptz NOT NULL DEFAULT now(),
+    judged_at timestamptz NOT NULL DEFAULT now(),
+    times_judged integer NOT NULL DEFAULT 1,
+    PRIMARY KEY (contract, window_start, window_end, version)
+);
+CREATE INDEX IF NOT EXISTS verdicts_by_end ON monitoring.verdicts (contract, window_end);
+
+CREATE TABLE IF NOT EXISTS monitoring.alarms (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    contract text NOT NULL,
+    model text NOT NULL,
+    version text NOT NULL,
+    window_start timestamptz NOT NULL,
+    window_end timestamptz NOT NULL CHECK (window_end > window_start),
+    kind text NOT NULL CHECK (kind IN ('drift', 'accuracy', 'truth')),
+    reason text NOT NULL,
+    raised_at timestamptz NOT NULL DEFAULT now(),
+    emitted_at timestamptz,
+    run_id text,
+    outcome text,
+    closed_at timestamptz,
+    UNIQUE (contract, window_start, window_end, kind)
+);
+CREATE INDEX IF NOT EXISTS alarms_of_a_run ON monitoring.alarms (contract, run_id);
+
+REVOKE ALL ON SCHEMA monitoring FROM penguins, PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA monitoring FROM penguins, PUBLIC;
+GRANT USAGE ON SCHEMA monitoring TO penguins;
+GRANT SELECT, INSERT, UPDATE ON monitoring.verdicts TO penguins;
+GRANT SELECT ON monitoring.alarms TO penguins;
+GRANT INSERT (contract, model, version, window_start, window_end, kind, reason) ON monitoring.alarms TO penguins;
+GRANT UPDATE (emitted_at, run_id, outcome, closed_at) ON monitoring.alarms TO penguins;
+
+COMMENT ON SCHEMA monitoring IS 'Verdicts on the models at work; docs/explanation/monitoring.md explains them';
+COMMENT ON TABLE monitoring.verdicts IS 'The judgement of each window, for each version that answered in it';
+COMMENT ON COLUMN monitoring.verdicts.contract IS 'Name of the contract';
+COMMENT ON COLUMN monitoring.verdicts.predictions IS 'Rows by predicted class';
+COMMENT ON COLUMN monitoring.verdicts.verdict IS 'stable; drifted; too few rows to say; no reference came with the version';
+COMMENT ON COLUMN monitoring.verdicts.features IS 'Names of the features that drifted, or that the window is told by';
+COMMENT ON COLUMN monitoring.verdicts.numbers IS 'Numbers of each feature, with counts of reference and window to draw';
+COMMENT ON COLUMN monitoring.verdicts.outside IS 'Rows with a feature outside the range of the training data';
+COMMENT ON COLUMN monitoring.verdicts.estimate IS 'Accuracy and recalls estimated without labels, or why there are none';
+COMMENT ON COLUMN monitoring.verdicts.live IS 'Accuracy and recalls by the truth so far, with intervals and coverage';
+COMMENT ON COLUMN monitoring.verdicts.times_judged IS 'One more for each time that late truth or late rows changed it';
+COMMENT ON TABLE monitoring.alarms IS 'Reasons to train again or to look, each once; what was raised can''t be changed';
+COMMENT ON COLUMN monitoring.alarms.kind IS
+    'drift: the window drifted; accuracy: it is below the contract''s floor; truth: there is much new truth';
+COMMENT ON COLUMN monitoring.alarms.emitted_at IS 'When a training was asked for; null if none was';
+COMMENT ON COLUMN monitoring.alarms.run_id IS 'The DAG run of the training';
+COMMENT ON COLUMN monitoring.alarms.outcome IS 'What became of it; null while that is open';
+COMMIT;
