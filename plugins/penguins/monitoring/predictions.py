@@ -95,7 +95,7 @@ def _search(
     begin, end = hours
     conditions: list[LiteralString] = ["model = %s", "at >= %s", "at < %s", "prediction_id >= %s", "prediction_id < %s"]
     values: list[Any] = [wanted.model, max(begin, wanted.since or begin), min(end, wanted.until or end)]
-    values += [_first_id(begin - LONGEST_REQUEST), _first_id(end)]
+    values += [first_id(begin - LONGEST_REQUEST), first_id(end)]
     if wanted.version is not None:
         conditions.append("version = %s")
         values.append(wanted.version)
@@ -113,7 +113,7 @@ def _search(
     return statement, values
 
 
-def _first_id(time: datetime) -> UUID:
+def first_id(time: datetime) -> UUID:
     """Return the least id of a time: a UUID of version 7 begins with its milliseconds since 1970."""
     return UUID(int=max(0, int(time.timestamp() * 1000)) << 80)
 

@@ -1,9 +1,11 @@
 """Read the rows of a window from the prediction log, a million of them in seconds."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 from psycopg import errors as database_errors
 
@@ -40,22 +42,37 @@ def read_window(
     counted = connection.execute(f"SELECT count(*) FROM log.predictions WHERE {_CONDITIONS}", values).fetchone()  # noqa: S608 (constants)
     total = counted[0] if counted else 0
     share = min(1.0, MAX_ROWS / max(total, 1))
-    statement = f"""COPY (SELECT features, probabilities FROM log.predictions
-        WHERE {_CONDITIONS} AND (%s >= 1 OR random() < %s)) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 (constants)
-    with connection.cursor() as cursor, cursor.copy(statement, [*values, share, share]) as copy:
-        content = b"".join(bytes(part) for part in copy)
+    statement: LiteralString = f"""SELECT features, probabilities FROM log.predictions
+        WHERE {_CONDITIONS} AND (%s >= 1 OR random() < %s)"""  # noqa: S608 (constants)
     row = np.dtype(
-        [("columns", ">i2"), ("features", _array(len(contract.features))), ("shares", _array(len(contract.classes)))]
+        [
+            ("columns", ">i2"),
+            ("features", array_of(len(contract.features))),
+            ("shares", array_of(len(contract.classes))),
+        ]
     )
-    number, rest = divmod(len(content) - _HEADER_BYTES - _TRAILER_BYTES, row.itemsize)
-    if rest:
-        raise database_errors.DataError(f"rows of {model} in log.predictions have another width than their contract")
-    rows = np.frombuffer(content, row, number, _HEADER_BYTES)
+    rows = read_fixed(connection, statement, [*values, share, share], row)
     features, shares = (rows[name]["values"]["value"].astype(np.float32) for name in ("features", "shares"))
     return Window(features, shares, total)
 
 
-def _array(length: int) -> np.dtype[np.void]:
+def read_fixed(
+    connection: Connection[Any],
+    query: LiteralString,
+    values: Sequence[Any] | Mapping[str, Any],
+    row: np.dtype[np.void],
+) -> NDArray[np.void]:
+    """Return the rows of a query on the prediction log, which all have one width: a million in a second."""
+    statement: LiteralString = f"COPY ({query}) TO STDOUT (FORMAT BINARY)"
+    with connection.cursor() as cursor, cursor.copy(statement, values) as copy:
+        content = b"".join(bytes(part) for part in copy)
+    number, rest = divmod(len(content) - _HEADER_BYTES - _TRAILER_BYTES, row.itemsize)
+    if rest:
+        raise database_errors.DataError("rows in log.predictions have another width than their contract")
+    return np.frombuffer(content, row, number, _HEADER_BYTES)
+
+
+def array_of(length: int) -> np.dtype[np.void]:
     """Return the type of a float4[] in PostgreSQL's binary format."""
     heads = [(name, ">i4") for name in ("size", "dimensions", "has_null", "oid", "length", "first")]
     return np.dtype([*heads, ("values", _VALUE, (length,))])

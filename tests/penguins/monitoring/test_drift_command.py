@@ -2,7 +2,6 @@
 
 import argparse
 import io
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,11 @@ from psycopg import Connection
 from rich.console import Console
 
 import penguins.__main__ as commands
-from contract.manifest import Contract
-from contract.rows import RowFormat
-from contract.segments import END, LoggedContract, encode_block, encode_header
 from local import environment
 from local.stack import Stack
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.monitoring import drift_command, windows
-from penguins.registry import candidate_versions
-from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.registry.reference import REFERENCE_FILE
 from penguins.registry.references import read_reference
 from penguins.training.artifacts import repository
@@ -31,48 +25,9 @@ from penguins.training.model_contracts import describe_contract
 from penguins.training.tracking import client
 from tests.penguins import ours
 from tests.penguins.calling import call
-from tests.penguins.conftest import logged_candidate, made_up_model, version_of
-from tests.penguins.monitoring.conftest import Ship
-from tests.shipper.segments import NOW, header, ids_at, put
-
-Answer = Callable[..., None]
-
-
-@pytest.fixture
-def version(mlflow: None, data: Dataset) -> ModelVersion:
-    """A version with its reference, in Production."""
-    del mlflow
-    candidate = LoadedCandidate.load(logged_candidate(data, "manual__1"), ours.model())
-    made = candidate_versions.register(candidate, data)
-    client().set_registered_model_alias(made.name, "production", made.version)
-    return made
-
-
-@pytest.fixture
-def answer(version: ModelVersion, data: Dataset, log: Connection[Any], folder: Path, ship: Ship) -> Answer:
-    """Bring answers of the version to rows into the log."""
-    del log
-
-    def bring(rows: np.ndarray, hours: float = 0, **changes: Any) -> None:
-        contract: Contract = describe_contract(data)
-        at = NOW - timedelta(hours=hours)
-        values = {"model": version.name, "version": version.version, "created_at": at} | changes
-        head = header(LoggedContract.of(contract), contract.digest.hex(), **values)
-        count = len(rows)
-        shares = np.tile(np.array([0.9, 0.06, 0.04]), (count, 1))
-        payload = RowFormat(head).encode(
-            ids=b"".join(each.bytes for each in ids_at(at, count)),
-            index=np.arange(count),
-            at=np.full(count, int(at.timestamp() * 1e6)),
-            labels=np.zeros(count, dtype=int),
-            latency_ms=1.0,
-            outside=np.zeros(count, dtype=int),
-            features=rows,
-            probabilities=shares,
-        )
-        ship(put(folder, "predictions", encode_header(head) + encode_block(payload) + END, at))
-
-    return bring
+from tests.penguins.conftest import made_up_model, version_of
+from tests.penguins.monitoring.conftest import Answer
+from tests.shipper.segments import NOW
 
 
 def show(connection: Connection[Any], since: str = "", until: str = "") -> str:
