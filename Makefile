@@ -47,15 +47,16 @@ override export LIMIT := $(value LIMIT)
 # The model that a command is about; by default that of the penguins.
 OF = --contract="$$CONTRACT" --model="$$MODEL"
 PREDICTIONS = predictions $(OF) --id="$$ID" --version="$$VERSION" --class="$$CLASS" --since="$$SINCE" --until="$$UNTIL" --limit="$$LIMIT"
+VERDICTS = verdicts $(OF) --limit="$$LIMIT"
 DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift score check sign contract check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-predictions compose-labels compose-drift compose-score compose-contract compose-sign test-compose
+	compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +96,9 @@ predictions: linux $(INSTALLED)run ## Show the latest predictions: VERSION=2 CLA
 
 labels: linux $(INSTALLED)run ## Send the true classes of predictions in FROM=file.csv to the service; MISSING=1 lists those without one
 	@$(RUN) local penguins labels $(OF) $(if $(MISSING),--missing) -- "$$FROM"
+
+verdicts: linux $(INSTALLED)run ## Show the latest verdicts on the model at work, and the alarms: CONTRACT=wine LIMIT=50
+	@$(RUN) local penguins $(VERDICTS)
 
 drift: linux $(INSTALLED)run ## Judge whether predictions still look like the training rows: SINCE=2026-03-01 UNTIL=… CONTRACT=wine
 	@$(RUN) local penguins $(DRIFT)
@@ -219,6 +223,9 @@ compose-contract: ## As contract, from a table or a file that the containers see
 
 compose-drift: ## As drift, in the containers
 	@$(IN_AIRFLOW) $(DRIFT)
+
+compose-verdicts: ## As verdicts, in the containers
+	@$(IN_AIRFLOW) $(VERDICTS)
 
 compose-score: ## As score, in the containers: FROM=/data/new.csv for a file in the folder data/
 	@$(OPS) score --from="$$FROM" --contract="$$CONTRACT" --table="$$TABLE"

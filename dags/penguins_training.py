@@ -11,7 +11,8 @@
 | **register_best** | registers the best candidate, and promotes it if it beats Production on the same hold-out | model `{model}` |
 
 **Trigger** it with the ▶ button; every parameter has a default and an explanation. A run with an unknown parameter
-fails at once. It also runs on the schedule above{schedule}. The prediction service loads a new
+fails at once. It also runs on the schedule above{schedule} and,
+where the contract wants it, for an alarm of `{monitoring}`: `register_best` then names the alarm in its reason. The prediction service loads a new
 Production model within seconds.
 
 Any task can be cleared and run again without making a second run, row or version. Every run has tables of its own, so
@@ -29,6 +30,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from contract.schema import DataContract
+from penguins.airflow.assets import training_schedule
 from penguins.airflow.form import build_form
 from penguins.airflow.links import training_task
 from penguins.airflow.operators import FORM, RegisterBest
@@ -44,7 +46,7 @@ def training_dag(contract: DataContract) -> Any:
     @dag(
         dag_id=contract.dag_id,
         dag_display_name=f"{title_of(contract)}: train and promote",
-        schedule=rules.schedule or None,
+        schedule=training_schedule(contract),
         catchup=False,
         max_active_runs=1,
         params=form,
@@ -60,13 +62,14 @@ def training_dag(contract: DataContract) -> Any:
         @report_user_errors
         def load_raw(params: dict[str, Any]) -> dict[str, Any]:
             """Check the names of the run's parameters, and stream the data source into the raw table."""
-            from penguins.airflow import database, runs
+            from penguins.airflow import database, following, runs
             from penguins.data import ingest
             from penguins.data.runs import drop_old
 
             check_names(params, form)  # Airflow accepts unknown ones
             with database.connect() as connection:
                 share, run = rules.max_rejected_share, runs.current_run()
+                following.begin(connection, contract, runs.alarms_of_run(), run.id)
                 report = ingest.load_raw(connection, params["source"], share, run, contract)
                 drop_old(connection, runs.is_active, contract)
             return asdict(report)

@@ -186,7 +186,7 @@ def lab() -> None:
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
 @_report_user_errors
 def penguins(context: typer.Context) -> None:
-    """Run `python -m penguins …` on the stack: models, promote, rollback, sign, predictions, labels, drift, check."""
+    """Run `python -m penguins …` on the stack: models, promote, rollback, sign, predictions, labels and others."""
     command, arguments = context.args[:1], context.args[1:]
     try:
         config = _running_stack().config

@@ -126,6 +126,7 @@ def whole(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENGUINS_CONTRACTS_DIR", str(contracts_folder))
         patch.setenv("PENGUINS_RETRY_SECONDS", "3")
+        patch.setenv("PENGUINS_MONITORING_WINDOW", "31d")  # requests of tests must not raise alarms at the full hour
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:
             pytestconfig.stash[WHOLE] = running

@@ -1,8 +1,8 @@
-"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, their truth, drift, a look at a source.
+"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, truth, drift, verdicts, sources.
 
-`make models`, `make promote`, `make rollback`, `make sign`, `make predictions`, `make labels`, `make drift` and
-`make check` call it with the environment of the embedded stack. The same targets with the prefix `compose-` call it in
-a container of Airflow.
+`make models`, `make promote`, `make rollback`, `make sign`, `make predictions`, `make labels`, `make drift`,
+`make verdicts` and `make check` call it with the environment of the embedded stack. The same targets with the prefix
+`compose-` call it in a container of Airflow.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from penguins.connection import connect
 from penguins.data.table_source import is_table
 from penguins.errors import UserError
 from penguins.monitoring import command as prediction_log
+from penguins.monitoring import verdicts_command
 from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
@@ -118,6 +119,11 @@ def drift(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     drift_command.show(connection, out, arguments)
 
 
+def verdicts(connection: Connection[Any], arguments: argparse.Namespace) -> None:
+    """Show the latest verdicts on the model at work, and the alarms."""
+    verdicts_command.show(connection, out, contracts.find(arguments.contract or contracts.DEFAULT), arguments)
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Show whether a file could be trained on, and how it differs from what Production was trained on."""
     from penguins import source_check  # imports scikit-learn, which takes seconds
@@ -162,7 +168,7 @@ def _agrees(question: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback, sign, check, predictions, labels, drift):
+    for command in (models, promote, rollback, sign, check, predictions, labels, drift, verdicts):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
@@ -182,9 +188,11 @@ def _parser() -> argparse.ArgumentParser:
         if command is drift:
             sub.add_argument("--since", default="", help="from this time on, in ISO 8601; an hour before the end")
             sub.add_argument("--until", default="", help="before this time; now by default")
+        if command is verdicts:
+            sub.add_argument("--limit", default="", help="number of verdicts; 20 by default")
         if command is predictions:
             prediction_log.add_arguments(sub)
-        elif command not in (models, labels, drift):
+        elif command not in (models, labels, drift, verdicts):
             sub.add_argument("--by", type=_non_empty, help="name of the person who decides; by default the caller")
     return parser
 

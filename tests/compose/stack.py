@@ -34,7 +34,7 @@ class ComposeStack:
         self.data.mkdir(mode=0o755)
         env.complete(self.env_file)
         self.set(PENGUINS_DATA_DIR=str(self.data))
-        self.set(PENGUINS_RETRY_SECONDS="2", TASK_HEARTBEAT_TIMEOUT="20")
+        self.set(PENGUINS_RETRY_SECONDS="2", TASK_HEARTBEAT_TIMEOUT="20", PENGUINS_MONITORING_WINDOW="31d")
         self.set(**{name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)})
 
     @property

@@ -5,6 +5,7 @@ import runpy
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.contract.odcs.conftest import WINE, folder
 __all__ = ["folder"]
 
 TASKS = ["load_raw", "preprocess", "grid_train", "register_best"]
+WATCHING = ["log_arrived", "judge", "raise_alarm", "retrain"]
+MONITORING = "  - property: monitoring\n    value:\n"
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +132,7 @@ def test_the_model_s_part_of_a_contract_decides_the_dag(folder: Path) -> None:
 """
     (folder / "wine.yaml").write_text(WINE.replace("      experiment: wine\n", f"      experiment: wine\n{more}"))
     dag = parse()["wine_training"]
-    assert dag.schedule == "@monthly"
+    assert dag.timetable.timetable.expression == "0 0 1 * *"
     expected = {
         "source": "s3://bucket/wine.csv",
         "estimator": "logistic_regression",
@@ -175,7 +178,7 @@ def test_the_start_of_a_task_reads_its_own_contract_only(folder: Path, monkeypat
 
 
 def test_twenty_contracts_are_parsed_in_a_second(folder: Path) -> None:
-    for purpose in ("training", "scoring"):
+    for purpose in ("training", "scoring", "monitoring"):
         parse(purpose)  # imports Airflow
     for number in range(20):
         text = (REPO / "contracts/penguins.yaml").read_text()
@@ -187,7 +190,7 @@ def test_twenty_contracts_are_parsed_in_a_second(folder: Path) -> None:
         ):
             text = text.replace(name, f"{name}_{number}")
         (folder / f"penguins_{number}.yaml").write_text(text)
-    for purpose, tasks in (("training", TASKS), ("scoring", ["score"])):
+    for purpose, tasks in (("training", TASKS), ("scoring", ["score"]), ("monitoring", WATCHING)):
         started = time.process_time()
         dags = parse(purpose)
         assert time.process_time() - started < 1
@@ -212,3 +215,54 @@ def test_every_contract_has_a_dag_that_scores(folder: Path, monkeypatch: pytest.
     assert parse("scoring")["penguins_scoring"].task_ids == ["score"]  # though its schedule has no source
     start_of(monkeypatch, "wine_scoring", "score")
     assert list(parse("scoring")) == ["wine_scoring"]
+
+
+def test_every_contract_has_a_dag_that_watches(folder: Path) -> None:
+    (folder / "odd.yaml").write_text("nonsense")
+    (folder / "wine.yaml").write_text(f"{WINE}{MONITORING}      window: 20s\n")
+    dags = parse("monitoring")
+    assert list(dags) == ["penguins_monitoring", "wine_monitoring", "odd_monitoring"]
+    for dag in (dags["penguins_monitoring"], dags["wine_monitoring"]):
+        assert [task.task_id for task in dag.topological_sort()] == WATCHING
+        assert not dag.catchup
+    wine = dags["wine_monitoring"]
+    assert (wine.dag_display_name, wine.tags) == ("Wine: monitor", {"wine", "monitoring"})
+    assert dags["penguins_monitoring"].timetable.delta == timedelta(hours=1)
+    assert wine.timetable.delta == timedelta(seconds=20)
+    waits = wine.get_task("log_arrived")
+    assert (waits.mode, waits.poke_interval, waits.timeout) == ("reschedule", 2, 3600)
+    for name in ("`wine_alarm`", "`wine_training`", "`wine` is below"):
+        assert name in wine.doc_md
+    assert [each.name for each in wine.get_task("retrain").outlets] == ["wine_alarm"]
+    assert not any(task.outlets for task in wine.tasks if task.task_id != "retrain")
+    assert "odd.yaml" in reason_of(dags["odd_monitoring"], "read_contract")
+
+
+def assets_of(dag: Any) -> list[str]:
+    """Return the names of the assets whose events start a DAG."""
+    condition = getattr(dag.timetable, "asset_condition", None)
+    return [asset.name for asset in condition.objects] if condition else []
+
+
+def test_a_training_is_started_by_time_and_by_alarms(folder: Path) -> None:
+    timed = WINE.replace("      experiment: wine\n", '      experiment: wine\n      schedule: "@daily"\n')
+    sourced = WINE.replace("      experiment: wine\n", "      experiment: wine\n      source: palmerpenguins\n")
+    both = timed.replace("      experiment: wine\n", "      experiment: wine\n      source: palmerpenguins\n")
+    for text, assets, is_timed in (
+        (WINE, [], False),
+        (sourced, ["wine_alarm"], False),
+        (both, ["wine_alarm"], True),
+        (f"{both}{MONITORING}      retrain: false\n", [], True),
+        (f"{sourced}{MONITORING}      retrain: false\n", [], False),
+    ):
+        (folder / "wine.yaml").write_text(text)
+        dag = parse()["wine_training"]
+        assert assets_of(dag) == assets
+        assert hasattr(getattr(dag.timetable, "timetable", dag.timetable), "expression") == is_timed
+        assert dag.max_active_runs == 1
+
+
+def test_windows_of_a_length_that_is_none_are_a_dag_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENGUINS_MONITORING_WINDOW", "5s")
+    (dag,) = parse("monitoring").values()
+    assert "PENGUINS_MONITORING_WINDOW" in reason_of(dag, "read_contract")

@@ -13,8 +13,8 @@ HEAVY = ("mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "psycopg", "onn
 @pytest.mark.programs
 def test_parsing_the_dag_imports_nothing_heavy_beyond_airflow() -> None:
     code = (
-        "import sys; import airflow.sdk; before = set(sys.modules); import penguins_training, penguins_scoring; "
-        "print(*(set(sys.modules) - before))"
+        "import sys; import airflow.sdk; before = set(sys.modules); "
+        "import penguins_training, penguins_scoring, penguins_monitoring; print(*(set(sys.modules) - before))"
     )
     paths = [str(REPO / "dags"), str(REPO / "plugins")]
     done = subprocess.run(

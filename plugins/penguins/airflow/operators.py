@@ -101,6 +101,7 @@ class Deciding(HITLOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Carry out the person's decision, or keep the champion if there is none."""
         from penguins.airflow import database
+        from penguins.monitoring import alarms
         from penguins.promotion import approval
 
         answer = super().execute_complete(context, event)
@@ -112,7 +113,9 @@ class Deciding(HITLOperator):
         seen = champion if person else None
         model = self._contract.training.registered_model
         with database.connect() as connection:
-            return asdict(approval.answer(connection, model, number, approved, by, comment, seen))
+            report = approval.answer(connection, model, number, approved, by, comment, seen)
+            alarms.settle(connection, self._contract)
+        return asdict(report)
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Accept any comment, so that an answer is never refused because of its comment."""
@@ -131,6 +134,7 @@ class RegisterBest(Deciding):
     def execute(self, context: Context) -> dict[str, Any]:
         """Register and judge; then decide, or ask."""
         from penguins.airflow import database, runs
+        from penguins.monitoring import alarms
         from penguins.promotion import registration
         from penguins.training import estimators, grid
 
@@ -144,7 +148,9 @@ class RegisterBest(Deciding):
                 run.id,
                 ask=params["promotion"] == "manual",
                 expected=grid.count(params["grid"], estimator),
+                cause=alarms.describe(alarms.of_run(connection, self._contract.name, run.id)),
             )
+            alarms.settle(connection, self._contract)
         if report.promoted is None:
             self._ask(context, report.version, params["approval_hours"])
             report = replace(report, reason=f"{ASK_ON_PAGE} {report.reason}")

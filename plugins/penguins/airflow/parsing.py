@@ -57,7 +57,7 @@ def _build_checked(build: Callable[[DataContract], Any], contract: DataContract,
     made = build(contract)
     # A refusal by Airflow later would be an import error of the whole file.
     try:
-        made.timetable.validate()
+        getattr(made.timetable, "timetable", made.timetable).validate()  # by time, where assets count, too
     except Exception as error:
         raise UserError(f"its schedule {training.schedule!r} can't be used: {error}") from error
     made.validate()
@@ -109,6 +109,9 @@ def describe(doc: str, contract: DataContract) -> str:
         experiment=training.experiment,
         model=training.registered_model,
         scored=contract.table("scored"),
+        alarm=f"{contract.name}_alarm",
+        training=contract.dag_id,
+        monitoring=dag_id_of(contract.name, "monitoring"),
         schedule=" (`PENGUINS_SCHEDULE`)" if contract.name == contracts.DEFAULT else "",
     )
 

@@ -43,7 +43,12 @@ class RegisterReport:
 
 
 def register_best(
-    connection: Connection[Any], data: Dataset, dag_run_id: str, ask: bool = False, expected: int = 0
+    connection: Connection[Any],
+    data: Dataset,
+    dag_run_id: str,
+    ask: bool = False,
+    expected: int = 0,
+    cause: str = "",
 ) -> RegisterReport:
     """Register the best candidate of a DAG run, and promote it if the gate allows it.
 
@@ -53,6 +58,7 @@ def register_best(
     Args:
         ask: judge the version, but leave the decision to a person, who gives it to `approval.answer`.
         expected: number of candidates of the grid. The verdict says how many of them are missing.
+        cause: why the DAG run was started; the verdict's reason ends with it.
 
     Raises:
         UserError: the DAG run has no candidates, or they are of other data.
@@ -74,6 +80,8 @@ def register_best(
             (judged,) = (record for record in records if record.run_id == best.info.run_id)
             best = refitting.fit_on_all_rows(connection, data, judged).to_run()
         candidate = _load(best, model)
+        if cause:
+            tracking.set_cause(training.experiment, dag_run_id, cause)
         plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection, model)
         version = candidate_versions.find_version(candidate, model) or candidate_versions.register(candidate, data)
@@ -81,7 +89,8 @@ def register_best(
         if (decided := report(connection, version) or _in_shadow(connection, version)) is not None:
             return decided
         verdict = _judge(connection, version, champion, candidate, data)
-        verdict = replace(verdict, reason=to_plain_text(verdict.reason + missing))
+        reason = verdict.reason + missing + (f"; {cause}" if cause else "")
+        verdict = replace(verdict, reason=to_plain_text(reason))
         _keep(connection, verdict, version, champion)
         by = f"register_best of {dag_run_id}"
         if champion and verdict.promote and training.shadow_predictions:

@@ -30,6 +30,8 @@ SPLIT: Final = "split"
 SAMPLE: Final = "sample"
 GIT_COMMIT: Final = "git_commit"
 ROLE: Final = "role"
+CAUSE: Final = "trained_for"
+MAX_TAG: Final = 5000  # characters
 LEFT_OUT: Final = "left_out"  # followed by the number of the shard
 PARENT, CANDIDATE, SUPERSEDED = "grid", "candidate", "superseded"
 
@@ -135,6 +137,12 @@ def find_parent(experiment: str, dag_run_id: str) -> Run | None:
 def set_left_out(parent: Run, shard: int, candidates: int) -> None:
     """Tag the parent run with the number of a shard's candidates that the time budget left out."""
     client().set_tag(parent.info.run_id, f"{LEFT_OUT}.{shard}", str(candidates))
+
+
+def set_cause(experiment: str, dag_run_id: str, cause: str) -> None:
+    """Tag the parent run of a DAG run with the reason for which it was started."""
+    if parent := find_parent(experiment, dag_run_id):
+        client().set_tag(parent.info.run_id, CAUSE, cause[:MAX_TAG])
 
 
 def find_candidates(parent: Run) -> list[Run]:
