@@ -65,12 +65,14 @@ def training_dag(contract: DataContract) -> Any:
             from penguins.airflow import database, following, runs
             from penguins.data import ingest
             from penguins.data.runs import drop_old
+            from penguins.monitoring.production_rows import read_production_rows
 
             check_names(params, form)  # Airflow accepts unknown ones
             with database.connect() as connection:
                 share, run = rules.max_rejected_share, runs.current_run()
                 following.begin(connection, contract, runs.alarms_of_run(), run.id)
-                report = ingest.load_raw(connection, params["source"], share, run, contract)
+                more = read_production_rows(connection, contract)
+                report = ingest.load_raw(connection, params["source"], share, run, contract, more)
                 drop_old(connection, runs.is_active, contract)
             return asdict(report)
 

@@ -31,7 +31,9 @@ def read_dataset(contract: DataContract, params: Mapping[str, Any], run: Run) ->
     """Read the processed rows of a DAG run of a contract, and split them by its parameters."""
     from penguins.data.dataset import read_processed, split  # imports pandas, which other tasks don't need
     from penguins.data.lineage import read_source
+    from penguins.data.processed import count_production_rows
 
     with connect() as connection:
         data = split(read_processed(connection, contract, run), params["holdout_share"], params["seed"], contract)
-        return replace(data, source=read_source(connection, run, contract))
+        joined = count_production_rows(connection, contract, run)
+        return replace(data, source=read_source(connection, run, contract), production_rows=joined)

@@ -43,6 +43,7 @@ class Dataset:
         seed, holdout_share: arguments of the split.
         contract: features and classes of the rows.
         source: facts about the source that the rows come from, None if they aren't known.
+        production_rows: number of rows that come from the prediction log instead: the first ones.
     """
 
     features: pd.DataFrame
@@ -54,6 +55,7 @@ class Dataset:
     holdout_share: float
     contract: DataContract
     source: SourceFacts | None = None
+    production_rows: int = 0
 
     def seen(self, rows: np.ndarray | slice = _ALL) -> pd.DataFrame:
         """Return the features of rows as models see them in the service: float32.

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any, Final, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from psycopg import Connection, Cursor, sql
 
@@ -41,11 +42,29 @@ Encoded = tuple[int, memoryview, list[Rejected]]
 
 @dataclass(frozen=True)
 class LoadReport:
-    """The result of load_raw: the source, the rows now in the raw table, and the rows set aside."""
+    """The result of load_raw: the source, the rows now in the raw table, and the rows set aside.
+
+    Attributes:
+        production_rows: rows among them that come from the prediction log.
+    """
 
     source: str
     rows: int
     rejected: int
+    production_rows: int = 0
+
+
+@dataclass(frozen=True)
+class ProductionRows:
+    """Rows of the prediction log that join those of the source; their numbers are -1, -2 and so on.
+
+    Attributes:
+        batch: columns of the contract as a source has them.
+        sha256: digest of the rows, hex.
+    """
+
+    batch: pa.RecordBatch
+    sha256: str
 
 
 def load_raw(
@@ -54,8 +73,9 @@ def load_raw(
     max_rejected_share: float,
     run: Run | None = None,
     contract: DataContract | None = None,
+    production: ProductionRows | None = None,
 ) -> LoadReport:
-    """Replace the raw table of a DAG run by the rows of `source`, in constant memory.
+    """Replace the raw table of a DAG run by the rows of `source`, in constant memory, and perhaps of Production.
 
     Rows with a value of the wrong type go to the table of the rejected ones. All changes are one transaction: after an
     error the old rows are still there.
@@ -77,6 +97,11 @@ def load_raw(
     ):
         types = raw_types(contract, read_fields(connection, staging))
         rows = _copy(cursor, staging, list(types), _encoded(parsed(opened, types)), rejected_rows, run)
+        joined = 0
+        if production and rows:
+            more = iter([parse(production.batch, -np.arange(1, len(production.batch) + 1), contract, types)])
+            joined = _copy(cursor, staging, list(types), _encoded(more), rejected_rows, run)
+            rows += joined
         malformed = (Rejected(number, why, "null") for number, why in opened.malformed.items())
         rejected_rows.write(_rejected_as_csv(malformed, run))
         forget_rejected(connection, contract, TASK, run)
@@ -91,10 +116,18 @@ def load_raw(
         if rows == 0:
             raise UserError(f"{source}: not one of its {total:,} rows can be used.")
         if run:
-            facts = SourceFacts(address=address, bytes=opened.size, sha256=opened.sha256, rows=total)
+            facts = SourceFacts(
+                address=address,
+                bytes=opened.size,
+                sha256=opened.sha256,
+                rows=total - joined,
+                production_rows=joined if production else None,
+                production_sha256=production.sha256 if production else None,
+            )
             note_load(connection, contract, run, facts.model_dump())
-    log.info("loaded %s rows of %s (%s rejected)", f"{rows:,}", source, f"{rejected:,}")
-    return LoadReport(source=source, rows=rows, rejected=rejected)
+    of_production = f", {joined:,} of Production" if joined else ""
+    log.info("loaded %s rows of %s (%s rejected%s)", f"{rows:,}", source, f"{rejected:,}", of_production)
+    return LoadReport(source=source, rows=rows, rejected=rejected, production_rows=joined)
 
 
 def _copy(

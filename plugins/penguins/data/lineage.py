@@ -14,6 +14,10 @@ from penguins.errors import UserError
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class SourceFacts(BaseModel):
     """The source of a run's rows.
 
@@ -22,6 +26,7 @@ class SourceFacts(BaseModel):
         bytes: size of the file as it was read.
         sha256: digest of the file, hex.
         rows: rows in the file, rejected ones included.
+        production_rows, production_sha256: rows of the prediction log that joined them, and their digest.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,6 +35,8 @@ class SourceFacts(BaseModel):
     bytes: Count
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: Count
+    production_rows: Count | None = Field(default=None, exclude_if=_is_none)
+    production_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", exclude_if=_is_none)
 
 
 def address_of(source: str) -> str:

@@ -60,6 +60,19 @@ def read_processed(
     return pd.DataFrame(encoded | {contract.label_column: labels})
 
 
+def count_production_rows(connection: Connection[Any], contract: DataContract, run: Run | None = None) -> int:
+    """Count the rows of the prediction log in the processed table of a run: they are the first ones, by their numbers.
+
+    Raises:
+        UserError: as `read_processed`.
+    """
+    with connection.transaction():
+        table = find_table(connection, contract, "processed", run)
+        query = sql.SQL("SELECT count(*) FROM {} WHERE {} < 0").format(table, sql.Identifier(SOURCE_ROW))
+        row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _type(column: Column) -> pa.DataType:
     if column.is_numeric:
         return pa.float64()

@@ -109,11 +109,32 @@ def _compare_with(
     truth = data.labels[data.holdout]
     comparison = compare(truth[rows], answers[rows], opponent.answers[rows], number, data.contract.classes)
     promote, reason = decide(comparison, data.contract.training)
+    if promote and (worse := _worse_on_the_source(data, rows, answers, opponent)):
+        promote, reason = False, f"{worse}; {reason}"
     if champion is None or champion.version != number:
         now = f"version {champion.version}" if champion else "nothing"
         advice = "" if promote else f". In Production is {now}: roll back to version {number}, or promote by hand"
         reason, remark = f"version {number} stands in: {reason}", f"{remark}{advice}"
     return Verdict(promote, reason + remark, asdict(comparison))
+
+
+def _worse_on_the_source(data: Dataset, rows: np.ndarray, answers: np.ndarray, opponent: Opponent) -> str:
+    """Return why a challenger is refused that learned from rows of the prediction log, or an empty text.
+
+    Anybody may send a class to the log. Who learned from wrong ones may have those in the hold-out right, but is worse
+    on the rows of the source.
+    """
+    of_source = rows & (data.holdout >= data.production_rows)
+    if not data.production_rows or not of_source.any():
+        return ""
+    truth, number = data.labels[data.holdout][of_source], opponent.version.version
+    found = compare(truth, answers[of_source], opponent.answers[of_source], number, data.contract.classes)
+    if found.lost <= found.gained:
+        return ""
+    return (
+        f"worse than version {number} on the {found.rows} rows that aren't of Production: {found.accuracy:.4f} against "
+        f"{found.champion_accuracy:.4f} ({found.gained} gained, {found.lost} lost)"
+    )
 
 
 def compare(
