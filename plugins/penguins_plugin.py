@@ -1,4 +1,4 @@
-"""The plugin that adds the page about promotions to the navigation of Airflow's UI, and refuses foreign hosts."""
+"""The plugin that adds the pages and the metrics to Airflow, and refuses foreign hosts."""
 
 import asyncio
 from importlib import import_module
@@ -17,12 +17,14 @@ STATIC = Path(__file__).parent / "penguins" / "ui" / "static"
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve the page and its API.
+    """Serve the page and its API, or the metrics.
 
     The app is imported at the first request, because every process of Airflow loads plugins. A thread imports it,
     because MLflow's client takes seconds to import and the API server has other requests to answer.
     """
-    module = await asyncio.to_thread(import_module, "penguins.ui.app")
+    path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+    name = "metrics" if path == "/metrics" else "app"
+    module = await asyncio.to_thread(import_module, f"penguins.ui.{name}")
     await module.app(scope, receive, send)
 
 

@@ -174,3 +174,10 @@ def test_a_service_that_is_down_is_a_sentence_on_the_page(ada: httpx.Client, air
     assert re.fullmatch(r"What the service serves is unknown: http://[\d.:]+ doesn't answer \(\w+\)\.", sentence)
     with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
         assert anybody.get("api/service").status_code == 401
+
+
+def test_prometheus_reads_the_gauges_without_a_login(airflow: str) -> None:
+    answer = httpx.get(f"{airflow}/penguins/metrics", timeout=60)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "# TYPE penguins_monitoring_drifted gauge" in answer.text

@@ -1,0 +1,60 @@
+"""Gauges for Prometheus: what they say, in a text that its own parser reads."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from psycopg import Connection
+
+from local.stack import Stack
+from penguins.monitoring import alarms, gauges, verdicts
+from penguins.monitoring.spans import Span
+from penguins.monitoring.verdicts import WindowVerdict
+from tests.penguins import ours
+from tests.penguins.monitoring.conftest import superuser
+from tests.penguins.monitoring.test_alarms import DRIFT
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def read(connection: Connection[Any]) -> dict[tuple[str, ...], float]:
+    """Return the samples by name and values of the labels."""
+    families = text_string_to_metric_families(gauges.exposition(connection))
+    samples = [sample for family in families for sample in family.samples]
+    return {(each.name.removeprefix("penguins_monitoring_"), *each.labels.values()): each.value for each in samples}
+
+
+def test_the_latest_window_and_the_alarms_are_told(log: Connection[Any], stack: Stack) -> None:
+    assert read(log) == {}
+    odd = 'a "model"\\'
+    for hour, version in ((0, "1"), (1, "1"), (1, "2")):
+        span = Span(DAY + timedelta(hours=hour), DAY + timedelta(hours=hour + 1))
+        live = {"labelled": 5, "accuracy": {"value": 0.6, "low": 0.2, "high": 0.9}} if version == "2" else {}
+        estimate = {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}} if version == "1" else {"refusal": "few"}
+        word = "drifted" if version == "2" else "stable"
+        found = WindowVerdict(
+            "penguins", odd, version, *span, 10 * (hour + 1), {}, word, ["a", "b"] if version == "2" else [],
+            outside=3, estimate=estimate, live=live,
+        )  # fmt: skip
+        verdicts.write(log, [found])
+    alarms.raise_alarms(log, ours.contract(), span, [DRIFT])
+    with superuser(stack) as connection:
+        connection.execute("SELECT log.note_watermark(%s, %s)", ["0" * 32, DAY])
+    one, two = ("penguins", odd, "1"), ("penguins", odd, "2")
+    end = (DAY + timedelta(hours=2)).timestamp()
+    assert read(log) == {
+        ("log_complete_timestamp_seconds", "00000000-0000-0000-0000-000000000000"): DAY.timestamp(),
+        **{("window_end_timestamp_seconds", *each): end for each in (one, two)},
+        **{("window_rows", *each): 20 for each in (one, two)},
+        **{("window_outside_rows", *each): 3 for each in (one, two)},
+        ("drifted", *one): 0,
+        ("drifted", *two): 1,
+        ("drifted_features", *one): 0,
+        ("drifted_features", *two): 2,
+        ("estimated_accuracy", *one): 0.9,
+        ("live_accuracy", *two): 0.6,
+        ("live_rows", *one): 0,
+        ("live_rows", *two): 5,
+        ("alarms_total", "penguins", "drift"): 1,
+        ("alarms_open", "penguins", "drift"): 1,
+    }
