@@ -1,12 +1,13 @@
 """
 ### {title}: is the model in Production still right?
 
-`log_arrived → judge → raise_alarm → retrain`
+`log_arrived → judge → raise_alarm → retrain`, and `log_arrived → judge_shadow`
 
 | task | action | result |
 |---|---|---|
 | **log_arrived** | waits until the predictions of the window have arrived in the prediction log | |
 | **judge** | compares the window with the rows that its version learned from, and with the truth | table `monitoring.verdicts` |
+| **judge_shadow** | judges the version in the shadow of Production once it has answered enough, if there is one; perhaps a person decides, under *Required Actions* | promotes or refuses it |
 | **raise_alarm** | raises an alarm if the window drifted, if `{model}` is below the contract's floor, or if there is much new truth | table `monitoring.alarms` |
 | **retrain** | asks for a training: an event of the asset `{alarm}` starts a run of `{training}` | the gate decides about its version |
 
@@ -26,6 +27,7 @@ from airflow.sdk import DeltaDataIntervalTimetable, dag, get_current_context, ta
 
 from contract.schema import DataContract, dag_id_of
 from penguins.airflow.assets import alarm_asset
+from penguins.airflow.operators import FORM, JudgeShadow
 from penguins.airflow.parsing import build_dags, describe, title_of
 from penguins.airflow.task_errors import RETRIES, report_user_errors
 from penguins.airflow.waiting import LogArrived
@@ -40,14 +42,14 @@ def monitoring_dag(contract: DataContract) -> Any:
         dag_display_name=f"{title_of(contract)}: monitor",
         schedule=DeltaDataIntervalTimetable(length),
         catchup=False,
-        max_active_runs=2,
+        max_active_runs=3,  # one may wait for a person
         default_args={"owner": "penguins", "execution_timeout": timedelta(hours=1), **RETRIES},
         doc_md=describe(__doc__ or "", contract),
         tags=[contract.name, "monitoring"],
         auto_register=False,
     )
     def wire() -> None:
-        """Wire the four tasks."""
+        """Wire the five tasks."""
 
         @task.short_circuit()
         @report_user_errors
@@ -83,7 +85,8 @@ def monitoring_dag(contract: DataContract) -> Any:
             }
 
         reasons: Any = judge()
-        LogArrived(task_id="log_arrived", length=length) >> reasons
+        shadow = JudgeShadow(task_id="judge_shadow", contract=contract, params=FORM)
+        LogArrived(task_id="log_arrived", length=length) >> [reasons, shadow]
         retrain(raise_alarm(reasons))  # type: ignore[arg-type]  # its value, once it has run
 
     return wire()

@@ -19,7 +19,7 @@ from tests.contract.odcs.conftest import WINE, folder
 __all__ = ["folder"]
 
 TASKS = ["load_raw", "preprocess", "grid_train", "register_best"]
-WATCHING = ["log_arrived", "judge", "raise_alarm", "retrain"]
+WATCHING = {"log_arrived", "judge", "raise_alarm", "retrain", "judge_shadow"}
 MONITORING = "  - property: monitoring\n    value:\n"
 
 
@@ -223,7 +223,9 @@ def test_every_contract_has_a_dag_that_watches(folder: Path) -> None:
     dags = parse("monitoring")
     assert list(dags) == ["penguins_monitoring", "wine_monitoring", "odd_monitoring"]
     for dag in (dags["penguins_monitoring"], dags["wine_monitoring"]):
-        assert [task.task_id for task in dag.topological_sort()] == WATCHING
+        assert {task.task_id for task in dag.tasks} == WATCHING
+        assert dag.get_task("judge_shadow").upstream_task_ids == {"log_arrived"}
+        assert [task.task_id for task in dag.get_task("retrain").get_flat_relatives(upstream=True)].count("judge") == 1
         assert not dag.catchup
     wine = dags["wine_monitoring"]
     assert (wine.dag_display_name, wine.tags) == ("Wine: monitor", {"wine", "monitoring"})

@@ -55,7 +55,7 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     watching, training = f"{NAME}_monitoring", f"{NAME}_training"
     until(lambda: deployment.airflow.has_dag(watching), "the DAG to be parsed")
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
-    assert states == dict.fromkeys(("log_arrived", "judge", "raise_alarm", "retrain"), "success")
+    assert states == dict.fromkeys(("log_arrived", "judge", "judge_shadow", "raise_alarm", "retrain"), "success")
     alarms = "SELECT kind, run_id, outcome, closed_at IS NOT NULL FROM monitoring.alarms WHERE contract = 'watched'"
     until(lambda: [run for _, run, *_ in deployment.query(alarms) if run], "the training to start", 60)
     ((kind, run, *_),) = deployment.query(alarms)

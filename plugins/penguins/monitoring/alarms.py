@@ -150,8 +150,11 @@ def settle(connection: Connection[Any], contract: DataContract, has_ended: Calla
         connection.execute(_CLOSE, [f"version {version} was {done}: {reason}", [number]])
     if has_ended is None:
         return
+    # A version in the shadow is decided about later, by real traffic.
     query = f"""SELECT {_COLUMNS} FROM monitoring.alarms
-        WHERE contract = %s AND run_id IS NOT NULL AND outcome IS NULL"""  # noqa: S608 (constants)
+        WHERE contract = %s AND run_id IS NOT NULL AND outcome IS NULL AND NOT EXISTS (
+            SELECT FROM audit.promotions AS entries WHERE dag_run_id = run_id AND entries.model = alarms.model
+        )"""  # noqa: S608 (constants)
     for alarm in _select(connection, query, [contract.name]):
         if alarm.run_id and has_ended(alarm.run_id):
             connection.execute(

@@ -263,9 +263,12 @@ def test_the_decision_about_the_version_closes_the_alarm(log: Connection[Any]) -
     alarms.settle(log, contract())
     assert alarms.latest(log, "penguins", 1)[0].outcome is None
     add = """INSERT INTO audit.promotions (model, who, action, to_version, reason, numbers, dag_run_id)
-        VALUES (%s, 'register_best', 'refuse', '7', 'it is worse', '{}', %s)"""
-    log.execute(add, ["another model", alarm.id])
-    log.execute(add, [ours.model(), f"asset_triggered__{alarm.id}"])
+        VALUES (%s, 'register_best', %s, '7', 'it is worse', '{}', %s)"""
+    log.execute(add, ["another model", "refuse", f"asset_triggered__{alarm.id}"])
+    log.execute(add, [ours.model(), "shadow", f"asset_triggered__{alarm.id}"])
+    alarms.settle(log, contract(), lambda _: True)  # the version in the shadow is decided about later
+    assert alarms.latest(log, "penguins", 1)[0].outcome is None
+    log.execute(add, [ours.model(), "refuse", f"asset_triggered__{alarm.id}"])
     alarms.settle(log, contract())
     (closed,) = alarms.latest(log, "penguins", 1)
     assert closed.outcome == "version 7 was not promoted: it is worse"
