@@ -71,7 +71,7 @@ class Traffic:
 def read_traffic(connection: Connection[Any], model: str, champion: str, shadow: str, since: datetime) -> Traffic:
     """Read what the two versions have answered since a time, and what is known of it by now."""
     values = {"model": model, "champion": champion, "shadow": shadow, "since": since}
-    values["first"] = predictions._first_id(since - predictions.LONGEST_REQUEST)
+    values["first"] = predictions.first_id(since - predictions.LONGEST_REQUEST)
     classes = {digest: known.classes for digest, known in predictions.contracts(connection).items()}
     found = Traffic()
     for digest, theirs, ours, count in connection.execute(_ANSWERS, values):
@@ -88,7 +88,7 @@ def read_traffic(connection: Connection[Any], model: str, champion: str, shadow:
 
 def expects_truth(connection: Connection[Any], model: str, since: datetime) -> bool:
     """Tell whether somebody tells the truth about answers since a time, so that more of it is to be expected."""
-    row = connection.execute(_EXPECTED, [model, predictions._first_id(since)]).fetchone()
+    row = connection.execute(_EXPECTED, [model, predictions.first_id(since)]).fetchone()
     return bool(row and row[0])
 
 
