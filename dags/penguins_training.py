@@ -33,6 +33,7 @@ from contract.schema import DataContract
 from penguins.airflow.assets import training_schedule
 from penguins.airflow.form import build_form
 from penguins.airflow.links import training_task
+from penguins.airflow.notices import failure_of
 from penguins.airflow.operators import FORM, RegisterBest
 from penguins.airflow.parsing import build_dags, describe, title_of
 from penguins.airflow.task_errors import RETRIES, report_user_errors
@@ -51,6 +52,7 @@ def training_dag(contract: DataContract) -> Any:
         max_active_runs=1,
         params=form,
         default_args={"owner": "penguins", "execution_timeout": timedelta(hours=12), **RETRIES},
+        on_failure_callback=failure_of(contract.name),
         doc_md=describe(__doc__ or "", contract),
         tags=[contract.name, "training"],
         auto_register=False,

@@ -26,6 +26,7 @@ _FOREIGN = (
     "IPYTHON",
     "JUPYTER",
     "MLFLOW",
+    "PENGUINS_NOTIFY_URL",
     "PENGUINS_SIGNING_KEY",
     "PG",
     "PYTHON",
@@ -191,6 +192,7 @@ def airflow(config: Config) -> dict[str, str]:
     }
     others = {
         "AIRFLOW_HOME": str(config.layout.airflow),
+        "PENGUINS_NOTIFY_URL": os.environ.get("PENGUINS_NOTIFY_URL", ""),  # its tokens are for nothing else
         # Airflow reads plugins/.airflowignore with a deprecated class, and each log would have its warning.
         "PYTHONWARNINGS": "ignore:GitWildMatchPattern:DeprecationWarning",
     }

@@ -15,6 +15,7 @@ from local.stack import Stack
 from tests import logs, order, run, stacks
 from tests.commands import command
 from tests.e2e.deployment import Made
+from tests.receiver import Receiver, receiving
 
 # Fixtures that start programs. `make test-fast` skips tests with one of these fixtures or the mark `programs`.
 PROGRAMS = {"stack", "whole", "small", "small_database", "log_stack", "server", "compose", "waiting", "cached"}
@@ -119,14 +120,22 @@ def contracts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    """The receiver of the whole stack's notices."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
 def whole(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, contracts_folder: Path
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, contracts_folder: Path, receiver: Receiver
 ) -> Iterator[Stack]:
     """The whole stack. A test that stops or kills a program starts it again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENGUINS_CONTRACTS_DIR", str(contracts_folder))
         patch.setenv("PENGUINS_RETRY_SECONDS", "3")
         patch.setenv("PENGUINS_MONITORING_WINDOW", "31d")  # requests of tests must not raise alarms at the full hour
+        patch.setenv("PENGUINS_NOTIFY_URL", receiver.url)
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:
             pytestconfig.stash[WHOLE] = running

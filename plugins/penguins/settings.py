@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         default=None,
         description="Key that the page, tasks and commands ask the service with, if it requires one.",
     )
+    notify_url: SecretStr | None = Field(
+        default=None,
+        description="Apprise URL that failed runs, alarms and promotions are told to, or several, separated by spaces; "
+        "empty for nobody.",
+    )
     retry_seconds: float = Field(
         default=10,
         gt=0,

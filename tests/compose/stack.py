@@ -23,6 +23,19 @@ import json, os, sys, psycopg
 with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"]) as connection:
     print(json.dumps(connection.execute(sys.argv[1]).fetchall(), default=str))
 """
+# Keeps the notices that people would get, as tests/receiver.py does; in a container, because none reaches this machine.
+RECEIVER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open("/tmp/notices", "ab") as file:
+            file.write(self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        self.send_response(200)
+        self.end_headers()
+
+HTTPServer(("", 9999), Handler).serve_forever()
+"""
 
 
 class ComposeStack:
@@ -35,6 +48,7 @@ class ComposeStack:
         env.complete(self.env_file)
         self.set(PENGUINS_DATA_DIR=str(self.data))
         self.set(PENGUINS_RETRY_SECONDS="2", TASK_HEARTBEAT_TIMEOUT="20", PENGUINS_MONITORING_WINDOW="31d")
+        self.set(PENGUINS_NOTIFY_URL="json://jupyterlab:9999")
         self.set(**{name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)})
 
     @property
@@ -87,6 +101,7 @@ class ComposeStack:
     def deployment(self) -> Deployment:
         """Return the stack as a `Deployment`."""
         variables = self.variables
+        self.compose("exec", "--detach", "jupyterlab", "python", "-c", RECEIVER)
 
         def upload(name: str, text: str) -> str:
             (self.data / name).write_text(text)
@@ -103,11 +118,16 @@ class ComposeStack:
             start=lambda name: self._one(name, "up", "--detach", "--wait", "--no-deps"),
             identity=lambda: self.containers("api")[0]["State"]["StartedAt"],
             scheduler_log=lambda: "\n".join(self.log("airflow-scheduler")),
+            notices=self._notices,
         )
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         rows = json.loads(self.execute("airflow-scheduler", "python", "-c", QUERY, statement))
         return [tuple(row) for row in rows]
+
+    def _notices(self) -> list[dict[str, str]]:
+        lines = self.execute("jupyterlab", "sh", "-c", "cat /tmp/notices || true").splitlines()
+        return [json.loads(line) for line in lines]
 
     def _one(self, name: str, *command: str) -> None:
         self.compose(*command, SERVICES.get(name, name))

@@ -7,7 +7,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 
 # Packages that are too slow to import for parsing the file, which Airflow does every few seconds.
-HEAVY = ("mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "psycopg", "onnxruntime")
+HEAVY = ("mlflow", "sklearn", "pandas", "pyarrow", "matplotlib", "psycopg", "onnxruntime", "apprise")
 
 
 @pytest.mark.programs

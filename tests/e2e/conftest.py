@@ -3,12 +3,13 @@ import pytest
 from local.stack import Stack
 from local.waiting import until
 from tests.e2e.deployment import DAG, Deployment, Made, embedded, in_production
+from tests.receiver import Receiver
 
 
 @pytest.fixture(scope="session")
-def deployment(whole: Stack, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def deployment(whole: Stack, tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Deployment:
     """The stack under test, with the DAG parsed."""
-    started = embedded(whole, tmp_path_factory.mktemp("e2e"))
+    started = embedded(whole, tmp_path_factory.mktemp("e2e"), receiver)
     until(lambda: started.airflow.has_dag(DAG), "the DAG to be parsed")
     return started
 

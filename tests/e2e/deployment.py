@@ -16,6 +16,7 @@ from local.clients.service import Service
 from local.environment import BUCKET
 from local.stack import Stack
 from local.waiting import until
+from tests.receiver import Receiver
 
 DAG = "penguins_training"
 EXPERIMENT = "penguins_experiment"
@@ -66,6 +67,7 @@ class Deployment:
         stop, start: stop and start one service by its name in the embedded stack.
         identity: a value that changes with a restart of the prediction service.
         scheduler_log: log of Airflow's scheduler.
+        notices: what people were told.
     """
 
     airflow: Airflow
@@ -81,6 +83,7 @@ class Deployment:
     start: Callable[[str], None]
     identity: Callable[[], object]
     scheduler_log: Callable[[], str]
+    notices: Callable[[], list[dict[str, str]]]
 
     def run(self, **params: Any) -> tuple[str, dict[str, str]]:
         """Trigger the DAG, wait for its end, and return the run's id and the state of every task."""
@@ -126,7 +129,7 @@ class Deployment:
         return "\n".join(self.airflow.task_log(DAG, run, task))
 
 
-def embedded(stack: Stack, folder: Path) -> Deployment:
+def embedded(stack: Stack, folder: Path, receiver: Receiver) -> Deployment:
     """Return the deployment of the whole embedded stack; files for its tasks go into `folder`."""
     credentials, urls = stack.config.credentials, stack.urls
 
@@ -149,6 +152,7 @@ def embedded(stack: Stack, folder: Path) -> Deployment:
         start=stack.start,
         identity=lambda: stack.states()["api"].pid,
         scheduler_log=stack.config.layout.log("airflow-scheduler").read_text,
+        notices=lambda: receiver.notices,
     )
 
 

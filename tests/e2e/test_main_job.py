@@ -210,9 +210,13 @@ def test_a_parameter_of_the_wrong_kind_is_refused_at_the_trigger(
 
 
 @pytest.mark.usefixtures("first_run")
-def test_an_unknown_parameter_fails_the_run_at_once(deployment: Deployment) -> None:
+def test_an_unknown_parameter_fails_the_run_at_once_and_people_are_told(deployment: Deployment) -> None:
     run, states = deployment.run(sources="/data/penguins.csv")
     assert states == {"load_raw": "failed", **dict.fromkeys(TASKS[1:], "upstream_failed")}
     log = deployment.log(run, "load_raw")
     assert "unknown parameter 'sources' (did you mean 'source'?). A run has source, estimator, grid" in log
     assert "Traceback" not in log
+    until(lambda: any(run in notice["message"] for notice in deployment.notices()), "the notice of the failed run")
+    (notice,) = (notice for notice in deployment.notices() if run in notice["message"])
+    assert (notice["title"], notice["type"]) == (f"{DAG} failed", "failure")
+    assert notice["message"].startswith(f"The run {run} failed at load_raw.\nContract: penguins\nhttp://127.0.0.1:")

@@ -29,3 +29,11 @@ def test_the_service_gets_no_password_of_a_database(tmp_path: Path, monkeypatch:
 
     assert given_to("api") == []
     assert given_to("shipper") == ["shipper_db_password"]
+
+
+def test_only_airflow_gets_the_address_that_people_are_told_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENGUINS_NOTIFY_URL", "json://127.0.0.1/token")
+    programs = all_programs(Config.of(Settings(state_dir=tmp_path / "state"))).items()
+    told = {name for name, program in programs if "json://127.0.0.1/token" in program.environment.values()}
+    assert told == {name for name, _ in programs if name.startswith("airflow")}
+    assert told
