@@ -26,6 +26,7 @@ from typing import Any
 from airflow.sdk import DeltaDataIntervalTimetable, dag, get_current_context, task
 
 from contract.schema import DataContract, dag_id_of
+from penguins.airflow import notices
 from penguins.airflow.assets import alarm_asset
 from penguins.airflow.operators import FORM, JudgeShadow
 from penguins.airflow.parsing import build_dags, describe, title_of
@@ -44,6 +45,7 @@ def monitoring_dag(contract: DataContract) -> Any:
         catchup=False,
         max_active_runs=3,  # one may wait for a person
         default_args={"owner": "penguins", "execution_timeout": timedelta(hours=1), **RETRIES},
+        on_failure_callback=notices.failure_of(contract),
         doc_md=describe(__doc__ or "", contract),
         tags=[contract.name, "monitoring"],
         auto_register=False,
@@ -72,7 +74,9 @@ def monitoring_dag(contract: DataContract) -> Any:
             span, found = runs.current_span(length), [Reason(**each) for each in reasons]
             with database.connect() as connection:
                 raised = report.raise_alarms(connection, contract, span, found, runs.is_backfill())
-            get_current_context()["ti"].xcom_push("raised", [alarm.id for alarm in raised.new])
+            context = get_current_context()
+            context["ti"].xcom_push("raised", [alarm.id for alarm in raised.new])
+            notices.tell_alarms(contract, raised.new, context)
             return [{"id": alarm.id, "reason": str(alarm)} for alarm in raised.asking]
 
         @task(outlets=[asset])

@@ -27,8 +27,8 @@ from typing import Any
 from airflow.sdk import dag, task
 
 from contract.schema import DataContract, dag_id_of
+from penguins.airflow import notices
 from penguins.airflow.form import build_scoring_form
-from penguins.airflow.notices import failure_of
 from penguins.airflow.parsing import build_dags, describe, title_of
 from penguins.airflow.task_errors import RETRIES, report_user_errors
 from penguins.parameters import check_names
@@ -45,7 +45,7 @@ def scoring_dag(contract: DataContract) -> Any:
         catchup=False,
         params=form,
         default_args={"owner": "penguins", "execution_timeout": timedelta(hours=12), **RETRIES},
-        on_failure_callback=failure_of(contract.name),
+        on_failure_callback=notices.failure_of(contract),
         doc_md=describe(__doc__ or "", contract),
         tags=[contract.name, "scoring"],
         auto_register=False,

@@ -30,10 +30,10 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from contract.schema import DataContract
+from penguins.airflow import notices
 from penguins.airflow.assets import training_schedule
 from penguins.airflow.form import build_form
 from penguins.airflow.links import training_task
-from penguins.airflow.notices import failure_of
 from penguins.airflow.operators import FORM, RegisterBest
 from penguins.airflow.parsing import build_dags, describe, title_of
 from penguins.airflow.task_errors import RETRIES, report_user_errors
@@ -52,7 +52,7 @@ def training_dag(contract: DataContract) -> Any:
         max_active_runs=1,
         params=form,
         default_args={"owner": "penguins", "execution_timeout": timedelta(hours=12), **RETRIES},
-        on_failure_callback=failure_of(contract.name),
+        on_failure_callback=notices.failure_of(contract),
         doc_md=describe(__doc__ or "", contract),
         tags=[contract.name, "training"],
         auto_register=False,
@@ -72,7 +72,8 @@ def training_dag(contract: DataContract) -> Any:
             check_names(params, form)  # Airflow accepts unknown ones
             with database.connect() as connection:
                 share, run = rules.max_rejected_share, runs.current_run()
-                following.begin(connection, contract, runs.alarms_of_run(), run.id)
+                followed = following.begin(connection, contract, runs.alarms_of_run(), run.id)
+                notices.tell_training(contract, followed, get_current_context())
                 more = read_production_rows(connection, contract)
                 report = ingest.load_raw(connection, params["source"], share, run, contract, more)
                 drop_old(connection, runs.is_active, contract)

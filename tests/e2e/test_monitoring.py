@@ -69,6 +69,15 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     )
     assert "; trained for alarm " in reason
     assert ", drift: " in reason
+    about = [notice for notice in deployment.notices() if f"\nContract: {NAME}\n" in notice["message"]]
+    assert [notice["title"] for notice in about] == [
+        f"{NAME} version 1 was promoted",
+        f"{NAME}: drift",
+        f"{NAME}: a training has started",
+        f"{NAME} version 2 was not promoted",
+    ]
+    assert f"/dags/{watching}/runs/" in about[1]["message"]
+    assert f"/dags/{training}/runs/{run.partition(':')[0]}" in about[3]["message"]
 
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
     assert (states["judge"], states["raise_alarm"], states["retrain"]) == ("success", "success", "skipped")

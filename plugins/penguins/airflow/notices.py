@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, unquote
 
@@ -20,12 +21,22 @@ from penguins.settings import settings
 
 if TYPE_CHECKING:
     from contract.schema import DataContract
-    from penguins.promotion.registration import RegisterReport
+    from penguins.monitoring.alarms import Alarm
 
 log = logging.getLogger(__name__)
 
 # These log addresses that they send to, at the level DEBUG.
 _TALKATIVE: Final = ("apprise", "requests_oauthlib", "urllib3")
+
+Kind = Literal["info", "success", "warning", "failure"]
+
+_KINDS: Final = {"drift": "drift", "accuracy": "the accuracy is below the floor", "truth": "much new truth"}
+_OUTCOMES: Final[dict[str, tuple[str, Kind]]] = {
+    "promoted": ("was promoted", "success"),
+    "asking": ("waits for a person's decision", "warning"),
+    "refused": ("was not promoted", "info"),
+    "expired": ("has expired in the shadow", "info"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Notice:
 
     title: str
     body: str
-    kind: Literal["info", "success", "warning", "failure"] = "info"
+    kind: Kind = "info"
 
 
 def tell(notice: Notice) -> bool:
@@ -53,36 +64,41 @@ def tell(notice: Notice) -> bool:
     return not problems
 
 
-def failure_of(contract: str) -> Callable[[Mapping[str, Any]], None]:
+def failure_of(contract: DataContract) -> Callable[[Mapping[str, Any]], None]:
     """Return the callback by which a DAG of a contract tells that a run failed."""
 
     def tell_failure(context: Mapping[str, Any]) -> None:
-        tell(failed_run(contract, context))
+        task = context.get("ti")
+        where = f" at {task.task_id}" if task else f": {context['reason']}"
+        text = f"The run {context['run_id']} failed{where}."
+        tell(Notice(f"{context['dag'].dag_id} failed", _body(text, contract, context), "failure"))
 
     return tell_failure
 
 
-def tell_decision(contract: DataContract, report: RegisterReport, dag_id: str, run_id: str) -> None:
-    """Tell that a version was promoted, or that a person has to decide about it."""
-    if report.promoted is not False:
-        tell(decision(contract, report, dag_id, run_id))
+def tell_alarms(contract: DataContract, alarms: Sequence[Alarm], context: Mapping[str, Any]) -> None:
+    """Tell of the new alarms of a window, each for itself."""
+    for alarm in alarms:
+        became = alarm.outcome or "a training was asked for"
+        text = f"{alarm.reason}\nAlarm {alarm.id}: {became}"
+        start, end = (f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for time in (alarm.window_start, alarm.window_end))
+        about = f"Model: {alarm.model} version {alarm.version}\nWindow: {start} to {end} UTC"
+        tell(Notice(f"{contract.name}: {_KINDS[alarm.kind]}", _body(f"{text}\n{about}", contract, context), "warning"))
 
 
-def failed_run(contract: str, context: Mapping[str, Any]) -> Notice:
-    """Compose the notice of a failed run from the context that Airflow gives to a DAG's callback."""
-    dag_id, run_id, task = context["dag"].dag_id, context["run_id"], context.get("ti")
-    where = f" at {task.task_id}" if task else f": {context['reason']}"
-    return Notice(f"{dag_id} failed", _body(f"The run {run_id} failed{where}.", contract, dag_id, run_id), "failure")
+def tell_training(contract: DataContract, alarms: Sequence[Alarm], context: Mapping[str, Any]) -> None:
+    """Tell that a training has started for alarms, if it has."""
+    if alarms:
+        text = "\n".join(f"Because of {alarm}" for alarm in alarms)
+        tell(Notice(f"{contract.name}: a training has started", _body(text, contract, context)))
 
 
-def decision(contract: DataContract, report: RegisterReport, dag_id: str, run_id: str) -> Notice:
-    """Compose the notice of a decision, or of a question that waits for one."""
-    version = f"{contract.training.registered_model} version {report.version}"
-    if report.promoted:
-        title, kind = f"{version} was promoted", "success"
-    else:
-        title, kind = f"{version} waits for a person's decision", "warning"
-    return Notice(title, _body(report.reason, contract.name, dag_id, run_id), kind)  # type: ignore[arg-type]
+def tell_decision(contract: DataContract, version: str, outcome: str, reason: str, context: Mapping[str, Any]) -> None:
+    """Tell what became of a version, or that a person has to decide about it; other outcomes aren't told."""
+    if outcome in _OUTCOMES:
+        said, kind = _OUTCOMES[outcome]
+        title = f"{contract.training.registered_model} version {version} {said}"
+        tell(Notice(title, _body(reason, contract, context), kind))
 
 
 def run_url(dag_id: str, run_id: str) -> str:
@@ -91,8 +107,8 @@ def run_url(dag_id: str, run_id: str) -> str:
     return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
 
-def _body(text: str, contract: str, dag_id: str, run_id: str) -> str:
-    return f"{text}\nContract: {contract}\n{run_url(dag_id, run_id)}"
+def _body(text: str, contract: DataContract, context: Mapping[str, Any]) -> str:
+    return f"{text}\nContract: {contract.name}\n{run_url(context['dag'].dag_id, context['run_id'])}"
 
 
 def _send(notice: Notice, url: str) -> None:

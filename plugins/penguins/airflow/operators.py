@@ -12,6 +12,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 
 from contract.schema import DataContract
+from penguins.airflow import notices
 from penguins.airflow.links import CandidatesLink, VersionLink
 from penguins.airflow.task_errors import report_user_errors
 from penguins.promotion.reasons import MAX_REASON_LENGTH
@@ -115,6 +116,8 @@ class Deciding(HITLOperator):
         with database.connect() as connection:
             report = approval.answer(connection, model, number, approved, by, comment, seen)
             alarms.settle(connection, self._contract)
+        if report.promoted:
+            notices.tell_decision(self._contract, report.version, "promoted", report.reason, context)
         return asdict(report)
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
@@ -142,15 +145,19 @@ class RegisterBest(Deciding):
         data = database.read_dataset(self._contract, params, run)
         estimator = estimators.choose(params["estimator"], len(data.labels))
         with database.connect() as connection:
+            cause = alarms.describe(alarms.of_run(connection, self._contract.name, run.id))
             report = registration.register_best(
                 connection,
                 data,
                 run.id,
                 ask=params["promotion"] == "manual",
                 expected=grid.count(params["grid"], estimator),
-                cause=alarms.describe(alarms.of_run(connection, self._contract.name, run.id)),
+                cause=cause,
             )
             alarms.settle(connection, self._contract)
+        if cause or report.promoted is not False:
+            outcome = {True: "promoted", False: "refused", None: "asking"}[report.promoted]
+            notices.tell_decision(self._contract, report.version, outcome, report.reason, context)
         if report.promoted is None:
             self._ask(context, report.version, params["approval_hours"])
             report = replace(report, reason=f"{ASK_ON_PAGE} {report.reason}")
@@ -175,6 +182,7 @@ class JudgeShadow(Deciding):
 
         with database.connect() as connection:
             report = shadowing.judge_shadow(connection, self._contract, f"judge_shadow of {runs.current_run().id}")
+        notices.tell_decision(self._contract, report.version, report.outcome, report.reason, context)
         if report.outcome == "asking":
             self._ask(context, report.version, self._hours)
         return asdict(report)

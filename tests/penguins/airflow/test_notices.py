@@ -2,20 +2,24 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from local.ports import free_ports
 from penguins.airflow import notices
 from penguins.airflow.notices import Notice, tell
-from penguins.promotion.registration import RegisterReport
+from penguins.monitoring.alarms import Alarm
 from penguins.settings import settings
 from tests.penguins import ours
 from tests.receiver import TOKEN, receiving
 
 Told = Callable[[str], None]
 RUN = "manual__2026-03-01T12:00:00+00:00"
+CONTEXT: dict[str, Any] = {"dag": SimpleNamespace(dag_id="penguins_training"), "run_id": RUN}
 PAGE = "https://airflow.example.org/team/dags/penguins_training/runs/manual__2026-03-01T12%3A00%3A00%2B00%3A00"
 
 
@@ -33,32 +37,56 @@ def tell_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
 
 
 def test_a_failed_run_is_told_with_its_page(tell_to: Told) -> None:
-    context = {
-        "dag": SimpleNamespace(dag_id="penguins_training"),
-        "run_id": RUN,
-        "ti": SimpleNamespace(task_id="load_raw"),
-        "reason": "task_failure",
-    }
+    failed = CONTEXT | {"ti": SimpleNamespace(task_id="load_raw"), "reason": "task_failure"}
     with receiving() as receiver:
         tell_to(receiver.url)
-        notices.failure_of("penguins")(context)
-        notices.failure_of("penguins")({key: context[key] for key in ("dag", "run_id", "reason")})
+        notices.failure_of(ours.contract())(failed)
+        notices.failure_of(ours.contract())(CONTEXT | {"reason": "all_tasks_deadlocked"})
     first, second = receiver.notices
     assert (first["title"], first["type"]) == ("penguins_training failed", "failure")
     assert first["message"] == f"The run {RUN} failed at load_raw.\nContract: penguins\n{PAGE}"
-    assert second["message"].startswith(f"The run {RUN} failed: task_failure.\n")
+    assert second["message"].startswith(f"The run {RUN} failed: all_tasks_deadlocked.\n")
 
 
-def test_a_promotion_and_a_question_are_told_but_not_a_refusal(tell_to: Told) -> None:
+def test_an_alarm_is_told_with_version_and_window_and_what_became_of_it(tell_to: Told) -> None:
+    end = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    texts = ("penguins", "penguins_rf", "3", end - timedelta(hours=1), end)
+    asking = Alarm(5, *texts, "drift", "body_mass_g drifted", end, end, None, None, None)
+    closed = replace(asking, id=6, kind="accuracy", emitted_at=None, outcome="not trained: alarm 5 asked for one")
     with receiving() as receiver:
         tell_to(receiver.url)
-        for promoted in (True, None, False):
-            report = RegisterReport("7", promoted, "it is right on 3 more {{ rows }}")
-            notices.tell_decision(ours.contract(), report, "penguins_training", RUN)
+        notices.tell_alarms(ours.contract(), [asking, closed], CONTEXT)
+        notices.tell_training(ours.contract(), [asking], CONTEXT)
+        notices.tell_training(ours.contract(), [], CONTEXT)
+    first, second, third = receiver.notices
+    assert (first["title"], first["type"]) == ("penguins: drift", "warning")
+    assert first["message"] == "\n".join(
+        [
+            "body_mass_g drifted",
+            "Alarm 5: a training was asked for",
+            "Model: penguins_rf version 3",
+            "Window: 2026-03-01 11:00:00 to 2026-03-01 12:00:00 UTC",
+            "Contract: penguins",
+            PAGE,
+        ]
+    )
+    assert second["title"] == "penguins: the accuracy is below the floor"
+    assert "\nAlarm 6: not trained: alarm 5 asked for one\n" in second["message"]
+    assert third["title"] == "penguins: a training has started"
+    assert third["message"].startswith("Because of alarm 5, drift: body_mass_g drifted\n")
+
+
+def test_decisions_and_questions_are_told_and_other_outcomes_are_not(tell_to: Told) -> None:
+    with receiving() as receiver:
+        tell_to(receiver.url)
+        for outcome in ("promoted", "asking", "refused", "expired", "none", "waiting"):
+            notices.tell_decision(ours.contract(), "7", outcome, "it is right on 3 more {{ rows }}", CONTEXT)
     model = ours.contract().training.registered_model
     assert [(notice["title"], notice["type"]) for notice in receiver.notices] == [
         (f"{model} version 7 was promoted", "success"),
         (f"{model} version 7 waits for a person's decision", "warning"),
+        (f"{model} version 7 was not promoted", "info"),
+        (f"{model} version 7 has expired in the shadow", "info"),
     ]
     assert receiver.notices[0]["message"] == f"it is right on 3 more {{{{ rows }}}}\nContract: penguins\n{PAGE}"
 
