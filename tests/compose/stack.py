@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,10 +45,13 @@ class ComposeStack:
 
     def __init__(self, folder: Path) -> None:
         self.env_file = folder / "test.env"
-        self.data = folder / "data"
-        self.data.mkdir(mode=0o755)
+        self.data, self.contracts, models = (folder / name for name in ("data", "contracts", "models"))
+        for made in (self.data, models):
+            made.mkdir(mode=0o755)
+        shutil.copytree(env.REPO / "contracts", self.contracts)
         env.complete(self.env_file)
-        self.set(PENGUINS_DATA_DIR=str(self.data))
+        self.set(PENGUINS_DATA_DIR=str(self.data), PENGUINS_CONTRACTS_DIR=str(self.contracts))
+        self.set(PENGUINS_MODELS_DIR=str(models))
         self.set(PENGUINS_RETRY_SECONDS="2", TASK_HEARTBEAT_TIMEOUT="20", PENGUINS_MONITORING_WINDOW="31d")
         self.set(PENGUINS_NOTIFY_URL="json://jupyterlab:9999")
         self.set(**{name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)})
@@ -69,6 +74,12 @@ class ComposeStack:
         """Run a command of Compose and return its output."""
         command = ("docker", "compose", "--project-name", PROJECT, "--env-file", str(env_file or self.env_file))
         return run(*command, *arguments)
+
+    def make(self, target: str, **variables: str) -> str:
+        """Run a command `make compose-…` on the project, with variables, and return its output."""
+        known = self.variables | {"COMPOSE_PROJECT_NAME": PROJECT, "COLUMNS": "1000"} | variables
+        ops = f"OPS={sys.executable} -m ops --env-file {self.env_file}"
+        return run("env", *(f"{name}={value}" for name, value in known.items()), "make", target, ops)
 
     def up(self, *arguments: str, workers: int = 0) -> None:
         """Build and start all services, with Celery if there are workers, and wait until they are healthy."""

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.compose.stack import PROJECT, ComposeStack, run
+from tests.compose.stack import ComposeStack, run
 from tests.e2e.deployment import MODEL, Deployment
 from tests.e2e.test_main_job import aliases
 from tests.e2e.test_promotion import (  # noqa: F401
@@ -87,23 +87,17 @@ def decisions(deployment: Deployment) -> list[tuple[Any, ...]]:
 def test_the_commands_promote_roll_back_and_list(
     compose: ComposeStack, deployment: Deployment, challenger: str
 ) -> None:
-    """Run `make compose-…` with Compose's own variables."""
-
-    def make(target: str, **variables: str) -> str:
-        known = compose.variables | {"COMPOSE_PROJECT_NAME": PROJECT, "COLUMNS": "1000"} | variables
-        return run("env", *(f"{name}={value}" for name, value in known.items()), "make", target)
-
     who, champion = run("id", "-un").strip(), aliases(deployment)["production"]
-    promoted = make("compose-promote", VERSION=challenger, REASON=REASON)
+    promoted = compose.make("compose-promote", VERSION=challenger, REASON=REASON)
     assert promoted == f"Version {challenger} is in Production.\n"
     assert aliases(deployment)["production"] == challenger
-    assert make("compose-rollback", REASON=REASON) == f"Version {champion} is in Production again.\n"
+    assert compose.make("compose-rollback", REASON=REASON) == f"Version {champion} is in Production again.\n"
     assert aliases(deployment)["production"] == champion
     assert decisions(deployment)[:2] == [
         (who, "rollback", f"rolled back from version {challenger}: {REASON}"),
         (who, "promote", REASON),
     ]
-    shown = [line.rstrip() for line in make("compose-models").splitlines()]
+    shown = [line.rstrip() for line in compose.make("compose-models").splitlines()]
     assert any(line.split()[:2] == [champion, "Production"] for line in shown)
     assert any(who in line and line.endswith(f" {REASON}") for line in shown)
 
