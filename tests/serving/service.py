@@ -14,8 +14,10 @@ import httpx
 from local.ports import free_ports
 from local.waiting import until
 from tests import keys
+from tests.forked import Forked
 
 PENGUIN = {"bill_length_mm": 39.1, "bill_depth_mm": 18.7, "flipper_length_mm": 181, "body_mass_g": 3750}
+PROGRAM = (sys.executable, "-m", "serving")
 TIMEOUT_SECONDS = 60
 WITHOUT_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to load their certificates takes longer than a request
 
@@ -29,10 +31,10 @@ def with_largest_file(size: int) -> tuple[str, ...]:
 
 
 class Service:
-    """`python -m serving`, on a free port."""
+    """The service in a process of its own, on a free port; with a command of its own or several workers the program."""
 
     def __init__(self, folder: Path, *command: str, **settings: Any) -> None:
-        self._command = command or (sys.executable, "-m", "serving")
+        self._command = command or (PROGRAM if "SERVING_WORKERS" in settings else ())
         (self._port,) = free_ports(1)
         self._settings = {name: str(value) for name, value in settings.items()}
         self._log = folder / "service.log"
@@ -52,14 +54,7 @@ class Service:
             "SERVING_MAX_BACKOFF_SECONDS": "0.3",
             "SERVING_TRUSTED_KEYS": keys.PUBLIC,
         }
-        with self._log.open("a") as log:
-            self.process = subprocess.Popen(
-                self._command,
-                env={**os.environ, **defaults, **self._settings},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.process = self._start({**os.environ, **defaults, **self._settings})
         until(self.is_live, "the service to listen")
         return self
 
@@ -67,7 +62,16 @@ class Service:
         self.http.close()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # The workers share the process group.
+        self.process.kill()  # in case it had none yet
         self.process.wait()
+
+    def _start(self, variables: dict[str, str]) -> "subprocess.Popen[bytes] | Forked":
+        if not self._command:
+            return Forked("serving", variables, self._log)
+        with self._log.open("a") as log:
+            return subprocess.Popen(
+                self._command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
     @property
     def log(self) -> str:

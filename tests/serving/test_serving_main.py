@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,22 +12,21 @@ import pytest
 from serving.settings import Settings, variable
 from tests.keys import PRIVATE
 from tests.serving.publisher import Publisher, forest
-from tests.serving.service import PENGUIN, Service
+from tests.serving.service import PENGUIN, PROGRAM, Service
 
 Start = Callable[..., Service]
 
-COMMAND = [sys.executable, "-m", "serving"]
 MEGABYTE = 1024 * 1024
 
 
 def test_help_explains_every_setting() -> None:
-    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
     assert all(f"  {variable(name)}=" in done.stdout for name in Settings.model_fields)
 
 
 def test_wrong_setting_is_reported() -> None:
     environment = {**os.environ, "SERVING_PORT": "eighty"}
-    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert "port" in done.stderr
     assert "Traceback" not in done.stderr
@@ -36,23 +34,23 @@ def test_wrong_setting_is_reported() -> None:
 
 def test_a_key_that_cannot_be_used_is_reported_without_it() -> None:
     environment = {**os.environ, "SERVING_TRUSTED_KEYS": PRIVATE}
-    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert "SERVING_TRUSTED_KEYS: a public key is ed25519-public- and 64 hexadecimal digits" in done.stderr
     assert PRIVATE not in done.stderr
 
 
 def test_port_in_use_is_reported(start: Start) -> None:
-    port = str(start().http.base_url.port)
+    port = str(start(*PROGRAM).http.base_url.port)
     environment = {**os.environ, "SERVING_PORT": port}
-    done = subprocess.run(COMMAND, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode != 0
     assert "address already in use" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_stops_the_service_promptly(start: Start, number: int) -> None:
-    service = start()
+    service = start(*PROGRAM)
     service.process.send_signal(number)
     assert service.process.wait(timeout=5) == 0
     assert "Traceback" not in service.log
@@ -61,7 +59,7 @@ def test_signal_stops_the_service_promptly(start: Start, number: int) -> None:
 def test_open_requests_are_finished_before_the_end(publisher: Publisher, start: Start) -> None:
     version = publisher.publish(forest())
     publisher.promote(version)
-    service = start()
+    service = start(*PROGRAM)
     service.serves(version)
     body = str(PENGUIN).replace("'", '"').encode()
     headers = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
@@ -79,7 +77,7 @@ def test_open_requests_are_finished_before_the_end(publisher: Publisher, start: 
 def test_service_is_small_and_needs_neither_mlflow_nor_sklearn(publisher: Publisher, start: Start) -> None:
     version = publisher.publish(forest())
     publisher.promote(version)
-    service = start()
+    service = start(*PROGRAM)
     service.serves(version)
     process = Path("/proc", str(service.process.pid))
     parts = [line for line in (process / "status").read_text().splitlines() if line.startswith("Rss")]

@@ -18,6 +18,7 @@ from local.stack import Stack
 from shipper.loop import run
 from shipper.settings import Settings
 from tests import stacks
+from tests.forked import Forked
 
 TABLES = "log.predictions, log.segments, log.contracts, log.traffic, log.feedback, log.events"
 
@@ -80,15 +81,18 @@ def shipping(settings: Settings) -> Callable[[], object]:
     return work
 
 
-def start(settings: Settings, command: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-    """Start the program."""
+def start(settings: Settings, command: tuple[str, ...] = ()) -> "subprocess.Popen[bytes] | Forked":
+    """Start the program; by a command, such as `env`, instead of a fork of one that has imported it."""
     variables = {
         "SHIPPER_LOG_DIR": str(settings.log_dir),
         "SHIPPER_DATABASE_URL": settings.database_url.get_secret_value(),
         "SHIPPER_POLL_SECONDS": str(settings.poll_seconds),
         "SHIPPER_MAX_BACKOFF_SECONDS": str(settings.max_backoff_seconds),
     }
-    with (settings.log_dir.parent / "shipper.log").open("ab") as log:
+    log_file = settings.log_dir.parent / "shipper.log"
+    if not command:
+        return Forked("shipper", os.environ | variables, log_file)
+    with log_file.open("ab") as log:
         arguments = [*command, sys.executable, "-m", "shipper"]
         return subprocess.Popen(arguments, cwd=REPO, env=os.environ | variables, stdout=log, stderr=log)
 

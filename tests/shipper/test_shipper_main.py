@@ -35,7 +35,7 @@ def test_missing_and_wrong_settings_are_named_without_their_values() -> None:
 def test_the_check_tells_a_shipper_that_works(folder, settings) -> None:
     variables = {"SHIPPER_LOG_DIR": str(folder), "SHIPPER_DATABASE_URL": settings.database_url.get_secret_value()}
     assert run("--check", **variables).returncode == 1
-    process = start(settings)
+    process = start(settings, ("env",))  # the program
     heart = folder / COUNTERS / SHIPPER_FILE
     wait_for(heart.exists)
     assert run("--check", **variables).returncode == 0
