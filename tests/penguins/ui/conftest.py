@@ -17,6 +17,7 @@ from local.settings import REPO
 from local.stack import Stack
 from tests.contract.odcs.conftest import WINE
 from tests.server import running
+from tests.serving import wide
 from tests.serving.publisher import Publisher, forest
 
 MODEL = "shown_on_the_page"
@@ -83,12 +84,13 @@ def first(ada: httpx.Client, published: list[str]) -> str:
 
 @pytest.fixture
 def asked(stack: Stack, first: str) -> Iterator[str]:
-    """A third version that the page asks about, while version 1 is in Production."""
+    """A third version that the page asks about, while version 1 is in Production. It has fifty classes."""
     mlflow = MlflowClient(stack.urls["mlflow"])
     model = mlflow.get_model_version(MODEL, "2")
     model_id = model.source.removeprefix("models:/")
     version = mlflow.create_model_version(MODEL, model.source, model.run_id, model_id=model_id)
-    numbers = {"accuracy": 0.9, "rows": 69, "champion": first, "champion_accuracy": 0.95, "recalls": {}}
+    recalls = {name: [0.9, 0.8] for name in wide.CLASSES}
+    numbers = {"accuracy": 0.9, "rows": 69, "champion": first, "champion_accuracy": 0.95, "recalls": recalls}
     created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
         connection.execute(

@@ -16,13 +16,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
+from contract.segments import LoggedContract
 from local.stack import Stack
 from local.waiting import until
 from penguins.locks import exclusive_lock
 from tests.penguins.monitoring.conftest import Ship, folder, log, ship
 from tests.penguins.ui.conftest import MODEL, PASSWORDS, processes
+from tests.serving import wide
 from tests.serving.service import Service
-from tests.shipper.segments import predictions
+from tests.shipper.segments import header, predictions
 
 __all__ = ["folder", "log", "ship"]
 
@@ -176,6 +178,9 @@ def test_a_question_is_answered_in_the_browser(airflow: str, browser: Chrome, fi
     shows(browser, f"{MODEL} version {first}")
     assert "in place of version 1?" in find(browser, "#questions h3").text
     assert "0.9500" in find(browser, "#questions table").text
+    recalls = find(browser, "#questions table").find_elements(By.CSS_SELECTOR, "tr:nth-child(n+3) th")
+    assert [each.text for each in recalls] == [f"recall {name}" for name in wide.CLASSES]
+    assert find(browser, "#questions article").size["height"] < 800
     until(lambda: f"There is no picture of version {asked}." in find(browser, "#questions").text, "the missing picture")
     find(browser, f"[aria-label='Keep the champion: version {asked}']").click()
     confirm(browser, "it is no better")
@@ -281,6 +286,28 @@ def test_the_log_is_shown_and_searched(
     find(browser, "#search button").click()
     until(lambda: "isn't the id of a prediction" in find(browser, "#trouble").text, "the complaint")
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.usefixtures("log")
+def test_the_log_of_two_hundred_features_and_fifty_classes_is_shown(
+    airflow: str, browser: Chrome, folder: Path, ship: Ship
+) -> None:
+    name, ids = predictions(folder, 400, header(LoggedContract.of(wide.WIDE)))
+    ship(name)
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/predictions?contract=wine")
+    until(lambda: "400 predictions of wine" in find(browser, "#sum").text, "the log")
+    counts = {"#legend span": 50, "#class option": 51, "#sums tbody tr": 50, "#chart rect": 50, "#latest tbody tr": 50}
+    assert {each: len(browser.find_elements(By.CSS_SELECTOR, each)) for each in counts} == counts
+    titles = "return [...document.querySelectorAll('#chart title')].map((each) => each.textContent)"
+    assert [title.split(", ")[-1].split(":")[0] for title in browser.execute_script(titles)] == wide.CLASSES
+    find(browser, "#id").send_keys(f"{ids[3]}/3")
+    find(browser, "#search button").click()
+    until(lambda: wide.NAMES[-1] in find(browser, "#details").text, "the prediction")
+    names = "return [...document.querySelectorAll('#details dt')].map((each) => each.textContent)"
+    assert browser.execute_script(names)[:200] == wide.NAMES
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.execute_script("return document.documentElement.scrollHeight") < 5 * 1000
 
 
 def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:

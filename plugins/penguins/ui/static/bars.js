@@ -14,8 +14,8 @@ export function mark(index) {
   return svg;
 }
 
-// Parts: {at, kind, value}. The last of the slots, each of some hours, is the one of now.
-export function bars(svg, parts, { hours, slots }) {
+// Parts: {at, kind, value}, kind being a place in kinds. The last of the slots, each of some hours, is the one of now.
+export function bars(svg, parts, { hours, slots, kinds }) {
   const length = hours * HOUR, last = Math.floor(Date.now() / length);
   const stacks = Array.from({ length: slots }, () => new Map());
   for (const { at, kind, value } of parts) {
@@ -38,7 +38,7 @@ export function bars(svg, parts, { hours, slots }) {
     for (const [kind, value] of [...stack].sort(([a], [b]) => a - b)) {
       const bar = add(svg, "rect", { x: x + width * 0.1, width: width * 0.8, y: y(below + value),
         height: y(below) - y(below + value), fill: colour(kind) });
-      add(bar, "title", {}, `${name}: ${value.toLocaleString()}`);
+      add(bar, "title", {}, `${name}, ${kinds[kind]}: ${value.toLocaleString()}`);
       below += value;
     }
     if (slot % every === 0) add(svg, "text", { x: x + width / 2, y: BOTTOM + 18, "text-anchor": "middle" }, name);

@@ -92,10 +92,11 @@ function gateTable(version) {
 }
 
 function picture(number) {
-  const image = make("img", "", { src: `confusion/${number}${chosen}`,
-    alt: `Version ${number}: true against predicted ${shown.target}` });
-  image.addEventListener("error", () => image.replaceWith(`There is no picture of version ${number}.`));
-  return make("figure", [make("figcaption", `Version ${number}`), image]);
+  const src = new URL(`confusion/${number}${chosen}`, location).href; // the page around the frame opens it, too
+  const image = make("img", "", { src, alt: `Version ${number}: true against predicted ${shown.target}` });
+  const inFull = link(image, src); // of many classes the small one can't be read
+  image.addEventListener("error", () => inFull.replaceWith(`There is no picture of version ${number}.`));
+  return make("figure", [make("figcaption", `Version ${number}`), inFull]);
 }
 
 function answerButton(version, approved) {
@@ -116,7 +117,7 @@ function showQuestions() {
     make("h3", `Put version ${version.version} in Production, in place of ${
       shown.production ? `version ${shown.production}` : "nothing"}?`),
     make("p", `The gate says: ${version.gate?.reason ?? ""}`, { class: "text" }),
-    ...gateTable(version),
+    make("div", gateTable(version), { class: "long" }),
     make("div", [shown.production, version.version].filter(Boolean).map(picture), { class: "pictures" }),
     make("p", shown.may_change ? [answerButton(version, true), " ", answerButton(version, false)] : ""),
   ])));

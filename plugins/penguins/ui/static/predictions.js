@@ -30,11 +30,9 @@ function showSums({ model, unit, sums }) {
   $("sum").textContent = `${rows.toLocaleString()} predictions of ${model}, by ${unit}`;
   const days = Number($("days").value);
   bars($("chart"), shown.map((each) => ({ at: each.at, kind: classes.indexOf(each.class_name), value: each[count] })),
-    { hours: unit === "hour" ? 1 : 24, slots: unit === "hour" ? days * 24 + 1 : days + 1 });
+    { hours: unit === "hour" ? 1 : 24, slots: unit === "hour" ? days * 24 + 1 : days + 1, kinds: classes });
   $("chart").setAttribute("aria-label", $("sum").textContent);
-  $("legend").replaceChildren(...classes.flatMap((name, index) => {
-    return [mark(index), ` ${name}   `];
-  }));
+  $("legend").replaceChildren(...classes.map((name, index) => make("span", [mark(index), ` ${name}`])));
   table("sums", ["Version", "Class", "Predictions", "Share", "Outside the training range"],
     [...grouped(shown, (each) => JSON.stringify([each.version, each.class_name]))].map(([key, part]) => {
       const [version, name] = JSON.parse(key), own = total(part), outside = total(part, "outside");
@@ -57,14 +55,20 @@ async function showOne(id) {
   $("id").value = id;
   tell("trouble", await busy("Loading …", async () => {
     const found = await request("prediction", null, { id });
-    const facts = { ...found.values, "predicted": found.class_name,
-      "probabilities": Object.entries(found.probabilities).map(([name, share]) => `${name} ${share.toFixed(3)}`).join(", "),
+    const likely = Object.entries(found.probabilities).sort(([, one], [, other]) => other - one);
+    const facts = { "predicted": found.class_name,
+      "probabilities": likely.map(([name, share]) => `${name} ${share.toFixed(3)}`).join(", "),
       "truth": found.truth ?? "nobody has said it", "outside the training range": `${found.outside} features`,
       "answered": `${time(found.at)}, in ${found.latency_ms.toFixed(2)} ms` };
-    $("details").replaceChildren(make("h3", found.id), make("dl", Object.entries(facts).flatMap(([name, value]) =>
-      [make("dt", name), make("dd", value || "missing, or not logged")])),
-    ...found.lineage.map((line) => make("p", line, { class: "note" })));
+    $("details").replaceChildren(make("h3", found.id), list(found.values), list(facts),
+      ...found.lineage.map((line) => make("p", line, { class: "note" })));
   }));
+}
+
+// Features may have the name of a fact, and there may be hundreds.
+function list(values) {
+  return make("dl", Object.entries(values).flatMap(([name, value]) =>
+    [make("dt", name), make("dd", value || "missing, or not logged")]), { class: "long" });
 }
 
 async function load() {
