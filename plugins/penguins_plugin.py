@@ -17,13 +17,13 @@ STATIC = Path(__file__).parent / "penguins" / "ui" / "static"
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve the page and its API, or the metrics.
+    """Serve the page and its API, the metrics, or take alerts.
 
     The app is imported at the first request, because every process of Airflow loads plugins. A thread imports it,
     because MLflow's client takes seconds to import and the API server has other requests to answer.
     """
     path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-    name = "metrics" if path == "/metrics" else "app"
+    name = path[1:] if path in ("/alerts", "/metrics") else "app"
     module = await asyncio.to_thread(import_module, f"penguins.ui.{name}")
     await module.app(scope, receive, send)
 

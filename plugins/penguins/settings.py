@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         description="Apprise URL that failed runs, alarms and promotions are told to, or several, separated by spaces; "
         "empty for nobody.",
     )
+    alerts_token: SecretStr | None = Field(
+        default=None,
+        description="Token by which Alertmanager tells alerts to PENGUINS_NOTIFY_URL, through Airflow's API server.",
+    )
     retry_seconds: float = Field(
         default=10,
         gt=0,

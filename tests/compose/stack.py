@@ -16,7 +16,16 @@ from tests import run as suite
 from tests.e2e.deployment import Deployment, deployment
 
 PROJECT = "penguins-test"
-PORTS = ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT", "LAB_PORT", "S3_PORT", "S3_CONSOLE_PORT")
+PORTS = (
+    "AIRFLOW_PORT",
+    "MLFLOW_PORT",
+    "API_PORT",
+    "LAB_PORT",
+    "S3_PORT",
+    "S3_CONSOLE_PORT",
+    "PROMETHEUS_PORT",
+    "ALERTMANAGER_PORT",
+)
 TIMEOUT = 1200  # seconds; the first build downloads everything
 # Name in the embedded stack → name in the compose file, if different.
 SERVICES = {"s3": "minio"}
@@ -85,7 +94,7 @@ class ComposeStack:
         """Build and start all services, with Celery if there are workers, and wait until they are healthy."""
         celery = ("--scale", f"airflow-worker={workers}") if workers else ()
         self.set(AIRFLOW_EXECUTOR="CeleryExecutor" if workers else "LocalExecutor")
-        self.set(COMPOSE_PROFILES="celery" if workers else "")
+        self.set(COMPOSE_PROFILES="celery,monitoring" if workers else "monitoring")
         self.compose("up", "--detach", "--build", "--wait", *celery, *arguments)
 
     def down(self, *arguments: str) -> None:

@@ -127,11 +127,11 @@ def test_no_secret_is_on_a_command_line_in_a_container(tmp_path: Path, service: 
     secrets = re.findall(r"\$\{?(\w*(?:PASSWORD|SECRET|KEY|TOKEN|URL)\w*)", command)
     assert secrets, service
     script = f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/arguments\n(env; cat) >> {tmp_path}/given\necho PONG\n'
-    for program in ("celery", "redis-server", "redis-cli"):
+    for program in ("alertmanager", "celery", "redis-server", "redis-cli"):
         (tmp_path / program).write_text(script)
         (tmp_path / program).chmod(0o755)
     variables = {"PATH": f"{tmp_path}:/usr/bin:/bin"} | dict.fromkeys(secrets, "of nobody else")
-    subprocess.run(["sh", "-c", command], env=variables, stdin=subprocess.DEVNULL, check=True)
+    subprocess.run(["sh", "-c", command], env=variables, stdin=subprocess.DEVNULL, cwd=tmp_path, check=True)
     assert "of nobody else" not in (tmp_path / "arguments").read_text()
     assert "of nobody else" in (tmp_path / "given").read_text()
 

@@ -48,10 +48,15 @@ class Notice:
     kind: Kind = "info"
 
 
+def is_told() -> bool:
+    """Return whether there is an address to tell."""
+    return bool(_url())
+
+
 def tell(notice: Notice) -> bool:
     """Send a notice, and return whether it was delivered; never raise."""
-    secret = settings().notify_url
-    if secret is None or not (url := secret.get_secret_value().strip()):
+    url = _url()
+    if not url:
         return False
     try:
         with _captured() as problems:
@@ -105,6 +110,11 @@ def run_url(dag_id: str, run_id: str) -> str:
     """Return the address of a run's page in Airflow."""
     base = conf.get("api", "base_url", fallback="").rstrip("/")
     return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+
+
+def _url() -> str:
+    secret = settings().notify_url
+    return secret.get_secret_value().strip() if secret else ""
 
 
 def _body(text: str, contract: DataContract, context: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`GET /penguins/metrics`: gauges of the monitoring for Prometheus, as the service's, without a login.
+"""`GET /penguins/metrics`: gauges of monitoring and DAGs for Prometheus, as the service's, without a login.
 
 An application of its own, because the page's imports MLflow's client, which a scrape doesn't need.
 """
@@ -8,8 +8,9 @@ from http import HTTPStatus
 import psycopg
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
+from sqlalchemy.exc import DBAPIError
 
-from penguins.airflow import database
+from penguins.airflow import dag_gauges, database
 from penguins.monitoring import gauges
 
 app = FastAPI(title="Penguins: metrics", docs_url=None, redoc_url=None, openapi_url=None)
@@ -19,9 +20,11 @@ app = FastAPI(title="Penguins: metrics", docs_url=None, redoc_url=None, openapi_
 def metrics() -> PlainTextResponse:
     """Return the gauges."""
     with database.connect() as connection:
-        return PlainTextResponse(gauges.exposition(connection), media_type="text/plain; version=0.0.4; charset=utf-8")
+        text = gauges.exposition(connection) + dag_gauges.exposition()
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @app.exception_handler(psycopg.Error)
+@app.exception_handler(DBAPIError)
 def _failed(_request: object, error: Exception) -> PlainTextResponse:
     return PlainTextResponse(f"Postgres doesn't answer: {error}\n", HTTPStatus.SERVICE_UNAVAILABLE)

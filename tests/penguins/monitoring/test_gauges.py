@@ -34,6 +34,7 @@ def test_the_latest_window_and_the_alarms_are_told(log: Connection[Any], stack: 
         word = "drifted" if version == "2" else "stable"
         found = WindowVerdict(
             "penguins", odd, version, *span, 10 * (hour + 1), {}, word, ["a", "b"] if version == "2" else [],
+            numbers={"features": [{"name": "a"}, {"name": "c"}]} if version == "2" else {},
             outside=3, estimate=estimate, live=live,
         )  # fmt: skip
         verdicts.write(log, [found])
@@ -42,15 +43,20 @@ def test_the_latest_window_and_the_alarms_are_told(log: Connection[Any], stack: 
         connection.execute("SELECT log.note_watermark(%s, %s)", ["0" * 32, DAY])
     one, two = ("penguins", odd, "1"), ("penguins", odd, "2")
     end = (DAY + timedelta(hours=2)).timestamp()
-    assert read(log) == {
+    now = read(log)
+    assert datetime.now(UTC).timestamp() - now.pop(("alarm_raised_timestamp_seconds", "penguins", "drift")) < 60
+    assert now == {
         ("log_complete_timestamp_seconds", "00000000-0000-0000-0000-000000000000"): DAY.timestamp(),
         **{("window_end_timestamp_seconds", *each): end for each in (one, two)},
+        **{("window_seconds", *each): 3600 for each in (one, two)},
         **{("window_rows", *each): 20 for each in (one, two)},
         **{("window_outside_rows", *each): 3 for each in (one, two)},
         ("drifted", *one): 0,
         ("drifted", *two): 1,
         ("drifted_features", *one): 0,
         ("drifted_features", *two): 2,
+        ("feature_drifted", *two, "a"): 1,
+        ("feature_drifted", *two, "c"): 0,
         ("estimated_accuracy", *one): 0.9,
         ("live_accuracy", *two): 0.6,
         ("live_rows", *one): 0,

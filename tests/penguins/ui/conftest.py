@@ -42,6 +42,7 @@ def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
         "PENGUINS_CONTRACTS_DIR": str(contracts),
         "PENGUINS_MODEL_NAME": MODEL,
+        "PENGUINS_ALERTS_TOKEN": "of the alerts",
     }
     variables = environment.inherited(stack.config) | environment.airflow(stack.config) | options
     health = f"{url}/api/v2/version"

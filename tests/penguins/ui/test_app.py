@@ -176,8 +176,16 @@ def test_a_service_that_is_down_is_a_sentence_on_the_page(ada: httpx.Client, air
         assert anybody.get("api/service").status_code == 401
 
 
+def test_alerts_need_their_token(airflow: str) -> None:
+    answer = httpx.post(f"{airflow}/penguins/alerts", json={}, timeout=60)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "PENGUINS_ALERTS_TOKEN is another one")
+    headers = {"Authorization": "Bearer of the alerts"}
+    assert httpx.post(f"{airflow}/penguins/alerts", json={}, headers=headers, timeout=60).status_code == 422
+
+
 def test_prometheus_reads_the_gauges_without_a_login(airflow: str) -> None:
     answer = httpx.get(f"{airflow}/penguins/metrics", timeout=60)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "# TYPE penguins_monitoring_drifted gauge" in answer.text
+    assert "# TYPE penguins_dag_failed gauge" in answer.text
