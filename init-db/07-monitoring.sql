@@ -60,10 +60,22 @@ CREATE TABLE IF NOT EXISTS monitoring.alarms (
 );
 CREATE INDEX IF NOT EXISTS alarms_of_a_run ON monitoring.alarms (contract, run_id);
 
+CREATE TABLE IF NOT EXISTS monitoring.shadow (
+    contract text NOT NULL,
+    version text NOT NULL,
+    champion text NOT NULL,
+    since timestamptz NOT NULL,
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    numbers jsonb NOT NULL,
+    looked_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (contract, version, since)
+);
+
 REVOKE ALL ON SCHEMA monitoring FROM penguins, PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA monitoring FROM penguins, PUBLIC;
 GRANT USAGE ON SCHEMA monitoring TO penguins;
-GRANT SELECT, INSERT, UPDATE ON monitoring.verdicts TO penguins;
+GRANT SELECT, INSERT, UPDATE ON monitoring.verdicts, monitoring.shadow TO penguins;
 GRANT SELECT ON monitoring.alarms TO penguins;
 GRANT INSERT (contract, model, version, window_start, window_end, kind, reason) ON monitoring.alarms TO penguins;
 GRANT UPDATE (emitted_at, run_id, outcome, closed_at) ON monitoring.alarms TO penguins;
@@ -79,6 +91,11 @@ COMMENT ON COLUMN monitoring.verdicts.outside IS 'Rows with a feature outside th
 COMMENT ON COLUMN monitoring.verdicts.estimate IS 'Accuracy and recalls estimated without labels, or why there are none';
 COMMENT ON COLUMN monitoring.verdicts.live IS 'Accuracy and recalls by the truth so far, with intervals and coverage';
 COMMENT ON COLUMN monitoring.verdicts.times_judged IS 'One more for each time that late truth or late rows changed it';
+COMMENT ON TABLE monitoring.shadow IS 'The latest look at each version in the shadow of Production';
+COMMENT ON COLUMN monitoring.shadow.champion IS 'The version in Production, which it is compared with';
+COMMENT ON COLUMN monitoring.shadow.since IS 'When it was put in the shadow';
+COMMENT ON COLUMN monitoring.shadow.outcome IS 'waiting, promoted, refused or expired; a person may decide otherwise';
+COMMENT ON COLUMN monitoring.shadow.numbers IS 'Answers of both to the same rows, and how many of them are right';
 COMMENT ON TABLE monitoring.alarms IS 'Reasons to train again or to look, each once; what was raised can''t be changed';
 COMMENT ON COLUMN monitoring.alarms.kind IS
     'drift: the window drifted; accuracy: it is below the contract''s floor; truth: there is much new truth';

@@ -10,7 +10,9 @@ from psycopg import Connection
 
 from contract.schema import DataContract, Training
 from penguins.locks import exclusive_lock
+from penguins.monitoring import shadow_looks
 from penguins.monitoring.real_traffic import Traffic, differs_too_often, expects_truth, read_traffic
+from penguins.monitoring.shadow_looks import Look
 from penguins.promotion import audit, decisions, production, shadow, verdicts
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ def judge_shadow(connection: Connection[Any], contract: DataContract, by: str) -
         case = _read_case(connection, contract.training, entry, version.version, verdict.reason)
         outcome, reason = case.judge()
         log.info("version %s: %s: %s", version.version, outcome, reason)
+        look = Look(version.version, champion.version, entry.at, outcome, reason, case.traffic.numbers())
+        shadow_looks.keep(connection, contract.name, look)
         if outcome == "waiting":
             return ShadowReport(version.version, outcome, reason)
         return _decide(connection, version, case, outcome, reason, by)

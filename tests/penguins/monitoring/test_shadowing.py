@@ -15,6 +15,7 @@ from contract.rows import RowFormat
 from contract.schema import DataContract
 from contract.segments import END, LoggedContract, LoggedFeature, encode_block, encode_header
 from local.stack import Stack
+from penguins.monitoring import shadow_looks
 from penguins.monitoring.real_traffic import Traffic, differs_too_often
 from penguins.monitoring.shadowing import ShadowReport, judge_shadow
 from penguins.promotion import approval, audit, decisions, shadow, verdicts
@@ -129,9 +130,17 @@ def test_the_gates_verdict_stands_after_enough_predictions(
     assert waiting.reason == (
         "99 predictions in the shadow of version 1, 99.0% of them with the same class; 100 are required"
     )
+    look = shadow_looks.latest(log, "penguins")
+    assert look
+    assert (look.version, look.champion, look.outcome, look.reason) == ("2", "1", "waiting", waiting.reason)
+    assert (look.numbers["rows"], look.numbers["agreed"]) == (99, 98)
+    assert look.numbers["answers"] == {"Adelie": {"Adelie": 98, "Chinstrap": 1}}
     answer([2], [2])
     report = judge(log)
     assert (report.version, report.outcome) == ("2", "promoted")
+    look = shadow_looks.latest(log, "penguins")
+    assert look
+    assert (look.outcome, look.numbers["rows"]) == ("promoted", 100)
     assert report.reason == (
         "100 predictions in the shadow of version 1, 99.0% of them with the same class, and the gate's verdict stands: "
         "better than version 1"
