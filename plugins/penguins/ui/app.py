@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import psycopg
@@ -22,19 +21,13 @@ from penguins.airflow.access import READER, WRITER, Chosen, MayChange, Readable,
 from penguins.errors import UserError
 from penguins.promotion import approval, decisions
 from penguins.registry import model_versions
-from penguins.ui import overview, predictions
+from penguins.ui import monitoring_routes, overview, predictions
+from penguins.ui.files import page
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-STATIC: Final = Path(__file__).parent / "static"
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
-)
-
-PAGE_HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
 Days = Annotated[int, Query(ge=1, le=366)]
 
 CHECK_SECONDS: Final = 10
@@ -45,6 +38,7 @@ _checks: Final = ThreadPoolExecutor(2, thread_name_prefix="check")
 os.environ |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 app = FastAPI(title="Penguins: promotions", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(monitoring_routes.router)
 
 
 class DecisionRequest(BaseModel):
@@ -75,7 +69,7 @@ class RollbackRequest(DecisionRequest):
 @app.get("/")
 def index() -> FileResponse:
     """Return the page, which then requests its data."""
-    return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
+    return page("index")
 
 
 @app.get("/api/overview", dependencies=[READER])
@@ -88,7 +82,7 @@ def show(contract: Chosen, may_change: MayChange) -> overview.Overview:
 @app.get("/predictions")
 def log_page() -> FileResponse:
     """Return the page about the prediction log, which then requests its data."""
-    return FileResponse(STATIC / "predictions.html", headers=PAGE_HEADERS)
+    return page("predictions")
 
 
 @app.get("/api/predictions", dependencies=[READER])

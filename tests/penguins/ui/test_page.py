@@ -10,9 +10,11 @@ import httpx
 import psycopg
 import pytest
 from mlflow import MlflowClient
+from psycopg import Connection
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
@@ -20,8 +22,11 @@ from contract.segments import LoggedContract
 from local.stack import Stack
 from local.waiting import until
 from penguins.locks import exclusive_lock
+from penguins.monitoring import alarms, verdicts
+from tests.penguins import ours
 from tests.penguins.monitoring.conftest import Ship, folder, log, ship
 from tests.penguins.ui.conftest import MODEL, PASSWORDS, processes
+from tests.penguins.ui.test_monitoring import judged
 from tests.serving import wide
 from tests.serving.service import Service
 from tests.shipper.segments import header, predictions
@@ -308,6 +313,44 @@ def test_the_log_of_two_hundred_features_and_fifty_classes_is_shown(
     assert browser.execute_script(names)[:200] == wide.NAMES
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.execute_script("return document.documentElement.scrollHeight") < 5 * 1000
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_about_monitoring_is_shown(airflow: str, browser: Chrome, log: Connection[Any], theme: str) -> None:
+    aspects = {"values": {"p": 1e-9, "effect": 1.2, "drifted": True}}
+    counts = {"edges": [1.0, 2.0], "reference": [5, 10, 5], "window": [0, 5, 15]}
+    feature = {"name": "alcohol", "kind": "number", "unit": "%", "missing": {"reference": 0, "window": 0}}
+    numbers = {"domain": None, "features": [feature | {"aspects": aspects, "counts": counts}]}
+    of = {"contract": "wine", "model": "wine"}
+    drifted = judged(0, "drifted", features=["alcohol"], numbers=numbers, **of)
+    verdicts.write(log, [drifted, judged(1, **of), judged(2, "too few", **of)])
+    wine = ours.contract().model_copy(update={"name": "wine"})
+    alarms.raise_alarms(log, wine, drifted.span, [alarms.Reason("drift", "3", "alcohol drifted")])
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/?contract=wine")  # the origin of Airflow's storage
+    browser.execute_script(f"localStorage.setItem('theme', '{theme}')")
+    until(lambda: find(browser, "#now").text == "Nothing is in Production", "the page")
+    browser.get_log("browser")
+    find(browser, "#watch").click()
+    until(lambda: find(browser, "#sentence") and find(browser, "#sentence").text, "the answer")
+    assert find(browser, "#sentence").text == "Nothing is in Production, so there is nothing to trust."
+    back = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (back == "rgb(255, 255, 255)") == (theme == "light")
+    until(lambda: "100 rows of version 3: drifted (alcohol)." in find(browser, "#said").text, "the window")
+    for chart in ("#accuracy circle.dot", "#accuracy circle.guess", "#drift rect.drifted", "#drift rect.judged"):
+        assert browser.find_elements(By.CSS_SELECTOR, chart)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#features figure.drifted rect.own")) == 3
+    spoken = find(browser, "#features svg").get_attribute("aria-label")
+    assert spoken.startswith("alcohol, training rows and window: below 1 25 %, 0 %;")
+    assert "alcohol drifted" in find(browser, "#alarms").text
+    select = find(browser, "#window")
+    select.send_keys(Keys.ARROW_DOWN)
+    until(lambda: "100 rows of version 3: stable." in find(browser, "#said").text, "the next window, by the keyboard")
+    Select(find(browser, "#hours")).select_by_value("2160")
+    until(lambda: find(browser, "#by-version tbody tr td:nth-child(2)").text == "300", "the sums of 90 days")
+    assert find(browser, "#trouble").text == ""
+    assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:

@@ -5,7 +5,7 @@ import { SVG, shape as add } from "./dom.js";
 const LEFT = 70, RIGHT = 950, TOP = 12, BOTTOM = 210;
 const HOUR = 3_600_000;
 
-const colour = (index) => `hsl(${(205 + index * 137.5) % 360} 62% 52%)`;
+export const colour = (index) => `hsl(${(205 + index * 137.5) % 360} 62% 52%)`;
 
 export function mark(index) {
   const svg = document.createElementNS(SVG, "svg");

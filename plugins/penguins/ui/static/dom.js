@@ -1,4 +1,4 @@
-// Elements, shapes, tables and requests of both pages.
+// Elements, shapes, tables and requests of all pages.
 
 // The contract whose model a page is about; Airflow's menu opens the page without one.
 export const contract = new URLSearchParams(location.search).get("contract") ?? "penguins";
@@ -21,6 +21,19 @@ export function shape(parent, name, attributes, text = "") {
   element.textContent = text;
   parent.append(element);
   return element;
+}
+
+// Airflow's frame blocks new windows from inside: the page around it opens the link.
+export function link(text, href) {
+  const anchor = make("a", text, { href, target: "_blank", rel: "noopener" });
+  anchor.addEventListener("click", (event) => {
+    if (window.parent === window) return;
+    event.preventDefault();
+    const outside = window.parent.document.createElement("a");
+    Object.assign(outside, { href, target: "_blank", rel: "noopener" });
+    outside.click();
+  });
+  return anchor;
 }
 
 export function table(id, heads, rows) {
@@ -70,5 +83,5 @@ export async function offerContracts() {
   $("contract").addEventListener("change", ({ target: { value } }) => {
     location.search = `?contract=${encodeURIComponent(value)}`;
   });
-  $("other").search = `?contract=${encodeURIComponent(contract)}`;
+  for (const other of document.querySelectorAll("nav a")) other.search = `?contract=${encodeURIComponent(contract)}`;
 }

@@ -1,26 +1,13 @@
 // Shows the data of api/overview, and requests promotions and rollbacks.
 
 import { draw } from "./chart.js";
-import { $, busy, contract, make, offerContracts, request, table, tell, time } from "./dom.js";
+import { $, busy, contract, link, make, offerContracts, request, table, tell, time } from "./dom.js";
 import { follow } from "./theme.js";
 
 const OUTSIDE = "It was moved outside of the pipeline, as in MLflow's UI, or a promotion was interrupted: the audit trail "
   + "doesn't say why it is there.";
 const chosen = `?contract=${encodeURIComponent(contract)}`;
 let shown = null, target = null; // the page's data, and the version that a rollback goes back to
-
-// Airflow's frame blocks new windows from inside: the page around it opens the link.
-function link(text, href) {
-  const anchor = make("a", text, { href, target: "_blank", rel: "noopener" });
-  anchor.addEventListener("click", (event) => {
-    if (window.parent === window) return;
-    event.preventDefault();
-    const outside = window.parent.document.createElement("a");
-    Object.assign(outside, { href, target: "_blank", rel: "noopener" });
-    outside.click();
-  });
-  return anchor;
-}
 
 const number = (value) => value?.toFixed(4) ?? "";
 
