@@ -19,7 +19,7 @@ KINDS: list[dict[str, Any]] = [
     {"type": "number", "min": -1.0, "max": 1.0, "required": False},
     {"type": "number", "unit": "mm", "min": 0.0, "max": 1.0},
 ]
-NAMES = [f"measurement_number_{number:03}_of_the_machine" for number in range(200)]
+NAMES = ["truth", *(f"measurement_number_{number:03}_of_the_machine" for number in range(1, 200))]
 WIDE = Contract.model_validate(
     {
         "name": "wide",

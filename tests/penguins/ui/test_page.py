@@ -310,7 +310,9 @@ def test_the_log_of_two_hundred_features_and_fifty_classes_is_shown(
     find(browser, "#search button").click()
     until(lambda: wide.NAMES[-1] in find(browser, "#details").text, "the prediction")
     names = "return [...document.querySelectorAll('#details dt')].map((each) => each.textContent)"
-    assert browser.execute_script(names)[:200] == wide.NAMES
+    shown = browser.execute_script(names)
+    assert shown[:200] == wide.NAMES
+    assert shown[200:] == ["predicted", "probabilities", "truth", "outside the training range", "answered"]
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.execute_script("return document.documentElement.scrollHeight") < 5 * 1000
 
