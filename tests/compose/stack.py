@@ -47,6 +47,12 @@ class Handler(BaseHTTPRequestHandler):
 
 HTTPServer(("", 9999), Handler).serve_forever()
 """
+# The names in the paths of what the container's program, whose forks run the tasks, has in memory.
+IN_MEMORY = """
+import psutil
+program, *_ = psutil.Process(1).children()  # of docker-init
+print(*{name for each in program.memory_maps() for name in each.path.split("/")})
+"""
 
 
 class ComposeStack:
@@ -91,11 +97,11 @@ class ComposeStack:
         return run("env", *(f"{name}={value}" for name, value in known.items()), "make", target, ops)
 
     def up(self, *arguments: str, workers: int = 0) -> None:
-        """Build and start all services, with Celery if there are workers, and wait until they are healthy."""
+        """Start all services, with Celery if there are workers, and wait until they are healthy."""
         celery = ("--scale", f"airflow-worker={workers}") if workers else ()
-        self.set(AIRFLOW_EXECUTOR="CeleryExecutor" if workers else "LocalExecutor")
+        self.set(AIRFLOW_EXECUTOR="CeleryExecutor" if workers else "")
         self.set(COMPOSE_PROFILES="celery,monitoring" if workers else "monitoring")
-        self.compose("up", "--detach", "--build", "--wait", *celery, *arguments)
+        self.compose("up", "--detach", "--wait", *celery, *arguments)
 
     def down(self, *arguments: str) -> None:
         """Remove every container."""
@@ -109,6 +115,10 @@ class ComposeStack:
     def execute(self, service: str, *command: str) -> str:
         """Run a command in a running container and return its output."""
         return self.compose("exec", "--no-TTY", service, *command)
+
+    def in_memory(self, service: str) -> frozenset[str]:
+        """Return the names in the paths of what the program of a service has in memory, such as those of packages."""
+        return frozenset(self.execute(service, "python", "-c", IN_MEMORY).split())
 
     def log(self, service: str) -> list[str]:
         """Return the log lines of the service."""
@@ -183,7 +193,7 @@ def running(folder: Path) -> Iterator[ComposeStack]:
     suite.note_project(PROJECT)
     stack.down("--volumes")  # left by a killed run
     try:
-        stack.up()
+        stack.up("--build")
         yield stack
     finally:
         stack.down("--volumes", "--rmi", "local")

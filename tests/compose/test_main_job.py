@@ -11,6 +11,11 @@ from tests.e2e.test_main_job import *  # noqa: F403
 
 
 @pytest.mark.usefixtures("first_run")
+def test_tasks_of_the_scheduler_start_with_their_libraries_imported(compose: ComposeStack) -> None:
+    assert {"onnxruntime", "pandas", "pyarrow", "sklearn"} <= compose.in_memory("airflow-scheduler")
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_contract_is_drafted_from_a_table_of_the_database(
     compose: ComposeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,11 @@ def test_shards_are_trained_by_both_workers(compose: ComposeStack, celery: Deplo
         assert any("Pushing xcom" in line for line in celery.airflow.task_log(DAG, run_id, task)), task
 
 
+@pytest.mark.usefixtures("celery")
+def test_tasks_of_a_worker_start_with_their_libraries_imported(compose: ComposeStack) -> None:
+    assert {"onnxruntime", "pandas", "pyarrow", "sklearn"} <= compose.in_memory("airflow-worker")
+
+
 def test_tasks_of_a_killed_worker_are_retried(compose: ComposeStack, celery: Deployment) -> None:
     run_id = celery.trigger(shards=SHARDS)
     until(
