@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, unquote
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # These log addresses that they send to, at the level DEBUG.
 _TALKATIVE: Final = ("apprise", "requests_oauthlib", "urllib3")
+
+_ONE_AT_A_TIME: Final = Lock()  # Apprise's warnings don't say whose they are
 
 Kind = Literal["info", "success", "warning", "failure"]
 
@@ -59,7 +62,7 @@ def tell(notice: Notice) -> bool:
     if not url:
         return False
     try:
-        with _captured() as problems:
+        with _ONE_AT_A_TIME, _captured() as problems:
             _send(notice, url)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not fail what the notice is about
         problems = [f"{type(error).__name__}: {error}"]
@@ -141,20 +144,18 @@ def _captured() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             found.append(record.getMessage())
 
-    handler = Collecting(logging.WARNING)
+    handlers: dict[str, logging.Handler] = {"apprise": Collecting(logging.WARNING)}
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    before = [(each.propagate, each.level) for each in loggers]
     for each in loggers:
         each.propagate = False
-        each.setLevel(logging.WARNING)
-    loggers[0].addHandler(handler)
+        # Without any handler, Python would write to stderr.
+        each.addHandler(handlers.setdefault(each.name, logging.NullHandler()))
     try:
         yield found
     finally:
-        loggers[0].removeHandler(handler)
-        for each, (propagate, level) in zip(loggers, before, strict=True):
-            each.propagate = propagate
-            each.setLevel(level)
+        for each in loggers:
+            each.removeHandler(handlers[each.name])
+            each.propagate = True
 
 
 def _without(url: str, text: str) -> str:
