@@ -16,7 +16,6 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from sklearn.base import ClassifierMixin
-from threadpoolctl import threadpool_limits
 
 from contract.digests import MANIFEST_FILE, MODEL_FILE, ONNX_FILE, digest_files
 from local.settings import REPO
@@ -37,13 +36,6 @@ from tests.penguins import ours
 # Five of the twenty need more memory than any machine has. For gradient boosting, which allocates at once.
 TOO_MANY_TREES = {"n_estimators": [2, 5, 10, 2**60], "max_depth": [1, 2, 3, 4, None]}
 GRID = {"n_estimators": [2, 5, 10, 20], "max_depth": [1, 2, 3, None, 8]}
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Let histograms of small tables be built by one thread: several wait for each other on a busy machine."""
-    with threadpool_limits(1, "openmp"):
-        yield
 
 
 @pytest.fixture
