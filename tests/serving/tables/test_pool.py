@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -155,5 +156,4 @@ def test_worker_gives_way_to_others(workshop: Workshop, model: LoadedModel) -> N
     worker = spare(workshop)
     lowest = 19  # the tests may have been given a low priority already
     workshop.until(lambda: worker.nice() == min(lowest, launchers()[0].nice() + 10))
-    with open(f"/proc/{worker.pid}/oom_score_adj") as file:  # noqa: PTH123
-        assert file.read() == "1000\n"
+    workshop.until(lambda: Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "1000\n")
