@@ -56,11 +56,12 @@ def monitoring_dag(contract: DataContract) -> Any:
         @task.short_circuit()
         @report_user_errors
         def judge() -> list[dict[str, Any]]:
-            """Judge the window, and return the reasons for alarms."""
+            """Judge the window, and return the reasons for alarms; before, note what became of earlier ones."""
             from penguins.airflow import database, runs
-            from penguins.monitoring import report
+            from penguins.monitoring import alarms, report
 
             with database.connect() as connection:
+                alarms.settle(connection, contract, lambda run: not runs.is_active(run, contract.dag_id))
                 return [asdict(each) for each in report.judge(connection, contract, runs.current_span(length))]
 
         @task.short_circuit()

@@ -79,9 +79,15 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     assert f"/dags/{watching}/runs/" in about[1]["message"]
     assert f"/dags/{training}/runs/{run.partition(':')[0]}" in about[3]["message"]
 
+    with superuser(whole) as connection:  # an alarm whose training broke off
+        connection.execute(
+            """INSERT INTO monitoring.alarms (contract, model, version, window_start, window_end, kind, reason, run_id)
+               VALUES ('watched', 'watched', '1', now() - interval '99 days', now(), 'truth', '', 'manual__gone')"""
+        )
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
     assert (states["judge"], states["raise_alarm"], states["retrain"]) == ("success", "success", "skipped")
-    assert len(deployment.query(alarms)) == 1
+    gone = "manual__gone ended without a decision: it failed, or asks a person"
+    assert set(deployment.query(alarms)) == {("drift", run, outcome, True), ("truth", "manual__gone", gone, True)}
     shown = command(whole.config.settings, "penguins", "verdicts", f"--contract={NAME}")
     assert shown.returncode == 0, shown.stderr
     assert "drifted" in shown.stdout
