@@ -17,7 +17,8 @@ LOOKED_AT: Final = 24
 _WEEK: Final = timedelta(days=7)
 
 _LATEST: Final = """SELECT window_start AS start, window_end AS "end", rows, verdict, features,
-        estimate->'accuracy' AS estimate
+        estimate->'accuracy' AS estimate, coalesce((live->>'labelled')::bigint, 0) AS labelled,
+        coalesce((live->'accuracy'->>'right')::bigint, 0) AS "right"
     FROM monitoring.verdicts WHERE contract = %s AND version = %s ORDER BY window_end DESC LIMIT %s"""
 
 _KNOWN: Final = """SELECT coalesce(sum((live->'accuracy'->>'right')::bigint), 0)::bigint,
@@ -29,7 +30,7 @@ _OPEN: Final = """SELECT id FROM monitoring.alarms WHERE contract = %s AND outco
 
 
 class Seen(BaseModel):
-    """A window of the version in Production."""
+    """A window of the version in Production, with the rows whose class is known, and those that it has right."""
 
     start: datetime
     end: datetime
@@ -37,6 +38,8 @@ class Seen(BaseModel):
     verdict: str
     features: list[str]
     estimate: Share | None
+    labelled: int
+    right: int
 
 
 class Facts(BaseModel):

@@ -9,6 +9,7 @@ from psycopg import Connection
 from pydantic import BaseModel
 
 from contract.schema import DataContract, dag_id_of
+from penguins.ui.accuracy import Share
 from penguins.ui.facts import Facts, read_facts
 
 Level = Literal["yes", "doubtful", "no", "unknown"]
@@ -16,6 +17,7 @@ Level = Literal["yes", "doubtful", "no", "unknown"]
 _LATE: Final = timedelta(minutes=15)  # the log must have arrived, and the DAG must have run
 _MOST_NAMES: Final = 3
 _ENOUGH: Final = 30  # true classes that say something without a verdict on the rows
+_ENOUGH_DRIFTED: Final = 100  # true classes that say more than a verdict on the rows
 
 
 class Trust(BaseModel):
@@ -57,12 +59,7 @@ def answer(facts: Facts, contract: DataContract, now: datetime) -> tuple[Level, 
 def _answer_by_rows(facts: Facts, name: str, floor: float | None) -> tuple[Level, str]:
     decided, why = facts.decided, _accuracy(facts)
     if decided and decided[0].verdict == "drifted":
-        in_row = list(takewhile(lambda each: each.verdict == "drifted", decided))
-        names = _names([feature for each in in_row for feature in each.features])
-        since = f"since {_text(in_row[-1].start)}, for {_count(len(in_row), 'window')} in a row"
-        return "doubtful", (
-            f"Doubtful: {since}, the rows differ from those that {name} learned from, in {names}. {why}{_asked(facts)}"
-        )
+        return _answer_by_drift(facts, name, floor)
     estimate = decided[0].estimate if decided else None
     if estimate and floor is not None and estimate.high < floor and not facts.labelled:
         return "doubtful", f"Doubtful: the accuracy of {name} is estimated at {estimate}, and the floor is {floor:.1%}."
@@ -77,11 +74,40 @@ def _answer_by_rows(facts: Facts, name: str, floor: float | None) -> tuple[Level
     return "yes", f"Yes: the rows of the last {looked} like those that {name} learned from{past}. {why}"
 
 
+def _answer_by_drift(facts: Facts, name: str, floor: float | None) -> tuple[Level, str]:
+    """Answer while windows drift: what is right on these rows can be trusted with them."""
+    in_row = list(takewhile(lambda each: each.verdict == "drifted", facts.decided))
+    names = _names([feature for each in in_row for feature in each.features])
+    since = f"since {_text(in_row[-1].start)}{f', for {len(in_row)} windows in a row' if len(in_row) > 1 else ''}"
+    differ = f"{since}, the rows differ from those that {name} learned from, in {names}"
+    labelled = sum(each.labelled for each in in_row)
+    share = Share.of(sum(each.right for each in in_row), labelled)
+    if share and labelled >= _ENOUGH_DRIFTED and _is_as_before(share, facts.holdout, floor):
+        return (
+            "yes",
+            f"Yes, by the truth: {differ}, but it is right on {share} of the {labelled:,} whose class is known.",
+        )
+    return "doubtful", f"Doubtful: {differ}. {_accuracy(facts)}{_asked(facts)}"
+
+
+def _is_as_before(share: Share, holdout: Share | None, floor: float | None) -> bool:
+    """Tell whether an accuracy is surely above the floor, and not surely below that of the hold-out."""
+    if holdout is None and floor is None:
+        return False
+    return (holdout is None or share.high >= holdout.low) and (floor is None or share.low >= floor)
+
+
 def _falls_short(facts: Facts, floor: float | None) -> str:
-    live = facts.live
-    if live is None or floor is None or live.high >= floor:
+    """Return what is below the floor: the accuracy in the last window with enough truth, or that of the week."""
+    if floor is None:
         return ""
-    return f"version {facts.version} is right on {_known(facts)}, and the contract's floor is {floor:.1%}"
+    last = next((each for each in facts.windows if each.labelled >= _ENOUGH), None)
+    of_window = f"the {last.labelled:,} rows since {_text(last.start)} whose class is known" if last else ""
+    shares = [(Share.of(last.right, last.labelled), of_window)] if last else []
+    for share, of_what in (*shares, (facts.live, _of_week(facts))):
+        if share and share.high < floor:
+            return f"version {facts.version} is right on {share} of {of_what}, and the contract's floor is {floor:.1%}"
+    return ""
 
 
 def _is_less_than_holdout(facts: Facts) -> str:
@@ -102,7 +128,11 @@ def _accuracy(facts: Facts) -> str:
 
 
 def _known(facts: Facts) -> str:
-    return f"{facts.live} of the {facts.labelled:,} rows of the last 7 days whose class is known"
+    return f"{facts.live} of {_of_week(facts)}"
+
+
+def _of_week(facts: Facts) -> str:
+    return f"the {facts.labelled:,} rows of the last 7 days whose class is known"
 
 
 def _asked(facts: Facts) -> str:

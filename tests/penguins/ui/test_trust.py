@@ -16,10 +16,14 @@ HOUR = timedelta(hours=1)
 GOOD = Share(value=0.97, low=0.93, high=0.99)
 
 
-def window(hours: int = 0, verdict: str = "stable", *features: str, estimate: Share | None = GOOD) -> Seen:
+def window(
+    hours: int = 0, verdict: str = "stable", *features: str, estimate: Share | None = GOOD, **truth: int
+) -> Seen:
     """Return the window that ended so many hours before noon."""
     end = NOW.replace(minute=0) - hours * HOUR
-    return Seen(start=end - HOUR, end=end, rows=400, verdict=verdict, features=list(features), estimate=estimate)
+    known = {"labelled": 0, "right": 0} | truth
+    start = end - HOUR
+    return Seen(start=start, end=end, rows=400, verdict=verdict, features=list(features), estimate=estimate, **known)
 
 
 def said(windows: list[Seen], right: int = 0, labelled: int = 0, floor: float | None = None, **facts: Any) -> str:
@@ -51,11 +55,29 @@ def test_drift_makes_doubtful_and_is_named_with_its_beginning() -> None:
     assert "in a, b, c and 2 more." in said([window(0, "drifted", "a", "b", "c", "d", "e")])
 
 
+def test_drifted_rows_that_are_answered_right_are_trusted() -> None:
+    right = [window(0, "drifted", "mass", labelled=200, right=192), window(1, labelled=40, right=0)]
+    assert said(right, right=192, labelled=200, holdout=GOOD) == (
+        "Yes, by the truth: since 2026-03-01 11:00 UTC, the rows differ from those that version 3 learned from, in "
+        "mass, but it is right on 96.0% (92.3% to 98.0%) of the 200 whose class is known."
+    )
+    assert said(right, right=192, labelled=200).startswith("Doubtful: ")  # compared with what?
+    assert said(right, right=192, labelled=200, holdout=GOOD, floor=0.95).startswith("Doubtful: ")
+    wrong = [window(0, "drifted", "mass", labelled=200, right=170)]
+    assert said(wrong, right=1170, labelled=1200, holdout=GOOD).startswith("Doubtful: ")
+    few = [window(0, "drifted", "mass", labelled=99, right=99)]
+    assert said(few, right=99, labelled=99, holdout=GOOD).startswith("Doubtful: ")
+
+
 def test_the_truth_counts_more_than_the_rows() -> None:
     low = said([window()], right=140, labelled=200, floor=0.9)
     assert low == (
         "No: version 3 is right on 70.0% (63.3% to 75.9%) of the 200 rows of the last 7 days whose class is known, and "
         "the contract's floor is 90.0%."
+    )
+    window_only = [window(labelled=40, right=20), window(1, labelled=400, right=400)]
+    assert said(window_only, right=420, labelled=440, floor=0.9).startswith(
+        "No: version 3 is right on 50.0% (35.2% to 64.8%) of the 40 rows since 2026-03-01 11:00 UTC whose "
     )
     assert said([window()], right=140, labelled=200, holdout=GOOD).startswith("Doubtful: version 3 is right on 70.0%")
     assert said([window()], right=180, labelled=200, floor=0.9).startswith("Yes: ")  # its interval has the floor in it
