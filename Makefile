@@ -54,7 +54,7 @@ DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill fuzz env doctor \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill drill-drift fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
 
@@ -179,6 +179,9 @@ bench-tests: linux $(INSTALLED)run ## Run all tests side by side with those of a
 
 drill: linux $(INSTALLED)run ## Kill the services behind the prediction service one by one, and show the effect on clients
 	@PYTHONPATH=plugins $(RUN) benchmarks.serve_drill
+
+drill-drift: linux $(INSTALLED)run ## Let the traffic shift, and follow the alarm to a better version and back, with windows of 20 s
+	@PYTHONPATH=plugins $(RUN) benchmarks.drill_drift
 
 fuzz: linux $(INSTALLED)run ## Send damaged tables to the service: SECONDS=600
 	@PYTHONPATH=plugins $(RUN) benchmarks.fuzz $(if $(SECONDS),--seconds $(SECONDS))
