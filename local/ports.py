@@ -10,7 +10,7 @@ LOOPBACK = "127.0.0.1"
 
 # The range ends below the ports of outgoing connections on Linux (32768) and macOS (49152), also for the port
 # 10000 above, which SeaweedFS uses too. A wide range makes it unlikely that two stacks choose the same port.
-_FREE_RANGE = range(10_000, 20_000)
+FREE_RANGE = range(10_000, 20_000)
 
 
 def is_free(port: int) -> bool:
@@ -30,12 +30,12 @@ def free_ports(count: int, reserved: Iterable[int] = ()) -> list[int]:
     excluded = set(reserved)
     found: list[int] = []
     # the system's random source: with equal seeds, as some test runners set, processes would choose equal ports
-    for port in random.SystemRandom().sample(_FREE_RANGE, len(_FREE_RANGE)):
+    for port in random.SystemRandom().sample(FREE_RANGE, len(FREE_RANGE)):
         if len(found) == count:
             return found
         if port not in excluded and is_free(port):
             found.append(port)
-    raise RuntimeError(f"fewer than {count} free ports between {_FREE_RANGE.start} and {_FREE_RANGE.stop}")
+    raise RuntimeError(f"fewer than {count} free ports between {FREE_RANGE.start} and {FREE_RANGE.stop}")
 
 
 def conflict(variable: str, port: int) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_limits
 
+from local import ports
 from local.clients.mlflow import Mlflow
 from local.settings import REPO
 from local.stack import Stack
@@ -36,7 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # SIGINT too, because a shell ignores it for background jobs
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    if not hasattr(config, "workerinput"):
+    if worker := getattr(config, "workerinput", None):  # two processes would choose the same port now and then
+        ports.FREE_RANGE = ports.FREE_RANGE[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]
+    else:
         reaper = run.begin()
         config.add_cleanup(lambda: run.end(reaper))
         config.option.basetemp = config.option.basetemp or run.folder() / "pytest"
