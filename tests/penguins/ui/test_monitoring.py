@@ -186,6 +186,22 @@ def test_the_shadow_is_shown_by_the_latest_look_at_it(log: Connection[Any]) -> N
     assert monitoring(log, ours.contract(), 1).shadow == looked
 
 
+def test_the_answer_is_about_the_version_in_production(log: Connection[Any], sums_only: Connection[Any]) -> None:
+    numbers = json.dumps({"accuracy": 0.95, "rows": 200})
+    log.execute(
+        """INSERT INTO audit.promotions (model, who, action, to_version, reason, numbers)
+           VALUES (%s, 'the gate', 'promote', '3', 'better', %s)""",
+        [ours.model(), numbers],
+    )
+    of_another = judged(0, version="2", estimate={"refusal": "fewer than 30 rows"})
+    verdicts.write(log, [of_another, judged(0, "drifted"), judged(1, live={})])
+    shown = monitoring(sums_only, ours.contract(), 1).trust
+    assert (shown.version, shown.level) == ("3", "doubtful")
+    assert "in mass. It is right on 90.0% (76.9% to 96.0%) of the 40 rows of the last 7 days" in shown.sentence
+    floor = ours.contract().model_copy(update={"monitoring": Monitoring(accuracy_floor=0.99)})
+    assert monitoring(sums_only, floor, 1).trust.sentence.startswith("No: version 3 is right on 90.0%")
+
+
 def test_what_nobody_judged_is_said(log: Connection[Any]) -> None:
     shown = monitoring(log, ours.contract(), 24)
     assert (shown.trust.level, shown.traffic, shown.windows, shown.alarms) == ("unknown", [], [], [])
