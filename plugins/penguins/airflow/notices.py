@@ -37,6 +37,7 @@ _KINDS: Final = {"drift": "drift", "accuracy": "the accuracy is below the floor"
 _OUTCOMES: Final[dict[str, tuple[str, Kind]]] = {
     "promoted": ("was promoted", "success"),
     "asking": ("waits for a person's decision", "warning"),
+    "shadowing": ("answers in the shadow of Production first", "info"),
     "refused": ("was not promoted", "info"),
     "expired": ("has expired in the shadow", "info"),
 }

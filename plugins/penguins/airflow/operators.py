@@ -155,9 +155,8 @@ class RegisterBest(Deciding):
                 cause=cause,
             )
             alarms.settle(connection, self._contract)
-        if cause or report.promoted is not False:
-            outcome = {True: "promoted", False: "refused", None: "asking"}[report.promoted]
-            notices.tell_decision(self._contract, report.version, outcome, report.reason, context)
+        if cause or report.outcome != "refused":
+            notices.tell_decision(self._contract, report.version, report.outcome, report.reason, context)
         if report.promoted is None:
             self._ask(context, report.version, params["approval_hours"])
             report = replace(report, reason=f"{ASK_ON_PAGE} {report.reason}")

@@ -3,7 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
@@ -33,13 +33,21 @@ class RegisterReport:
 
     Attributes:
         version: number of the version of the best candidate.
-        promoted: whether that version was promoted, now or earlier; None while a person is asked. A version in the
-            shadow isn't, and the reason says so.
+        promoted: whether that version was promoted, now or earlier; None while a person is asked.
+        in_shadow: whether it answers in the shadow first, and is judged again later.
     """
 
     version: str
     promoted: bool | None
     reason: str
+    in_shadow: bool = False
+
+    @property
+    def outcome(self) -> Literal["promoted", "refused", "asking", "shadowing"]:
+        """Return the result as a word."""
+        if self.promoted is None:
+            return "asking"
+        return "promoted" if self.promoted else "shadowing" if self.in_shadow else "refused"
 
 
 def register_best(
@@ -96,7 +104,7 @@ def register_best(
         if champion and verdict.promote and training.shadow_predictions:
             reason = _shadowing(verdict.reason, champion, training)
             shadow.begin(connection, version, reason, by, verdict.numbers, ask)
-            return RegisterReport(version.version, False, reason)
+            return RegisterReport(version.version, False, reason, in_shadow=True)
         if ask or verdict.asks:
             return RegisterReport(version.version, None, verdict.reason)
         decide = decisions.promote if verdict.promote else decisions.refuse
@@ -112,7 +120,9 @@ def report(connection: Connection[Any], version: ModelVersion) -> RegisterReport
 
 def _in_shadow(connection: Connection[Any], version: ModelVersion) -> RegisterReport | None:
     entry = audit.in_shadow(audit.trail(connection, version.name))
-    return RegisterReport(version.version, False, entry.reason) if entry and entry.is_about(version) else None
+    if entry is None or not entry.is_about(version):
+        return None
+    return RegisterReport(version.version, False, entry.reason, in_shadow=True)
 
 
 def _shadowing(reason: str, champion: ModelVersion, training: Training) -> str:

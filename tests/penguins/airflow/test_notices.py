@@ -79,12 +79,13 @@ def test_an_alarm_is_told_with_version_and_window_and_what_became_of_it(tell_to:
 def test_decisions_and_questions_are_told_and_other_outcomes_are_not(tell_to: Told) -> None:
     with receiving() as receiver:
         tell_to(receiver.url)
-        for outcome in ("promoted", "asking", "refused", "expired", "none", "waiting"):
+        for outcome in ("promoted", "asking", "shadowing", "refused", "expired", "none", "waiting"):
             notices.tell_decision(ours.contract(), "7", outcome, "it is right on 3 more {{ rows }}", CONTEXT)
     model = ours.contract().training.registered_model
     assert [(notice["title"], notice["type"]) for notice in receiver.notices] == [
         (f"{model} version 7 was promoted", "success"),
         (f"{model} version 7 waits for a person's decision", "warning"),
+        (f"{model} version 7 answers in the shadow of Production first", "info"),
         (f"{model} version 7 was not promoted", "info"),
         (f"{model} version 7 has expired in the shadow", "info"),
     ]

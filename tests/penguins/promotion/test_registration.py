@@ -315,7 +315,7 @@ def test_a_better_candidate_is_shadowed_first_where_the_contract_wants_it(
     data = replace(data, contract=data.contract.model_copy(update={"training": training}))
     assert register_best(connection, data, WEAK_RUN).promoted  # the first has no Production to be beside
     report = register_best(connection, data, NEXT_RUN, ask=True)
-    assert (report.version, report.promoted) == ("2", False)
+    assert (report.version, report.promoted, report.outcome) == ("2", False, "shadowing")
     assert report.reason.startswith(
         "shadowing: 1,000 predictions beside version 1 are required within 0.5 days; the gate: better than version 1, "
     )
