@@ -50,8 +50,9 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     until(lambda: deployment.query("SELECT FROM log.contracts WHERE name = 'watched'"), "the prediction to arrive", 30)
 
     at = datetime.now(UTC) - WINDOW  # in the latest window that has ended
+    ids = list(ids_at(at, 60))
     with superuser(whole) as connection, connection.cursor() as cursor:
-        cursor.executemany(ANSWER, [[each, at] for each in ids_at(at, 60)])
+        cursor.executemany(ANSWER, [[each, at] for each in ids])
     watching, training = f"{NAME}_monitoring", f"{NAME}_training"
     until(lambda: deployment.airflow.has_dag(watching), "the DAG to be parsed")
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
@@ -92,3 +93,6 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     assert shown.returncode == 0, shown.stderr
     assert "drifted" in shown.stdout
     assert "not promoted" in shown.stdout
+
+    with superuser(whole) as connection:  # the sums of the traffic know nothing of them
+        connection.execute("DELETE FROM log.predictions WHERE prediction_id = ANY(%s)", [ids])

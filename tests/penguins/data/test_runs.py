@@ -69,7 +69,9 @@ def published(connection: Connection[Any], table: str = RAW) -> int:
 
 
 def tables(connection: Connection[Any]) -> set[str]:
-    found = connection.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'penguins\\_%\\_%'")
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^penguins_[a-z]+_[0-9a-f]{32}$'"
+    )
     return {name for (name,) in found.fetchall()}
 
 
