@@ -20,7 +20,8 @@ from rich.console import Console
 from sklearn.datasets import make_classification
 
 from benchmarks.own_stack import connect, own_stack
-from contract.schema import Column, DataContract, Training
+from contract.schema import Column, DataContract
+from contract.training import Training
 from penguins.data.dataset import Dataset
 from penguins.promotion.registration import register_best
 from penguins.training import candidate_records, candidate_runs

@@ -3,14 +3,14 @@
 `contract.odcs` reads it from a file, and docs/reference/contract-file.md describes that file.
 """
 
-import re
-from collections.abc import Mapping
-from datetime import timedelta
 from math import inf, nextafter
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, FiniteFloat, model_validator
+
+from contract.monitoring import Monitoring
+from contract.part import Part
+from contract.training import Training
 
 LogicalType = Literal["number", "integer", "boolean", "string", "date", "timestamp"]
 Role = Literal["feature", "target", "id", "time", "ignored"]
@@ -19,8 +19,6 @@ Purpose = Literal["training", "scoring", "monitoring"]
 
 Category = str | int
 """A value of a column with an enum."""
-Scalar = str | int | FiniteFloat | bool
-Estimator = Literal["auto", "random_forest", "gradient_boosting", "logistic_regression", "hist_gradient_boosting"]
 
 _LIST: Final = Field(strict=False)  # of a tuple, which a file can only give as a list
 
@@ -30,29 +28,10 @@ MAX_NAME_BYTES: Final = 63
 SOURCE_ROW: Final = "source_row"
 """Column of each table with the number of the row in the source, from 1."""
 
-_UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
-_SHORTEST_WINDOW: Final = timedelta(seconds=10)
-
-Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} ?(s|min|h|d)$")]
-"""A time such as `20s`, `15min`, `1h` or `7d`."""
-
 _ANSWER: Final = frozenset(
     {"prediction", "prediction_id", "probabilities", "model_version", "warnings", "outside_training_range"}
 )
 """Keys of an answer of the service that don't depend on the contract."""
-
-
-class Part(BaseModel):
-    """A part of a contract. Its file has the same fields in camel case, as the standard has them."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
 
 
 class Bounds(Part):
@@ -131,146 +110,6 @@ class Reading(Part):
         description="Separator of a text file: `,`, `;`, a tab or a bar; without it the name of the file decides.",
     )
     decimal_mark: Literal[".", ","] = Field(default=".", description="Decimal mark of a text file: `.` or `,`.")
-
-
-class Training(Part):
-    """The model that is trained on the table, and the rules for its promotion."""
-
-    registered_model: str = Field(
-        pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_. -]{0,253}[A-Za-z0-9_.-])?$",
-        description="Registered model in MLflow, of no other contract (`PENGUINS_MODEL_NAME`).",
-    )
-    experiment: str = Field(
-        pattern=r"^[A-Za-z0-9_/][A-Za-z0-9_./ -]{0,199}$",
-        description="Experiment in MLflow, of no other contract (`PENGUINS_EXPERIMENT`).",
-    )
-    schedule: str = Field(
-        default="",
-        max_length=300,  # Airflow keeps 1,000 of its description
-        description="Cron expression or preset of Airflow; empty for only by hand (`PENGUINS_SCHEDULE`).",
-    )
-    source: str = Field(
-        default="",
-        description="Default source of a run: `palmerpenguins`, a path, an `s3://` address, or `table:name`; empty for "
-        "none (`PENGUINS_DATA_SOURCE`).",
-    )
-    metric: Literal["accuracy", "f1_macro", "log_loss"] = Field(
-        default="accuracy",
-        description="Metric that the best candidate is chosen by: `accuracy`, `f1_macro` or `log_loss`.",
-    )
-    estimator: Estimator = Field(
-        default="auto",
-        description="Kind of the model; `auto` chooses by the number of rows.",
-    )
-    grid: Mapping[str, Annotated[tuple[Scalar | None, ...], Field(min_length=1)]] | None = Field(
-        default=None, description="Values to try for each hyperparameter; without it the estimator's own."
-    )
-    folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation, 2 to 50.")
-    holdout_share: float = Field(
-        default=0.2, gt=0, lt=1, description="Share of the rows that versions are judged on, above 0 and below 1."
-    )
-    max_rejected_share: float = Field(
-        default=0.05,
-        ge=0,
-        le=1,
-        description="Share of the rows that may be rejected (0 to 1) (`PENGUINS_MAX_REJECTED_SHARE`).",
-    )
-    min_accuracy: float = Field(
-        ge=0,
-        le=1,
-        description="Accuracy on the hold-out that a version needs to be promoted at all (0 to 1) "
-        "(`PENGUINS_MIN_ACCURACY`).",
-    )
-    max_p_value: float = Field(
-        default=0.5,
-        gt=0,
-        le=0.5,
-        description="Largest p-value, of the exact McNemar test against Production, that promotes (above 0, to 0.5) "
-        "(`PENGUINS_MAX_P_VALUE`).",
-    )
-    max_recall_drop: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="How much of any class's recall a promotion may cost, 0 to 1 (`PENGUINS_MAX_RECALL_DROP`).",
-    )
-    schema_change: Literal["ask", "refuse"] = Field(
-        default="ask",
-        description="For a version whose contract isn't the champion's: `ask` a person, or `refuse` it.",
-    )
-    shadow_predictions: int = Field(
-        default=0,
-        ge=0,
-        description="Predictions beside Production that a version must have given in the shadow before it is promoted; "
-        "0 for none (`PENGUINS_SHADOW_PREDICTIONS`).",
-    )
-    shadow_days: float = Field(
-        default=14,
-        gt=0,
-        le=3650,
-        description="Days after which a version leaves the shadow without a promotion (`PENGUINS_SHADOW_DAYS`).",
-    )
-    log_fraction: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Share of the requests whose predictions the service logs, 0 for none to 1 for all.",
-    )
-
-
-class Monitoring(Part):
-    """How the model is watched at work, and for which reasons it is trained again."""
-
-    window: Duration = Field(
-        default="1h",
-        description="Time whose predictions are judged together, such as `20s`, `15min`, `1h` or `1d` "
-        "(`PENGUINS_MONITORING_WINDOW`).",
-    )
-    accuracy_floor: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="Accuracy, by the truth, below which there is an alarm (above 0, below 1); without it none "
-        "(`PENGUINS_ACCURACY_FLOOR`).",
-    )
-    new_truth: int | None = Field(
-        default=None,
-        ge=1,
-        description="Number of true classes since the last training from which on there is an alarm; without it none "
-        "(`PENGUINS_NEW_TRUTH`).",
-    )
-    cooldown: Duration = Field(
-        default="1d",
-        description="Time after an alarm in which no other one of its kind is raised, and after a training for an "
-        "alarm in which no alarm starts another one (`PENGUINS_COOLDOWN`).",
-    )
-    retrain: bool = Field(
-        default=True,
-        description="Whether an alarm starts a training, whose version the gate judges as any other "
-        "(`PENGUINS_RETRAIN`).",
-    )
-    use_production_rows: bool = Field(
-        default=False,
-        description="Whether predictions whose true class is known join the training rows "
-        "(`PENGUINS_USE_PRODUCTION_ROWS`).",
-    )
-
-    @property
-    def window_length(self) -> timedelta:
-        """Return the length of a window."""
-        return length_of(self.window)
-
-    @property
-    def cooldown_length(self) -> timedelta:
-        """Return the length of the cooldown."""
-        return length_of(self.cooldown)
-
-    @field_validator("window")
-    @classmethod
-    def _check_window(cls, window: str) -> str:
-        if length_of(window) < _SHORTEST_WINDOW:
-            raise ValueError(f"is shorter than {_SHORTEST_WINDOW.seconds} s, the shortest window")
-        return window
 
 
 class DataContract(Part):
@@ -356,9 +195,3 @@ def free_name(name: str, taken: set[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def length_of(duration: Duration) -> timedelta:
-    """Return a duration as a number of seconds."""
-    number, unit = re.fullmatch(r"([0-9]+) ?([a-z]+)", duration).groups()  # type: ignore[union-attr]
-    return timedelta(**{_UNITS[unit]: int(number)})

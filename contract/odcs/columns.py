@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from contract.odcs.document import Limits, Property
 from contract.odcs.shape import Finding, shown
-from contract.schema import MAX_NAME_BYTES, SOURCE_ROW, Bounds, Column, Role, Scalar
+from contract.part import Scalar
+from contract.schema import MAX_NAME_BYTES, SOURCE_ROW, Bounds, Column, Role
 
 MAX_CATEGORIES: Final = 1000
 MAX_CATEGORY_LENGTH: Final = 200

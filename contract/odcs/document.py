@@ -9,7 +9,10 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from contract.schema import LogicalType, Monitoring, Part, Reading, Role, Scalar, Training
+from contract.monitoring import Monitoring
+from contract.part import Part, Scalar
+from contract.schema import LogicalType, Reading, Role
+from contract.training import Training
 
 NameT = TypeVar("NameT", bound=str)
 ValueT = TypeVar("ValueT")

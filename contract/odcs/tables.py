@@ -6,11 +6,14 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from contract.manifest import MAX_FEATURES
+from contract.monitoring import Monitoring
 from contract.odcs import columns
 from contract.odcs.document import Document, Property
 from contract.odcs.shape import Finding, shown
 from contract.odcs.text import Path
-from contract.schema import DataContract, Monitoring, Part, Reading, Training
+from contract.part import Part
+from contract.schema import DataContract, Reading
+from contract.training import Training
 
 MAX_COLUMNS: Final = 1500
 """PostgreSQL takes 1,600, and the tables have a few columns of their own."""

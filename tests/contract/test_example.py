@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from contract.example import example_row
-from contract.schema import Bounds, Column, DataContract, Training
+from contract.schema import Bounds, Column, DataContract
+from contract.training import Training
 
 
 @pytest.mark.parametrize(

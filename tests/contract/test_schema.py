@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from contract.schema import Bounds, Column, DataContract, Training
+from contract.schema import Bounds, Column, DataContract
+from contract.training import Training
 
 TRAINING = Training(registered_model="grapes_rf", experiment="grapes", min_accuracy=0.5)
 

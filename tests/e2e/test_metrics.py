@@ -29,7 +29,7 @@ def queries() -> list[str]:
 
 @pytest.fixture(scope="module")
 def metrics(whole: Stack, made: Made) -> str:
-    """What Prometheus scrapes, after a training and a prediction."""
+    """The texts that Prometheus scrapes, after a training and a prediction."""
     del made
     addresses = (f"{whole.urls['api']}/metrics", f"{whole.urls['airflow-api-server']}/penguins/metrics")
     return "".join(httpx.get(address, timeout=60).raise_for_status().text for address in addresses)

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from airflow.sdk import Param
 
-from contract.schema import DataContract, Training
+from contract.schema import DataContract
+from contract.training import Training
 
 ESTIMATORS: Final = ("random_forest", "gradient_boosting", "logistic_regression", "hist_gradient_boosting")
 

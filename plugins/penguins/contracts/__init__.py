@@ -13,7 +13,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from contract import odcs
-from contract.schema import DataContract, Monitoring, Training
+from contract.monitoring import Monitoring
+from contract.schema import DataContract
+from contract.training import Training
 from penguins.errors import UserError
 from penguins.settings import ROOT, Settings, settings
 

@@ -57,7 +57,7 @@ _TOUCHED: Final = """WITH news AS (
 
 @dataclass(frozen=True)
 class _Traffic:
-    """What a version answered: rows by contract and class, and those outside the training range."""
+    """The answers of a version: rows by contract and class, and those outside the training range."""
 
     rows: dict[tuple[bytes, int], int]
     outside: int

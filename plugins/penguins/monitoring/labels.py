@@ -18,7 +18,8 @@ import pyarrow.csv
 from psycopg import Connection
 
 from contract.lines import ROW_ID
-from contract.schema import Column, DataContract, Training
+from contract.schema import Column, DataContract
+from contract.training import Training
 from penguins.data.sources import open_source
 from penguins.errors import UserError
 from penguins.monitoring import missing

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
-from contract.schema import DataContract, Training
+from contract.schema import DataContract
+from contract.training import Training
 from penguins.locks import exclusive_lock
 from penguins.monitoring import shadow_looks
 from penguins.monitoring.real_traffic import Traffic, differs_too_often, expects_truth, read_traffic

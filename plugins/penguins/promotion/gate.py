@@ -14,7 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, recall_score
 
-from contract.schema import Training
+from contract.training import Training
 from penguins.data.dataset import Dataset
 from penguins.promotion.opponents import Classifier, Opponent, SchemaChangedError, find_opponent, predict_holdout
 from penguins.promotion.schema_change import SCHEMA_CHANGED

@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
-from contract.schema import Training
+from contract.training import Training
 from penguins.data.dataset import Dataset
 from penguins.errors import UserError
 from penguins.locks import exclusive_lock

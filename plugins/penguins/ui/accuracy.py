@@ -40,7 +40,7 @@ class Share(BaseModel):
 
 
 class Judged(BaseModel):
-    """What was judged of a version within some time.
+    """The judgements of a version within some time.
 
     Attributes:
         judged: windows with rows enough, and a reference, for a verdict.

@@ -43,7 +43,7 @@ class Seen(BaseModel):
 
 
 class Facts(BaseModel):
-    """What is known of the version in Production.
+    """The facts about the version in Production.
 
     Attributes:
         windows: its latest ones, the latest first.

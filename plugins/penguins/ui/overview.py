@@ -11,7 +11,8 @@ from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 from pydantic import BaseModel, FiniteFloat
 
-from contract.schema import DataContract, Training
+from contract.schema import DataContract
+from contract.training import Training
 from penguins.data.lineage import SourceFacts
 from penguins.errors import UserError
 from penguins.promotion import audit, production, verdicts

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import odcs
+from contract.monitoring import Monitoring
 from contract.odcs import ContractError, document, read, read_text
-from contract.schema import Bounds, Column, DataContract, Monitoring, Reading, Training
+from contract.schema import Bounds, Column, DataContract, Reading
+from contract.training import Training
 from local.settings import REPO
 from tests.contract.odcs.conftest import WINE, Spoil
 

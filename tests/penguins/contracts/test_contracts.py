@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.schema import Estimator, Monitoring, Training
+from contract.monitoring import Monitoring
+from contract.training import Estimator, Training
 from local.settings import REPO
 from penguins import contracts
 from penguins.contracts.__main__ import main

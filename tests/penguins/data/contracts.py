@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 
-from contract.schema import Bounds, Column, DataContract, Reading, Training
+from contract.schema import Bounds, Column, DataContract, Reading
+from contract.training import Training
 from penguins.data.contract import or_penguins
 
 

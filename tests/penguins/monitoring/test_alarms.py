@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from contract.schema import DataContract, Monitoring
+from contract.monitoring import Monitoring
+from contract.schema import DataContract
 from contract.segments import LoggedContract, LoggedFeature
 from local.stack import Stack
 from penguins.airflow import following

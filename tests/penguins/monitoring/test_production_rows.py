@@ -8,7 +8,8 @@ import pytest
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
-from contract.schema import DataContract, Monitoring
+from contract.monitoring import Monitoring
+from contract.schema import DataContract
 from penguins.data import ingest, preprocessing
 from penguins.data.dataset import Dataset, read_processed, split
 from penguins.data.lineage import read_source

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from contract.manifest import Contract, Feature, Manifest
-from contract.schema import Column, DataContract, Training
+from contract.schema import Column, DataContract
+from contract.training import Training
 from local.settings import REPO
 from penguins import contracts
 from penguins.promotion.schema_change import describe_change

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg import Connection
 
-from contract.schema import Column, DataContract, Training
+from contract.schema import Column, DataContract
+from contract.training import Training
 from local.stack import Stack
 from penguins.data.contract import PENGUINS
 from penguins.errors import ServiceError, UserError

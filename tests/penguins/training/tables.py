@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from contract.encoding import encode, to_matrix
-from contract.schema import Column, DataContract, Training
+from contract.schema import Column, DataContract
+from contract.training import Training
 from penguins.data.dataset import Dataset
 
 NUMBERS = tuple(Column(name=name, type="number") for name in ("mean radius", "od280/od315 %"))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from contract.schema import Monitoring
+from contract.monitoring import Monitoring
 from local.stack import Stack
 from penguins.errors import UserError
 from penguins.monitoring import alarms, shadow_looks, verdicts

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.schema import Monitoring
+from contract.monitoring import Monitoring
 from penguins.ui.accuracy import Share
 from penguins.ui.facts import Facts, Seen
 from penguins.ui.trust import answer

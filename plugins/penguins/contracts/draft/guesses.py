@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract.odcs.columns import MAX_CATEGORIES, wrong_category
-from contract.schema import Category, LogicalType, Role, Scalar
+from contract.part import Scalar
+from contract.schema import Category, LogicalType, Role
 from penguins.contracts.draft.profile import Profile
 from penguins.contracts.draft.table import Table
 from penguins.data.header import quoted

@@ -14,7 +14,8 @@ import pyarrow.parquet
 
 from contract.odcs.columns import wrong_name
 from contract.odcs.tables import MAX_COLUMNS
-from contract.schema import Column, DataContract, Reading, Training
+from contract.schema import Column, DataContract, Reading
+from contract.training import Training
 from penguins.contracts.draft.profile import Profile, Twin
 from penguins.data import dialect
 from penguins.data.header import quoted
