@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from contract.schema import DataContract
 from penguins.data import dialect
+from penguins.data.handlers import released_before_exit
 from penguins.data.header import MAX_NAME_LENGTH, choose_columns
 from penguins.data.quoting import Quoting
 from penguins.errors import UserError
@@ -40,6 +41,7 @@ Malformed = dict[int, str]
 def open_text(name: str, path: Path, contract: DataContract, malformed: Malformed) -> Batches:
     """Open a file of text with separators."""
 
+    @released_before_exit
     def skip_row(row: pa.csv.InvalidRow) -> str:
         if "\n" in row.text and quoting.first_mistake:
             return "error"
