@@ -14,6 +14,8 @@ from local.settings import REPO
 from local.waiting import until
 from tests.run import MARK
 
+pytestmark = pytest.mark.programs
+
 WAITING = """
 import os, subprocess, sys, threading
 from pathlib import Path

@@ -23,6 +23,7 @@ def test_every_command_has_help(name):
     assert "Usage" in result.stdout
 
 
+@pytest.mark.programs
 def test_commands_without_a_stack_create_nothing(unused):
     assert "isn't running" in command(unused, "status").stderr
     assert "isn't running" in command(unused, "down").stdout
@@ -56,6 +57,7 @@ def test_logs_prints_the_log_of_one_program(whole):
     assert "mlflow.log" not in shown
 
 
+@pytest.mark.programs
 def test_logs_and_errors_are_no_orders_to_the_terminal(unused):
     Stack(unused).config.layout.log("mlflow").write_text("Error in handler: s3://\x1b]0;title\x07\x9b2J\n")
     shown = command(unused, "logs", "mlflow").stdout
@@ -76,6 +78,7 @@ def test_commands_of_the_pipeline_reach_the_stack(whole):
     assert (result.returncode, result.stderr.strip()) == (1, "penguins_rf has no version 999.")
 
 
+@pytest.mark.programs
 def test_clean_deletes_only_after_confirmation(unused):
     unused.state_dir.mkdir()
     assert command(unused, "clean").returncode != 0

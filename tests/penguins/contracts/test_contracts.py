@@ -220,6 +220,7 @@ def test_check_says_what_is_in_order_and_what_is_not(folder: Path) -> None:
     ]
 
 
+@pytest.mark.programs
 def test_make_check_contract_names_each_mistake_in_a_line(folder: Path) -> None:
     (folder / "wine.yaml").write_text(
         WINE.replace("logicalType: date", "logicalType: dat").replace("minimum: 0", "minimum: 10")

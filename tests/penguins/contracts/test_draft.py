@@ -408,6 +408,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
     return call(main, "draft", *arguments, variables={"PENGUINS_CONTRACTS_DIR": str(folder)} | variables)
 
 
+@pytest.mark.programs
 def test_the_command_writes_a_file_and_overwrites_none(tmp_path: Path) -> None:
     path = write(tmp_path, {"size": list(range(0, 2 * ROWS, 2)), "kind": [*CLASSES]})
     arguments = [f"--from={path}", "--target=kind"]

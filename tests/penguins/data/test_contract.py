@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 # Imports the modules of the room, and works with another contract, while the file of the penguins can't be read.
 CODE = """
 from pathlib import Path
@@ -27,6 +29,7 @@ print(checking.check_source("fruit.csv", made(Column(name="size", type="number")
 """
 
 
+@pytest.mark.programs
 def test_a_broken_contract_of_the_penguins_harms_no_other(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", CODE],

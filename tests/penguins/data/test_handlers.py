@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from local.environment import library
 from penguins import contracts
 from penguins.data.handlers import TIMEOUT
@@ -27,6 +29,7 @@ del batches
 """
 
 
+@pytest.mark.programs
 def test_the_process_ends_after_the_handler_of_rows_is_released(csv: Callable[[str], str]) -> None:
     path = csv("species,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g\nAdelie,39.1,18.7,181,3750\n")
     command = [sys.executable, "-c", HOLD_A_READER, path]

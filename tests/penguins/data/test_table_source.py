@@ -168,6 +168,7 @@ def test_make_drafts_the_contract_of_a_table(
         orchard.execute("DROP TABLE IF EXISTS fruit_basket")
 
 
+@pytest.mark.programs
 def test_a_table_of_a_stack_that_is_down_is_refused_in_one_sentence(tmp_path: Path) -> None:
     done = local(
         Settings.on_free_ports(tmp_path / "state"), "contracts", "draft", "--from=table:fruit", "--target=kind"
@@ -176,6 +177,7 @@ def test_a_table_of_a_stack_that_is_down_is_refused_in_one_sentence(tmp_path: Pa
     assert done.stderr == "the stack isn't running; start it with: make up\n"
 
 
+@pytest.mark.programs
 def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
     address = "postgresql://penguins:x@127.0.0.1:1/penguins"
     variables = {"PYTHONPATH": "plugins", "AIRFLOW_CONN_PENGUINS_DB": address, "PENGUINS_CONTRACTS_DIR": str(tmp_path)}

@@ -12,6 +12,8 @@ from serving.inference.model import LoadedModel
 from serving.tables.pool import TooLargeError
 from tests.serving.tables.conftest import Workshop
 
+pytestmark = pytest.mark.programs
+
 BODIES = 150
 
 

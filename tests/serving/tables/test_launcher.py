@@ -11,6 +11,8 @@ from serving.tables.pool import LostError
 from tests.serving.tables.conftest import Workshop, loaded
 from tests.serving.tables.processes import LARGE, SMALL, launchers, spare, workers
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def own() -> Iterator[Workshop]:

@@ -20,6 +20,8 @@ from tests.serving.penguins import FEATURES
 from tests.serving.tables.conftest import Workshop
 from tests.serving.tables.processes import LARGE, SMALL, TABLES, is_spare, launchers, spare, workers
 
+pytestmark = pytest.mark.programs
+
 
 def reason(workshop: Workshop, model: LoadedModel, table: tuple[str, bytes]) -> str:
     """Return the reason why a table has no answer."""
