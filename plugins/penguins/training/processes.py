@@ -1,55 +1,74 @@
-"""Do work here while little of it is left, and otherwise in processes, which take seconds to start."""
+"""Do work in forked processes. They have what this one has imported and read, and start within milliseconds."""
 
+import ctypes
+import gc
+import multiprocessing
 import os
-import time
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Final, TypeVar
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
-Work = Sequence[Callable[[], Result]]
-"""Functions that can be pickled."""
 
-WORTHWHILE: Final = 3.0
-"""Seconds that processes must save. Each imports scikit-learn first, which takes two seconds of a processor."""
+PR_SET_PDEATHSIG: Final = 1
+
+_work: Sequence[Callable[[], Any]] = ()
+"""In a process: all of the work."""
 
 
-def do_all(work: Work[Result], jobs: int) -> Iterator[Result]:
-    """Do the work here until processes are worth their start for the rest of it, by the time that each took so far.
+def do_all(work: Sequence[Callable[[], Result]], jobs: int) -> Iterator[Result]:
+    """Do the work in processes with a thread each, which end with it; a single one here.
+
+    More threads would need OpenMP, which can't be used in a fork of a process that has used it.
 
     Args:
         jobs: number of processes; -1 for one a core.
 
     Yields:
         The results when they are ready, in no particular order.
+
+    Raises:
+        RuntimeError: a process was killed.
     """
     processes = min(joblib.effective_n_jobs(jobs), len(work))
-    # As many threads as in a process, because the order of sums depends on their number; alone as many as there are.
-    threads = None if processes == 1 else max(1, joblib.cpu_count() // processes)
-    pools, spent = ThreadpoolController(), 0.0
-    for done, each in enumerate(work):
-        left = spent / max(done, 1) * (len(work) - done)
-        if left - left / processes > WORTHWHILE:
-            yield from do_in_processes(work[done:], jobs)
-            return
-        started = time.thread_time()  # not of a clock: on a busy machine processes would take longer as well
-        with pools.limit(limits=threads):
-            result = each()
-        spent += time.thread_time() - started
-        yield result
-
-
-def do_in_processes(work: Work[Result], jobs: int) -> Iterator[Result]:
-    """Do the work in processes, with the arguments and results of `do_all`."""
-    # The arrays, which are rows of the table, go through files, and everybody may read joblib's folder in /dev/shm.
-    mask = os.umask(0o077)
+    if processes <= 1:
+        yield from (each() for each in work)
+        return
+    others = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (work, os.getpid()))
+    ready = as_completed([executor.submit(_do, place) for place in range(len(work))])
+    own = set(multiprocessing.active_children()) - others
     try:
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        yield from parallel(joblib.delayed(each)() for each in work)
+        for done in ready:
+            yield done.result()
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "A process that fits was killed, perhaps because there was too little memory. Set PENGUINS_JOBS to fewer "
+            "processes."
+        ) from error
     finally:
-        # Otherwise joblib keeps its processes for minutes for a next call, beyond the end of the task.
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
-        os.umask(mask)
+        for process in own:  # they may be in the middle of a fit
+            process.kill()
+        executor.shutdown(cancel_futures=True)
+
+
+def _begin(work: Sequence[Callable[[], Any]], parent: int) -> None:
+    """Prepare a process: it ends with its parent, also when that is killed."""
+    global _work
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    gc.freeze()  # looking through what was inherited would copy it
+    threadpool_limits(1)
+    _work = work
+
+
+def _do(place: int) -> Any:
+    return _work[place]()

@@ -5,8 +5,6 @@ ensemble is a prefix of the larger one, so one model grows through all sizes (`w
 1.11.2).
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 import time
@@ -14,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -22,17 +20,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from penguins.data.dataset import Dataset, Fold
 from penguins.training.columns import Columns
 from penguins.training.grid import Candidate
-from penguins.training.processes import do_all, do_in_processes
+from penguins.training.processes import do_all
 from penguins.training.scores import score
 from penguins.training.snapshots import snapshot
-
-if TYPE_CHECKING:  # the fitting processes import this module, and need no pandas, pyarrow or psycopg
-    from penguins.data.dataset import Dataset, Fold
-
-FEW_ROWS: Final = 5_000
-"""Training rows up to which a fit is short enough to try one before any process is started."""
 
 # scikit-learn asks for the signature of the constructor five times a tree, a fifth of the fit where rows are few.
 # Python then gives the one that is written here.
@@ -104,8 +97,7 @@ def search(
         for split in splits
     ]
     waiting: dict[str, list[_Stage]] = defaultdict(list)
-    do = do_all if len(data.train) <= FEW_ROWS else do_in_processes
-    for stages in do(work, jobs):
+    for stages in do_all(work, jobs):
         for stage in stages:
             done = waiting[stage.candidate.name]
             done.append(stage)

@@ -1,60 +1,82 @@
 """Work that is done here or in processes."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from threadpoolctl import threadpool_info
 
-from penguins.training import processes
+from local.environment import library
+from local.waiting import until
 from penguins.training.processes import do_all
 
-
-@pytest.fixture
-def worthwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make any work worth the start of processes, once a part of it was done."""
-    monkeypatch.setattr(processes, "WORTHWHILE", 0.0)
+WORK_THAT_TAKES_LONG = """
+import time
+from functools import partial
+from penguins.training.processes import do_all
+for _ in do_all([partial(time.sleep, 600)] * 2, 2):
+    pass
+"""
 
 
 def count_threads() -> list[int]:
     return [pool["num_threads"] for pool in threadpool_info()]
 
 
-def test_little_work_starts_no_process() -> None:
-    assert list(do_all([os.getpid] * 100, 2)) == [os.getpid()] * 100
-
-
-@pytest.mark.usefixtures("worthwhile")
 def test_one_job_starts_no_process() -> None:
     assert list(do_all([os.getpid] * 3, 1)) == [os.getpid()] * 3
 
 
-@pytest.mark.usefixtures("worthwhile")
-def test_the_rest_of_much_work_is_done_in_processes_that_end_with_it() -> None:
-    first, *others = do_all([os.getpid] * 5, 2)
-    assert (first, len(others)) == (os.getpid(), 4)
-    assert os.getpid() not in others
-    assert not any(psutil.pid_exists(pid) for pid in others)
+def test_a_single_piece_of_work_starts_no_process() -> None:
+    assert list(do_all([os.getpid], 2)) == [os.getpid()]
 
 
-def mode_of_folder(rows: np.ndarray) -> int | None:
-    """Return the mode of the folder in which the file is that an array comes from."""
-    return Path(rows.filename or "").parent.stat().st_mode & 0o777 if isinstance(rows, np.memmap) else None
+def test_more_is_done_in_processes_that_end_with_it() -> None:
+    found = list(do_all([os.getpid] * 5, 2))
+    assert len(found) == 5
+    assert os.getpid() not in found
+    assert not any(psutil.pid_exists(pid) for pid in found)
 
 
-@pytest.mark.usefixtures("worthwhile")
-def test_rows_on_their_way_to_processes_are_nobody_elses_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("JOBLIB_TEMP_FOLDER")  # which joblib's own folder would be in, and not in /dev/shm
+def test_work_that_is_given_up_ends_at_once() -> None:
+    results = do_all([os.getpid, partial(time.sleep, 600), partial(time.sleep, 600)], 2)
+    fitting = next(results)
+    started = time.monotonic()
+    results.close()
+    assert time.monotonic() - started < 60
+    assert not psutil.pid_exists(fitting)
+
+
+def test_rows_are_nobody_elses_to_read() -> None:
     rows = np.zeros(1_000_000)
-    assert list(do_all([partial(mode_of_folder, rows)] * 3, 2)) == [None, 0o700, 0o700]
+    address = rows.ctypes.data
+    # They are in the memory that a process has of its parent: in no file, which others could open.
+    assert list(do_all([lambda: (rows.ctypes.data, type(rows))] * 2, 2)) == [(address, np.ndarray)] * 2
 
 
-@pytest.mark.usefixtures("worthwhile")
-def test_a_fit_has_as_many_threads_here_as_in_a_process() -> None:
+def test_a_process_has_one_thread_for_a_fit() -> None:
     before = count_threads()
-    here, *others = do_all([count_threads] * 3, 2)
-    assert {*here} == {number for each in others for number in each} == {max(1, (os.cpu_count() or 1) // 2)}
+    assert {number for each in do_all([count_threads] * 3, 2) for number in each} == {1}
     assert count_threads() == before
+
+
+def test_processes_end_with_their_parent() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", WORK_THAT_TAKES_LONG], env=os.environ | library())
+    try:
+        until(lambda: len(psutil.Process(parent.pid).children()) == 2, "two processes")
+        fitting = psutil.Process(parent.pid).children()
+    finally:
+        parent.kill()
+        parent.wait()
+    assert psutil.wait_procs(fitting, timeout=60)[1] == []
+
+
+def test_a_process_that_is_killed_is_reported() -> None:
+    with pytest.raises(RuntimeError, match="A process that fits was killed.*PENGUINS_JOBS"):
+        list(do_all([partial(os.kill, 0, 0), lambda: os.kill(os.getpid(), signal.SIGKILL)], 2))

@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -191,9 +191,7 @@ TRY = """
 import psycopg
 from penguins import contracts
 from penguins.data.dataset import read_processed, split
-from penguins.training import processes
 from penguins.training.training import grid_train, open_run
-processes.WORTHWHILE = 0.0  # on a fast machine the fits alone might not be
 with psycopg.connect({database!r}) as connection:
     data = split(read_processed(connection), 0.2, 42, contracts.find("penguins"))
 grid_train(data, {grid!r}, 3, open_run(data, {grid!r}, 3, {run!r}))
@@ -229,20 +227,13 @@ def killed(stack: Stack) -> tuple[list[psutil.Process], Dataset]:
             poll=0.2,
         )
         # the fitting processes end with the last fit
-        fitting = [
-            child
-            for child in psutil.Process(first_try.pid).children()
-            if any("popen_loky" in part for part in child.cmdline())
-        ]
+        fitting = psutil.Process(first_try.pid).children()
         experiment = tracking.experiment_id(ours.contract())
         until(lambda: goes_on(len(client().search_logged_models([experiment])) >= 18), "18 models")
         family = psutil.Process(first_try.pid).children(recursive=True)
-        for process in [psutil.Process(first_try.pid), *family]:  # as the kernel does when memory runs out
-            # except the one that removes shared memory of the others
-            with suppress(psutil.NoSuchProcess):
-                if "resource_tracker" not in " ".join(process.cmdline()):
-                    process.kill()
+        first_try.kill()  # as the kernel does when memory runs out
         first_try.wait()
+        psutil.wait_procs(family)  # they end with it
     return fitting, data
 
 
