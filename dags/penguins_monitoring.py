@@ -61,6 +61,7 @@ def monitoring_dag(contract: DataContract) -> Any:
             from penguins.monitoring import alarms, report
 
             with database.connect() as connection:
+                notices.tell_alarms(connection, contract, get_current_context())  # of a run that was killed before
                 alarms.settle(connection, contract, lambda run: not runs.is_active(run, contract.dag_id))
                 return [asdict(each) for each in report.judge(connection, contract, runs.current_span(length))]
 
@@ -75,9 +76,9 @@ def monitoring_dag(contract: DataContract) -> Any:
             span, found = runs.current_span(length), [Reason(**each) for each in reasons]
             with database.connect() as connection:
                 raised = report.raise_alarms(connection, contract, span, found, runs.is_backfill())
-            context = get_current_context()
-            context["ti"].xcom_push("raised", [alarm.id for alarm in raised.new])
-            notices.tell_alarms(contract, raised.new, context)
+                context = get_current_context()
+                context["ti"].xcom_push("raised", [alarm.id for alarm in raised.new])
+                notices.tell_alarms(connection, contract, context)
             return [{"id": alarm.id, "reason": str(alarm)} for alarm in raised.asking]
 
         @task(outlets=[asset])

@@ -58,6 +58,9 @@ CREATE TABLE IF NOT EXISTS monitoring.alarms (
     closed_at timestamptz,
     UNIQUE (contract, window_start, window_end, kind)
 );
+-- Of those that an earlier version of this script has raised everybody knows by now.
+ALTER TABLE monitoring.alarms ADD COLUMN IF NOT EXISTS told_at timestamptz DEFAULT now();
+ALTER TABLE monitoring.alarms ALTER COLUMN told_at DROP DEFAULT;
 CREATE INDEX IF NOT EXISTS alarms_of_a_run ON monitoring.alarms (contract, run_id);
 
 CREATE TABLE IF NOT EXISTS monitoring.shadow (
@@ -78,7 +81,7 @@ GRANT USAGE ON SCHEMA monitoring TO penguins;
 GRANT SELECT, INSERT, UPDATE ON monitoring.verdicts, monitoring.shadow TO penguins;
 GRANT SELECT ON monitoring.alarms TO penguins;
 GRANT INSERT (contract, model, version, window_start, window_end, kind, reason) ON monitoring.alarms TO penguins;
-GRANT UPDATE (emitted_at, run_id, outcome, closed_at) ON monitoring.alarms TO penguins;
+GRANT UPDATE (emitted_at, run_id, outcome, closed_at, told_at) ON monitoring.alarms TO penguins;
 
 COMMENT ON SCHEMA monitoring IS 'Verdicts on the models at work; docs/explanation/monitoring.md explains them';
 COMMENT ON TABLE monitoring.verdicts IS 'The judgement of each window, for each version that answered in it';
@@ -102,4 +105,5 @@ COMMENT ON COLUMN monitoring.alarms.kind IS
 COMMENT ON COLUMN monitoring.alarms.emitted_at IS 'When a training was asked for; null if none was';
 COMMENT ON COLUMN monitoring.alarms.run_id IS 'The DAG run of the training';
 COMMENT ON COLUMN monitoring.alarms.outcome IS 'What became of it; null while that is open';
+COMMENT ON COLUMN monitoring.alarms.told_at IS 'When people were told of it; null until that has succeeded';
 COMMIT;

@@ -234,6 +234,21 @@ def test_functions_of_the_log_run_nothing_of_their_callers(superuser, shipper):
         superuser.execute("ALTER ROLE shipper NOSUPERUSER; DROP SCHEMA evil CASCADE")
 
 
+def test_of_alarms_from_before_notices_were_noted_nobody_is_told_again(stack):
+    script = (REPO / "init-db" / "07-monitoring.sql").read_text()
+    alarm = """INSERT INTO monitoring.alarms (contract, model, version, window_start, window_end, kind, reason)
+        VALUES ('wine', 'wine', '1', now(), now() + interval '1 hour', %s, '')"""
+    with new_database(stack) as connection:
+        connection.execute(script)
+        connection.execute("ALTER TABLE monitoring.alarms DROP COLUMN told_at")
+        connection.execute(alarm, ["drift"])
+        for _ in range(2):
+            connection.execute(script)
+        connection.execute(alarm, ["accuracy"])
+        told = connection.execute("SELECT kind, told_at IS NOT NULL FROM monitoring.alarms ORDER BY id").fetchall()
+    assert told == [("drift", True), ("accuracy", False)]
+
+
 @pytest.mark.parametrize(("schema", "script"), [("log", "06-log.sql"), ("monitoring", "07-monitoring.sql")])
 def test_a_schema_that_another_role_made_is_refused(stack, schema, script):
     script = (REPO / "init-db" / script).read_text()

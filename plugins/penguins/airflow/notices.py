@@ -21,6 +21,8 @@ from airflow.configuration import conf
 from penguins.settings import settings
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from contract.schema import DataContract
     from penguins.monitoring.alarms import Alarm
 
@@ -85,14 +87,21 @@ def failure_of(contract: DataContract) -> Callable[[Mapping[str, Any]], None]:
     return tell_failure
 
 
-def tell_alarms(contract: DataContract, alarms: Sequence[Alarm], context: Mapping[str, Any]) -> None:
-    """Tell of the new alarms of a window, each for itself."""
-    for alarm in alarms:
-        became = alarm.outcome or "a training was asked for"
-        text = f"{alarm.reason}\nAlarm {alarm.id}: {became}"
-        start, end = (f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for time in (alarm.window_start, alarm.window_end))
-        about = f"Model: {alarm.model} version {alarm.version}\nWindow: {start} to {end} UTC"
-        tell(Notice(f"{contract.name}: {_KINDS[alarm.kind]}", _body(f"{text}\n{about}", contract, context), "warning"))
+def tell_alarms(connection: Connection[Any], contract: DataContract, context: Mapping[str, Any]) -> None:
+    """Tell of the alarms that people weren't told of: also of those that a task has left when it was killed."""
+    from penguins.monitoring import alarms  # imports psycopg, which parsing the DAG file doesn't need
+
+    alarms.tell(connection, contract, lambda alarm: tell_alarm(contract, alarm, context) or not is_told())
+
+
+def tell_alarm(contract: DataContract, alarm: Alarm, context: Mapping[str, Any]) -> bool:
+    """Tell of an alarm, and return whether that was delivered."""
+    became = alarm.outcome or "a training was asked for"
+    text = f"{alarm.reason}\nAlarm {alarm.id}: {became}"
+    start, end = (f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for time in (alarm.window_start, alarm.window_end))
+    about = f"Model: {alarm.model} version {alarm.version}\nWindow: {start} to {end} UTC"
+    title = f"{contract.name}: {_KINDS[alarm.kind]}"
+    return tell(Notice(title, _body(f"{text}\n{about}", contract, context), "warning"))
 
 
 def tell_training(contract: DataContract, alarms: Sequence[Alarm], context: Mapping[str, Any]) -> None:

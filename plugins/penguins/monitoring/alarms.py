@@ -100,9 +100,9 @@ def raise_alarms(
 
     Args:
         is_backfill: whether the window is judged afterwards.
-
     """
-    with _lock(connection, contract):
+    # All or nothing: no other run finds an alarm of which nothing was decided.
+    with _lock(connection, contract), connection.transaction():
         before = {alarm.id for alarm in of_window(connection, contract.name, span)}
         is_past = is_backfill or not verdicts.is_latest(connection, contract.name, span)
         for reason in found if not is_past else ():
@@ -126,6 +126,20 @@ def raise_alarms(
                 connection.execute("UPDATE monitoring.alarms SET emitted_at = now() WHERE id = ANY(%s)", [fresh])
         now = of_window(connection, contract.name, span)
         return Raised([alarm for alarm in now if alarm.id not in before], [alarm for alarm in now if alarm.is_asking])
+
+
+def tell(connection: Connection[Any], contract: DataContract, send: Callable[[Alarm], bool]) -> None:
+    """Tell people of the alarms of a contract that they weren't told of, at least once each, for some days.
+
+    Args:
+        send: tells of one, and returns whether nobody has to be told of it any more.
+    """
+    with exclusive_lock(connection, f"notices of {contract.name}"):
+        query = f"""SELECT {_COLUMNS} FROM monitoring.alarms
+            WHERE contract = %s AND told_at IS NULL AND raised_at > now() - interval '7 days' ORDER BY id"""  # noqa: S608 (constants)
+        for alarm in _select(connection, query, [contract.name]):
+            if send(alarm):  # the note comes after the notice: whoever dies between tells again
+                connection.execute("UPDATE monitoring.alarms SET told_at = now() WHERE id = %s", [alarm.id])
 
 
 def follow(connection: Connection[Any], contract: DataContract, ids: Sequence[int], run_id: str) -> list[Alarm]:

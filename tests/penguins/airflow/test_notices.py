@@ -55,7 +55,8 @@ def test_an_alarm_is_told_with_version_and_window_and_what_became_of_it(tell_to:
     closed = replace(asking, id=6, kind="accuracy", emitted_at=None, outcome="not trained: alarm 5 asked for one")
     with receiving() as receiver:
         tell_to(receiver.url)
-        notices.tell_alarms(ours.contract(), [asking, closed], CONTEXT)
+        assert notices.tell_alarm(ours.contract(), asking, CONTEXT)
+        assert notices.tell_alarm(ours.contract(), closed, CONTEXT)
         notices.tell_training(ours.contract(), [asking], CONTEXT)
         notices.tell_training(ours.contract(), [], CONTEXT)
     first, second, third = receiver.notices

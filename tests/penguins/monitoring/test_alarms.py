@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +17,16 @@ from contract.monitoring import Monitoring
 from contract.schema import DataContract
 from contract.segments import LoggedContract, LoggedFeature
 from local.stack import Stack
-from penguins.airflow import following
+from penguins.airflow import following, notices
 from penguins.monitoring import alarms, reasons, verdicts
 from penguins.monitoring.alarms import Reason
 from penguins.monitoring.spans import Span, latest_span
 from penguins.monitoring.verdicts import WindowVerdict, Word
+from penguins.settings import settings
 from tests.penguins import ours
 from tests.penguins.conftest import Connect, connect_to
 from tests.penguins.monitoring.conftest import superuser
+from tests.receiver import receiving
 from tests.shipper.segments import NOW, ids_at
 
 HOUR = timedelta(hours=1)
@@ -240,6 +243,58 @@ def test_windows_of_the_past_raise_no_alarm(log: Connection[Any]) -> None:
     assert later.asking
     judged(log, window(-2))
     assert alarms.raise_alarms(log, contract(), window(-1), [DRIFT]).asking == later.asking  # by a second try
+
+
+def told(connection: Connection[Any], monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Tell of the alarms as a monitoring run does."""
+    monkeypatch.setenv("PENGUINS_NOTIFY_URL", url)
+    settings.cache_clear()
+    notices.tell_alarms(connection, contract(), {"dag": SimpleNamespace(dag_id="penguins_monitoring"), "run_id": "1"})
+
+
+def test_people_are_told_of_an_alarm_once_and_again_until_that_has_succeeded(
+    log: Connection[Any], other: Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alarm,) = raised(log, window()).new  # and then the task is killed
+    with receiving() as receiver, receiving(status=500) as refusing:
+        told(log, monkeypatch, refusing.url)
+        told(other, monkeypatch, receiver.url)
+        told(log, monkeypatch, receiver.url)
+    assert len(refusing.notices) == len(receiver.notices) == 1
+    assert f"Alarm {alarm.id}: a training was asked for" in receiver.notices[0]["message"]
+    assert raised(log, window(), [Reason("accuracy", "1", "it is low")]).new
+    told(log, monkeypatch, "")  # nobody wants to know, and later nobody wants to know of the past
+    with receiving() as receiver:
+        told(log, monkeypatch, receiver.url)
+    assert receiver.notices == []
+
+
+def test_news_of_a_week_ago_are_none(log: Connection[Any], stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert raised(log, window()).new
+    with superuser(stack) as connection:
+        connection.execute("UPDATE monitoring.alarms SET raised_at = now() - interval '8 days'")
+    with receiving() as receiver:
+        told(log, monkeypatch, receiver.url)
+    assert receiver.notices == []
+
+
+def test_an_alarm_is_there_with_what_was_decided_of_it_or_not_at_all(log: Connection[Any]) -> None:
+    """The session ends between the two."""
+
+    class Ending:
+        def execute(self, statement: Any, values: Any = None) -> Any:
+            if "SET emitted_at" in statement:
+                raise psycopg.OperationalError
+            return log.execute(statement, values)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(log, name)
+
+    judged(log, window())
+    with pytest.raises(psycopg.OperationalError):
+        alarms.raise_alarms(Ending(), contract(), window(), [DRIFT])  # type: ignore[arg-type]
+    assert alarms.latest(log, "penguins", 1) == []
+    assert alarms.raise_alarms(log, contract(), window(), [DRIFT]).new
 
 
 def test_one_run_follows_an_alarm(
