@@ -28,6 +28,7 @@ from penguins.promotion import audit, decisions, vouching
 from penguins.promotion.lineage import recorded_runs
 from penguins.promotion.reasons import to_plain_text
 from penguins.registry import model_versions
+from penguins.settings import settings
 
 TRAIL_ENTRIES = 10  # number of entries shown
 METRICS = ("holdout_accuracy", "holdout_f1_macro", "cv_accuracy_mean")
@@ -84,16 +85,30 @@ def models(connection: Connection[Any], arguments: argparse.Namespace) -> None:
 def promote(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put a version in Production."""
     version = model_versions.version(arguments.model, arguments.version)
-    decisions.promote_by_hand(connection, version, arguments.reason, arguments.by or _caller())
+    by = arguments.by or _caller()
+    decisions.promote_by_hand(connection, version, arguments.reason, by)
     out.print(f"Version {version.version} is in Production.")
+    _tell(arguments, version.version, False, by)
 
 
 def rollback(connection: Connection[Any], arguments: argparse.Namespace) -> None:
     """Put the version before in Production again."""
-    report = decisions.rollback(connection, arguments.model, arguments.reason, arguments.by or _caller())
+    by = arguments.by or _caller()
+    report = decisions.rollback(connection, arguments.model, arguments.reason, by)
     for number, reason in report.passed_over.items():
         out.print(f"Passed over version {number}: {to_plain_text(reason)}", soft_wrap=True)
     out.print(f"Version {report.version} is in Production again.")
+    _tell(arguments, report.version, True, by)
+
+
+def _tell(arguments: argparse.Namespace, version: str, is_rollback: bool, by: str) -> None:
+    """Tell PENGUINS_NOTIFY_URL that a version was put in Production."""
+    if settings().notify_url:
+        from penguins.airflow import notices  # imports Airflow, which takes two seconds
+
+        logging.disable(logging.NOTSET)  # a notice that wasn't delivered is a warning
+        contract = contracts.find(arguments.contract or contracts.DEFAULT)
+        notices.tell_move(contract, arguments.model, version, is_rollback, arguments.reason, by)
 
 
 def sign(connection: Connection[Any], arguments: argparse.Namespace) -> None:

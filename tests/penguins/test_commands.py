@@ -23,6 +23,7 @@ from tests.attacker import Attacker
 from tests.contract.odcs.conftest import WINE
 from tests.penguins.calling import call
 from tests.penguins.conftest import made_up_version
+from tests.receiver import receiving
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -91,6 +92,24 @@ def test_promote_models_and_rollback_change_and_show_production(command: Command
     assert any("ada" in line and "promote" in line and "number 1" in line for line in shown)
     assert command("rollback", "--reason", 'it\'s "worse"').stdout == "Version 1 is in Production again.\n"
     assert 'rolled back from version 2: it\'s "worse"' in command("models").stdout
+
+
+def test_people_are_told_of_each_move(command: Command, tmp_path: Path) -> None:
+    for _ in range(2):
+        made_up_version(tmp_path)
+    with receiving() as receiver, receiving(status=500) as refusing:
+        for number in ("1", "2"):
+            command("promote", number, "--reason", "seen", "--by", "ada", PENGUINS_NOTIFY_URL=receiver.url)
+        moved = command("rollback", "--reason", "worse", "--by", "ada", PENGUINS_NOTIFY_URL=receiver.url)
+        untold = command("promote", "2", "--reason", "again", PENGUINS_NOTIFY_URL=refusing.url)
+    assert [notice["title"].removeprefix(f"{settings().model_name} ") for notice in receiver.notices] == [
+        "version 1 was promoted",
+        "version 2 was promoted",
+        "version 1 is in Production again",
+    ]
+    assert receiver.notices[2]["message"].startswith("By ada: worse\nContract: penguins\nhttp://")
+    assert (moved.returncode, moved.stdout, moved.stderr) == (0, "Version 1 is in Production again.\n", "")
+    assert (untold.returncode, untold.stdout, len(refusing.notices)) == (0, "Version 2 is in Production.\n", 1)
 
 
 def test_a_command_is_about_the_model_that_is_named(command: Command, make: Command, tmp_path: Path) -> None:

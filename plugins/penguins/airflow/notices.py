@@ -119,6 +119,14 @@ def tell_decision(contract: DataContract, version: str, outcome: str, reason: st
         tell(Notice(title, _body(reason, contract, context), kind))
 
 
+def tell_move(contract: DataContract, model: str, version: str, is_rollback: bool, reason: str, by: str) -> None:
+    """Tell that a person has put a version in Production, outside of a run."""
+    said = "is in Production again" if is_rollback else "was promoted"
+    page = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/penguins"
+    text = f"By {by}: {reason}\nContract: {contract.name}\n{page}"
+    tell(Notice(f"{model} version {version} {said}", text, "warning" if is_rollback else "success"))
+
+
 def run_url(dag_id: str, run_id: str) -> str:
     """Return the address of a run's page in Airflow."""
     base = conf.get("api", "base_url", fallback="").rstrip("/")

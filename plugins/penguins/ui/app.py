@@ -9,14 +9,14 @@ from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
 import psycopg
-from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import BackgroundTasks, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, StringConstraints
 
 from penguins import outages, service_status
-from penguins.airflow import database
+from penguins.airflow import database, notices
 from penguins.airflow.access import READER, WRITER, Chosen, MayChange, Readable, UserName
 from penguins.errors import UserError
 from penguins.promotion import approval, decisions
@@ -136,36 +136,34 @@ async def _check(function: Callable[[], Result], service: str) -> Result:
 
 
 @app.post("/api/promote", dependencies=[WRITER])
-def promote(request: PromotionRequest, contract: Chosen, user: UserName) -> dict[str, str]:
+def promote(request: PromotionRequest, contract: Chosen, user: UserName, later: BackgroundTasks) -> dict[str, str]:
     """Put a version in Production."""
     with database.connect() as connection:
         version = model_versions.version(contract.training.registered_model, request.version)
         decisions.promote_by_hand(connection, version, request.reason, user, request.expected_champion or "")
+    later.add_task(notices.tell_move, contract, version.name, version.version, False, request.reason, user)
     return {"production": version.version}
 
 
 @app.post("/api/answer", dependencies=[WRITER])
-def answer(request: AnswerRequest, contract: Chosen, user: UserName) -> dict[str, str]:
+def answer(request: AnswerRequest, contract: Chosen, user: UserName, later: BackgroundTasks) -> dict[str, str]:
     """Carry out a person's answer to the question about a version."""
     with database.connect() as connection:
         seen = request.expected_champion or ""
         model = contract.training.registered_model
         report = approval.answer(connection, model, request.version, request.approved, user, request.reason, seen)
+    if report.promoted:
+        later.add_task(notices.tell_move, contract, model, report.version, False, report.reason, user)
     return {"production": report.version if report.promoted else seen}
 
 
 @app.post("/api/rollback", dependencies=[WRITER])
-def rollback(request: RollbackRequest, contract: Chosen, user: UserName) -> dict[str, str]:
+def rollback(request: RollbackRequest, contract: Chosen, user: UserName, later: BackgroundTasks) -> dict[str, str]:
     """Put the previous version in Production again."""
+    model, seen = contract.training.registered_model, request.expected_champion or ""
     with database.connect() as connection:
-        report = decisions.rollback(
-            connection,
-            contract.training.registered_model,
-            request.reason,
-            user,
-            request.expected_champion or "",
-            request.expected_target,
-        )
+        report = decisions.rollback(connection, model, request.reason, user, seen, request.expected_target)
+    later.add_task(notices.tell_move, contract, model, report.version, True, request.reason, user)
     return {"production": report.version}
 
 

@@ -16,6 +16,7 @@ from local.ports import free_ports
 from local.settings import REPO
 from local.stack import Stack
 from tests.contract.odcs.conftest import WINE
+from tests.receiver import Receiver, receiving
 from tests.server import running
 from tests.serving import wide
 from tests.serving.publisher import Publisher, forest
@@ -26,7 +27,14 @@ PREFIX = "/team/airflow"
 
 
 @pytest.fixture(scope="package")
-def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def told() -> Iterator[Receiver]:
+    """The receiver of the API server's notices."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="package")
+def airflow(stack: Stack, told: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an API server with the administrator ada and the viewer vera."""
     stack.start("airflow-migrate")
     folder, (port,) = tmp_path_factory.mktemp("airflow"), free_ports(1)
@@ -43,6 +51,7 @@ def airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "PENGUINS_CONTRACTS_DIR": str(contracts),
         "PENGUINS_MODEL_NAME": MODEL,
         "PENGUINS_ALERTS_TOKEN": "of the alerts",
+        "PENGUINS_NOTIFY_URL": told.url,
     }
     variables = environment.inherited(stack.config) | environment.airflow(stack.config) | options
     health = f"{url}/api/v2/version"

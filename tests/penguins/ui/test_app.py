@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from local.stack import Stack
+from local.waiting import until
 from tests.penguins.ui.conftest import MODEL, client, processes
+from tests.receiver import Receiver
 
 REQUEST = {"version": "2", "reason": "why not", "expected_champion": "1", "expected_target": "1"}
 
@@ -106,6 +108,26 @@ def test_a_rollback_with_outdated_expectations_is_refused(ada: httpx.Client, fir
         assert answer.status_code == 409
         assert answer.json()["detail"].startswith(message)
     assert ada.post("api/rollback", json=body).json() == {"production": first}
+
+
+def test_people_are_told_of_each_move_on_the_page(
+    ada: httpx.Client, airflow: str, first: str, asked: str, told: Receiver
+) -> None:
+    answer = {"version": asked, "approved": True, "reason": "newer", "expected_champion": first}
+    for path, body, said in (
+        ("answer", answer, f"version {asked} was promoted"),
+        ("promote", REQUEST | {"expected_champion": asked}, "version 2 was promoted"),
+        (
+            "rollback",
+            REQUEST | {"expected_champion": "2", "expected_target": asked},
+            f"version {asked} is in Production again",
+        ),
+    ):
+        before = len(told.titled(f"{MODEL} {said}"))
+        ada.post(f"api/{path}", json=body).raise_for_status()
+        until(lambda: len(told.titled(f"{MODEL} {said}")) > before, "the notice", 20)  # noqa: B023 - within the loop
+    (*_, rollback) = told.titled(f"{MODEL} version {asked} is in Production again")
+    assert rollback["message"] == f"By ada: why not\nContract: penguins\n{airflow}/penguins"
 
 
 @pytest.mark.usefixtures("published")
