@@ -344,7 +344,7 @@ def test_nothing_that_a_role_has_made_of_a_day_keeps_it(stack, superuser, shippe
 
 def test_a_log_from_before_there_was_a_shadow_gets_its_column(stack, superuser, shipper):
     insert(shipper, NOW)
-    superuser.execute("ALTER TABLE log.predictions DROP COLUMN shadow_version")
+    superuser.execute("ALTER TABLE log.predictions DROP COLUMN shadow_version CASCADE")  # with views of other tests
     for _ in range(2):
         apply(stack)
     shipper.execute("SELECT log.prepare_days(%s, %s)", [TODAY, TODAY])

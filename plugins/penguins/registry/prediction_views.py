@@ -1,13 +1,13 @@
 """Views of the prediction log by contract: columns with their names, categories and classes decoded, truth beside them.
 
 `<name>_predictions` has the rows of the contract as it is now. A contract that has changed gets a new view, and that of
-the one before is renamed.
+the one before is renamed. A view that an earlier version of this module has made gets the columns that it lacks.
 """
 
 import logging
 from typing import Any, Final
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from contract.manifest import Contract
 from contract.segments import LoggedContract, LoggedFeature
@@ -36,7 +36,7 @@ def create_view_of(connection: Connection[Any], contract: Contract) -> None:
 
 
 def create_view(connection: Connection[Any], digest: bytes, contract: LoggedContract, is_current: bool = True) -> None:
-    """Create the view of a contract, unless it is there. What somebody else has made by its name stays.
+    """Create the view of a contract, or bring it up to date. What somebody else has made by its name stays.
 
     Args:
         is_current: whether it gets the name `<name>_predictions` if the view of another contract has it.
@@ -45,6 +45,7 @@ def create_view(connection: Connection[Any], digest: bytes, contract: LoggedCont
     with exclusive_lock(connection, name), connection.transaction():
         found = _digest_of(connection, name)
         if found == hexadecimal:
+            _complete(connection, name, digest, contract)
             return
         if found is None and _exists(connection, name):
             log.warning("%s isn't the pipeline's view of the prediction log: rename it to get one", name)
@@ -56,8 +57,10 @@ def create_view(connection: Connection[Any], digest: bytes, contract: LoggedCont
             _rename(connection, name, _old_name(name, found))
         if _digest_of(connection, old) != hexadecimal:
             _create(connection, name, digest, contract)
-        elif name != old:
+            return
+        if name != old:
             _rename(connection, old, name)
+        _complete(connection, name, digest, contract)
 
 
 def _old_name(name: str, digest: str) -> str:
@@ -65,10 +68,24 @@ def _old_name(name: str, digest: str) -> str:
 
 
 def _create(connection: Connection[Any], name: str, digest: bytes, contract: LoggedContract) -> None:
-    connection.execute(_definition(name, digest, contract))
+    connection.execute(sql.SQL("CREATE VIEW {}").format(_definition(name, digest, contract)))
     comment = sql.SQL("COMMENT ON VIEW {} IS {}")
     text = sql.Literal(f"{_PREFIX}{digest.hex()}")
     connection.execute(comment.format(sql.Identifier("public", name), text))
+
+
+def _complete(connection: Connection[Any], name: str, digest: bytes, contract: LoggedContract) -> None:
+    """Add the columns that a view lacks. What depends on the view stays as it is, and so does who may read it."""
+    count = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
+    row = connection.execute(count, [f'public."{name}"']).fetchone()
+    if row and row[0] >= len(_columns(contract)):
+        return
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("CREATE OR REPLACE VIEW {}").format(_definition(name, digest, contract)))
+    except errors.InvalidTableDefinition as error:
+        why = error.diag.message_primary
+        log.warning("%s was changed, so it gets no new columns: rename it to get a new view (%s)", name, why)
 
 
 _PREFIX: Final = "Predictions by the contract with the digest "
@@ -93,6 +110,15 @@ def _rename(connection: Connection[Any], before: str, after: str) -> None:
 
 
 def _definition(name: str, digest: bytes, contract: LoggedContract) -> sql.Composed:
+    listed = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(value, sql.Identifier(column)) for column, value in _columns(contract)
+    )
+    statement = sql.SQL("{} AS SELECT {} FROM log.predictions AS rows WHERE rows.contract = {}")
+    return statement.format(sql.Identifier("public", name), listed, sql.Literal(digest))
+
+
+def _columns(contract: LoggedContract) -> list[tuple[str, sql.Composable]]:
+    """Return the columns of a view. PostgreSQL adds new ones to an existing view only at the end."""
     taken = {feature.name for feature in contract.features} | {contract.target}
     classes = sql.Literal(list(contract.classes))
     label = sql.SQL("({}::text[])[rows.class + 1]").format(classes)
@@ -104,17 +130,13 @@ def _definition(name: str, digest: bytes, contract: LoggedContract) -> sql.Compo
         ("shadow", sql.SQL("({}::text[])[rows.shadow + 1]").format(classes)),
         ("truth", _TRUTH),
         ("correct", sql.SQL("{} = {}").format(_TRUTH, label)),
+        ("shadow_version", sql.SQL("rows.shadow_version")),
     ]
     # A feature keeps its name.
     named = [(_free(column, taken), value) for column, value in columns]
     own: list[tuple[str, sql.Composable]] = [(contract.target, label)]
     own += [(each.name, _decoded(each, place)) for place, each in enumerate(contract.features, 1)]
-    listed = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(value, sql.Identifier(column)) for column, value in [*named[:5], *own, *named[5:]]
-    )
-    view = sql.Identifier("public", name)
-    statement = sql.SQL("CREATE VIEW {} AS SELECT {} FROM log.predictions AS rows WHERE rows.contract = {}")
-    return statement.format(view, listed, sql.Literal(digest))
+    return [*named[:5], *own, *named[5:]]
 
 
 def _free(column: str, taken: set[str]) -> str:

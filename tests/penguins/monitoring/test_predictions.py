@@ -118,6 +118,36 @@ def test_a_changed_contract_gets_a_view_of_its_own_and_back_again(log):
     assert columns(log, "wine_predictions_" + "62" * 4) == second
 
 
+def test_a_view_from_before_gets_the_new_columns_and_keeps_who_uses_it(log, folder, ship, caplog):
+    head = header(shadow="7")
+    ids = ids_at(NOW, 3)
+    name = put(folder, "predictions", encode_header(head) + encode_block(rows(head, ids, shadow=[0, 1, 2])) + END)
+    create_view(log, bytes.fromhex(head.contract), WINE)
+    now = columns(log, "wine_predictions")
+    assert now[-1] == "shadow_version"
+    before = log.execute("SELECT pg_get_viewdef('wine_predictions'::regclass)").fetchone()[0]
+    (text,) = log.execute("SELECT obj_description('wine_predictions'::regclass)").fetchone()
+    before = before.replace(",\n    shadow_version\n", "\n")
+    for changed in (False, True):
+        log.execute(f"DROP VIEW wine_predictions CASCADE; CREATE VIEW wine_predictions AS {before}")
+        log.execute(f"COMMENT ON VIEW wine_predictions IS '{text}'; GRANT SELECT ON wine_predictions TO shipper")
+        log.execute("CREATE VIEW wine_by_class AS SELECT cultivar, count(*) FROM wine_predictions GROUP BY 1")
+        if changed:
+            log.execute("ALTER VIEW wine_predictions RENAME COLUMN truth TO said")
+        create_view(log, bytes.fromhex(head.contract), WINE)
+        assert ("wine_predictions was changed" in caplog.text) == changed
+        assert (columns(log, "wine_predictions") == now) != changed
+        assert columns(log, "wine_by_class") == ["cultivar", "count"]
+    create_view(log, b"b" * 16, NEXT)  # the one before is completed by its new name, too
+    old = "wine_predictions_" + head.contract[:8]
+    log.execute(f"DROP VIEW {old} CASCADE; CREATE VIEW {old} AS {before}; COMMENT ON VIEW {old} IS '{text}'")
+    create_view(log, bytes.fromhex(head.contract), WINE, is_current=False)
+    assert columns(log, old) == now
+    ship(name)
+    found = log.execute(f"SELECT shadow, shadow_version FROM {old} ORDER BY row_index").fetchall()  # noqa: S608
+    assert found == [(label, "7") for label in WINE.classes]
+
+
 def test_the_log_doesnt_say_which_contract_is_the_current_one(log, folder, ship):
     """One that was used before may be used again: the promotion makes its view."""
     ship(predictions(folder, 2, header(digest="a1" * 16))[0])
