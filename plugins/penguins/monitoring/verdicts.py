@@ -54,9 +54,10 @@ _COLUMNS: Final = ", ".join((*_JUDGED, "judged_at", "times_judged"))
 
 
 def write(connection: Connection[Any], judged: Iterable[WindowVerdict]) -> None:
-    """Write the verdicts of a window, all or none. Those from before of the same versions are replaced."""
+    """Write verdicts, all or none. Those from before of the same windows and versions are replaced."""
     with connection.transaction():
-        for each in judged:
+        # In one order: two runs that write the same rows would wait for each other.
+        for each in sorted(judged, key=lambda each: (each.window_start, each.version)):
             values = vars(each) | {
                 name: Jsonb(getattr(each, name)) for name in ("predictions", "features", "numbers", "estimate", "live")
             }

@@ -1,7 +1,9 @@
 """Verdicts on the windows of a real log, for real versions."""
 
 import logging
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from penguins.monitoring.verdicts import WindowVerdict
 from penguins.promotion import decisions
 from penguins.training.tracking import client
 from tests.penguins import ours
-from tests.penguins.conftest import made_up_model, version_of
+from tests.penguins.conftest import Connect, made_up_model, version_of
 from tests.penguins.monitoring.conftest import Answer, Say
 from tests.shipper.segments import NOW
 
@@ -189,6 +191,22 @@ def test_a_verdict_is_whole_or_not_there(
     assert verdicts.of_window(log, ours.contract().name, around()) == []
     Judge(log, ours.contract()).judge(around())
     assert len(verdicts.of_window(log, ours.contract().name, around())) == 2
+
+
+def test_two_monitoring_runs_at_once_write_each_verdict_once(log: Connection[Any], connect: Connect) -> None:
+    found = [WindowVerdict("penguins", ours.model(), f"{n}", *around(), n, {}, "stable") for n in range(40)]
+    runs, start = 4, threading.Barrier(4)
+
+    def write(place: int) -> None:
+        with connect() as own:
+            for _ in range(5):
+                start.wait(30)
+                verdicts.write(own, found if place % 2 else found[::-1])
+
+    with ThreadPoolExecutor(runs) as pool:
+        list(pool.map(write, range(runs)))
+    kept = verdicts.of_window(log, "penguins", around())
+    assert {(each.version, each.times_judged) for each in kept} == {(f"{n}", 5 * runs) for n in range(40)}
 
 
 class _Ending:
