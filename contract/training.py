@@ -81,7 +81,7 @@ class Training(Part):
         default=0,
         ge=0,
         description="Predictions beside Production that a version must have given in the shadow before it is promoted; "
-        "0 for none (`PENGUINS_SHADOW_PREDICTIONS`).",
+        "rows of tables don't count, and 0 is for none (`PENGUINS_SHADOW_PREDICTIONS`).",
     )
     shadow_days: float = Field(
         default=14,

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         default=None,
         ge=0,
         description="Predictions beside Production that a version of the penguins must have given in the shadow before "
-        "it is promoted; 0 for none.",
+        "it is promoted; rows of tables don't count, and 0 is for none.",
     )
     shadow_days: float | None = Field(
         default=None,

@@ -89,7 +89,7 @@ class _Case:
         if traffic.rows:
             counted += f", {traffic.agreed / traffic.rows:.1%} of them with the same class"
         if traffic.rows < required:
-            return self._wait(f"{counted}; {required:,} are required")
+            return self._wait(f"{counted}; {required:,} are required (rows of tables don't count)")
         if self.is_told:
             return self._judge_truth(counted)
         if (most := differs_too_often(traffic, self.entry.numbers)) is not None:

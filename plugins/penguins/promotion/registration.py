@@ -127,8 +127,8 @@ def _in_shadow(connection: Connection[Any], version: ModelVersion) -> RegisterRe
 
 def _shadowing(reason: str, champion: ModelVersion, training: Training) -> str:
     return (
-        f"shadowing: {training.shadow_predictions:,} predictions beside version {champion.version} are required within "
-        f"{training.shadow_days:g} days; the gate: {reason}"
+        f"shadowing: {training.shadow_predictions:,} predictions beside version {champion.version} (rows of "
+        f"tables don't count) are required within {training.shadow_days:g} days; the gate: {reason}"
     )
 
 

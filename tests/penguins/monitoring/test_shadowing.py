@@ -128,7 +128,8 @@ def test_the_gates_verdict_stands_after_enough_predictions(
     waiting = judge(log)
     assert (waiting.version, waiting.outcome) == ("2", "waiting")
     assert waiting.reason == (
-        "99 predictions in the shadow of version 1, 99.0% of them with the same class; 100 are required"
+        "99 predictions in the shadow of version 1, 99.0% of them with the same class; 100 are required "
+        "(rows of tables don't count)"
     )
     look = shadow_looks.latest(log, "penguins")
     assert look
@@ -208,7 +209,9 @@ def test_one_with_too_few_predictions_expires(log: Connection[Any], begin: Calla
     assert judge(log).outcome == "waiting"
     report = judge(log, days=1e-7)
     assert report == ShadowReport(
-        "2", "expired", "0 predictions in the shadow of version 1; 100 are required within 1e-07 days"
+        "2",
+        "expired",
+        "0 predictions in the shadow of version 1; 100 are required (rows of tables don't count) within 1e-07 days",
     )
     assert (last(log).action, last(log).reason) == ("refuse", report.reason)
     assert aliases() == {"production": "1", "challenger": "2"}

@@ -317,7 +317,8 @@ def test_a_better_candidate_is_shadowed_first_where_the_contract_wants_it(
     report = register_best(connection, data, NEXT_RUN, ask=True)
     assert (report.version, report.promoted, report.outcome) == ("2", False, "shadowing")
     assert report.reason.startswith(
-        "shadowing: 1,000 predictions beside version 1 are required within 0.5 days; the gate: better than version 1, "
+        "shadowing: 1,000 predictions beside version 1 (rows of tables don't count) are required within 0.5 days; "
+        "the gate: better than version 1, "
     )
     assert aliases() == {"production": "1", "shadow": "2"}
     assert model_versions.version(ours.model(), "2").tags["verdict"] == "shadowing"
