@@ -1,7 +1,7 @@
 """The second judgement of a version: by real traffic that it has answered in the shadow of Production."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -10,11 +10,13 @@ from psycopg import Connection
 
 from contract.schema import DataContract
 from contract.training import Training
+from penguins.errors import UserError
 from penguins.locks import exclusive_lock
 from penguins.monitoring import shadow_looks
 from penguins.monitoring.real_traffic import Traffic, differs_too_often, expects_truth, read_traffic
 from penguins.monitoring.shadow_looks import Look
 from penguins.promotion import audit, decisions, production, shadow, verdicts
+from penguins.registry import model_versions
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +61,15 @@ def judge_shadow(connection: Connection[Any], contract: DataContract, by: str) -
             return ShadowReport(version.version, "waiting", "a person was asked, and hasn't answered yet")
         case = _read_case(connection, contract.training, entry, version.version, verdict.reason)
         outcome, reason = case.judge()
+        asks = case.asks and outcome in ("promoted", "refused")
+        if (outcome == "promoted" or asks) and (damage := _find_damage(version)):
+            outcome, reason, asks = "refused", damage, False  # for good, or each window would find it anew
         log.info("version %s: %s: %s", version.version, outcome, reason)
         look = Look(version.version, champion.version, entry.at, outcome, reason, case.traffic.numbers())
         shadow_looks.keep(connection, contract.name, look)
         if outcome == "waiting":
             return ShadowReport(version.version, outcome, reason)
-        return _decide(connection, version, case, outcome, reason, by)
+        return _decide(connection, version, case, ShadowReport(version.version, outcome, reason), by, asks)
 
 
 @dataclass(frozen=True)
@@ -132,16 +137,25 @@ def _read_case(connection: Connection[Any], training: Training, entry: audit.Ent
     return _Case(training, entry, traffic, gate, is_told)
 
 
+def _find_damage(version: ModelVersion) -> str:
+    """Return why a version can't be promoted, or an empty text."""
+    try:
+        model_versions.check_files(version)
+    except UserError as error:
+        return f"it can't be trusted: {error}"
+    return ""
+
+
 def _decide(
-    connection: Connection[Any], version: ModelVersion, case: _Case, outcome: Outcome, reason: str, by: str
+    connection: Connection[Any], version: ModelVersion, case: _Case, found: ShadowReport, by: str, ask: bool
 ) -> ShadowReport:
     """Keep the verdict, and decide by it or let a person do so."""
     champion, numbers = case.entry.from_version or "", {**case.entry.numbers, shadow.TRAFFIC: case.traffic.numbers()}
     log.info("Real traffic\n%s", shadow.table(numbers[shadow.TRAFFIC], champion, version.version))
-    promote, ask = outcome == "promoted", case.asks and outcome != "expired"
-    verdicts.append(connection, version, champion, promote, reason, numbers, asked=ask)
+    promote = found.outcome == "promoted"
+    verdicts.append(connection, version, champion, promote, found.reason, numbers, asked=ask)
     if ask:
-        return ShadowReport(version.version, "asking", reason)
+        return replace(found, outcome="asking")
     decide = decisions.promote if promote else decisions.refuse
-    decide(connection, version, reason, by, numbers)
-    return ShadowReport(version.version, outcome, reason)
+    decide(connection, version, found.reason, by, numbers)
+    return found

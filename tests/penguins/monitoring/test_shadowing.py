@@ -250,6 +250,28 @@ def test_a_person_is_asked_once_with_the_numbers_of_real_traffic(
     assert judge(log).outcome == "none"
 
 
+@pytest.mark.parametrize("ask", [False, True])
+def test_one_with_damaged_files_is_refused_once_and_no_person_is_asked(
+    log: Connection[Any], begin: Callable[..., None], answer: Answer, ask: bool
+) -> None:
+    begin(ask)
+    client().set_model_version_tag(ours.model(), "2", "signature", "forged")
+    answer([0] * 99, [0] * 99)
+    assert judge(log).outcome == "waiting"
+    answer([0], [0])
+    report = judge(log)
+    assert (report.outcome, report.reason[:52]) == (
+        "refused",
+        f"it can't be trusted: {ours.model()} version 2 isn't opened"[:52],
+    )
+    assert aliases() == {"production": "1", "challenger": "2"}
+    assert judge(log).outcome == "none"
+    count = "SELECT count(*) FROM audit.verdicts WHERE model = %s AND version = '2'"
+    assert log.execute(count, [ours.model()]).fetchone() == (2,)  # that of the gate, and this one
+    assert (last(log).action, last(log).reason) == ("refuse", report.reason)
+    assert overview(log, demand(), may_change=True).questions == []
+
+
 def test_two_that_judge_at_once_decide_once(
     log: Connection[Any], begin: Callable[..., None], answer: Answer, stack: Stack
 ) -> None:
