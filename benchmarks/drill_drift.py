@@ -179,7 +179,6 @@ def main() -> None:
             "PENGUINS_CONTRACTS_DIR": str(contracts),
             "PENGUINS_MONITORING_WINDOW": "1d",  # of the penguins, whom nobody asks for here
             "PENGUINS_NOTIFY_URL": address,
-            "SERVING_POLL_SECONDS": "1",
         }
         with Stack(Settings.on_free_ports(Path(folder, "state"))).running() as stack:
             drill = Drill(stack, told, started)

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         default=None,
         description="Public keys, separated by commas: only versions that one of them has signed are loaded.",
     )
-    poll_seconds: float = Field(default=5.0, gt=0, description="Seconds between two polls of the registry.")
+    poll_seconds: float = Field(default=1.0, gt=0, description="Seconds between two polls of the registry.")
     max_backoff_seconds: float = Field(
         default=15.0, gt=0, description="Longest pause between two polls while MLflow doesn't answer."
     )
