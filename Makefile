@@ -35,6 +35,8 @@ override export SOURCE := $(value SOURCE)
 override export CONTRACT := $(value CONTRACT)
 override export FILE := $(value FILE)
 override export FROM := $(value FROM)
+override export TO := $(value TO)
+override export KEYS := $(value KEYS)
 override export TABLE := $(value TABLE)
 override export TARGET := $(value TARGET)
 override export NAME := $(value NAME)
@@ -53,7 +55,7 @@ DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill drill-drift fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
@@ -118,6 +120,12 @@ contract: $(INSTALLED)run ## Draft a contract: FROM=file.csv or table:name, TARG
 
 check-contract: $(INSTALLED)run ## Check the contract files: CONTRACT=name or FILE=path for one
 	@PYTHONPATH=plugins $(RUN) penguins.contracts check --contract="$$CONTRACT" --file="$$FILE"
+
+backup: linux $(INSTALLED)run ## Back up databases, models, log and contracts into one archive: TO=folder, KEYS=1 with the keys
+	@$(RUN) local backup --to="$$TO" $(if $(KEYS),--keys)
+
+restore: linux $(INSTALLED)run ## Restore a backup into an empty state: FROM=backups/….tar.gz; KEYS=credentials.json or KEYS=new
+	@$(RUN) local restore --from="$$FROM" --keys="$$KEYS"
 
 clean: linux $(INSTALLED)run ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)

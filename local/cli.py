@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from backup.errors import BackupError
 from local import environment
 from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
@@ -50,7 +51,7 @@ def _report_user_errors(command: Callable[Parameters, None]) -> Callable[Paramet
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (StackError, OSError) as error:  # OSError: an unwritable directory or a full disk
+        except (BackupError, StackError, OSError) as error:  # OSError: an unwritable directory or a full disk
             _err.print(plain(str(error)), style="red", soft_wrap=True)
             raise typer.Exit(1) from error
         except ValidationError as error:
@@ -133,6 +134,60 @@ def clean(yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] =
 
 @app.command()
 @_report_user_errors
+def backup(
+    to: Annotated[str, typer.Option(help="The folder of the archive; PENGUINS_BACKUP_DIR when not given.")] = "",
+    keys: Annotated[bool, typer.Option("--keys", help="Put the keys into it, too.")] = False,
+) -> None:
+    """Back up databases, models, prediction log and contracts into one archive, while the stack runs."""
+    from local.backups import back_up  # other commands don't wait for boto3
+
+    settings = Settings()
+    if not settings.state_dir.exists():
+        raise StackError(f"there is nothing to back up: {settings.state_dir} doesn't exist")
+    _end_in_order()
+    os.nice(10)  # whoever trains or predicts comes first
+    with Progress(_out) as progress:
+        path = back_up(Stack(settings), Path(to).absolute() if to else settings.backup_dir, keys, progress)
+    _out.print(f"\n{path} ({path.stat().st_size / 1e6:,.1f} MB)", soft_wrap=True, markup=False)
+    if not keys:
+        credentials = settings.state_dir / "credentials.json"
+        _out.print(
+            f"The keys aren't in it: keep a copy of {credentials} in another place, or make it with KEYS=1.",
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+@app.command()
+@_report_user_errors
+def restore(
+    source: Annotated[str, typer.Option("--from", help="The archive.")] = "",
+    keys: Annotated[
+        str, typer.Option(help="A credentials.json with the keys, or `new`; those in the archive when not given.")
+    ] = "",
+) -> None:
+    """Restore a backup into an empty state directory; the stack isn't started."""
+    from local.backups import restore as put_back
+
+    if not source:
+        raise StackError("say from what: make restore FROM=backups/penguins-….tar.gz")
+    settings = Settings()
+    _end_in_order()
+    with Progress(_out) as progress:
+        told = put_back(settings, Path(source).absolute(), keys, progress)
+    _out.print()
+    for line in told:
+        _out.print(line, soft_wrap=True, markup=False)
+    _out.print("Start it with: make up")
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, which leaves nothing half done."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@app.command()
+@_report_user_errors
 def run(contract: Annotated[str, typer.Option(help="The contract to run.")] = DEFAULT) -> None:
     """Run the DAG of a contract once: train, register and predict. Starts the stack if necessary."""
     stack = Stack(Settings())
@@ -174,7 +229,7 @@ def lab() -> None:
     stack = Stack(Settings())
     jupyter = Lab(stack.config)
     jupyter.check()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # without it SIGTERM would leave JupyterLab running
+    _end_in_order()  # without it SIGTERM would leave JupyterLab running
     _start(stack)
     with jupyter.running() as process:
         _out.print(f"\nJupyterLab: {jupyter.url}", soft_wrap=True)

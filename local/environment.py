@@ -73,7 +73,7 @@ def _pipeline(config: Config) -> dict[str, str]:
         "AIRFLOW_CONN_PENGUINS_DB": config.database_url("penguins"),
         "MLFLOW_TRACKING_URI": config.urls["mlflow"],
         "PENGUINS_API_URL": config.urls["api"],
-        "PENGUINS_GIT_COMMIT": _git_commit(),
+        "PENGUINS_GIT_COMMIT": git_commit(),
         "PENGUINS_TRUSTED_KEYS": config.credentials.trusted_keys,
         **library(),
     }
@@ -84,7 +84,7 @@ def library() -> dict[str, str]:
     return {"PYTHONPATH": f"{REPO / 'plugins'}:{REPO}"}
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
     """Return the checked-out commit, marked as dirty if files differ; `unknown` outside a git checkout."""
     git = shutil.which("git")
     if git is None:

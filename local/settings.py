@@ -1,7 +1,7 @@
 """Settings of the embedded stack, from environment variables or the repository's .env."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,7 +43,13 @@ class Settings(BaseSettings):
         description="Days after which predictions and truth in the prediction log are deleted.",
     )
 
-    @field_validator("state_dir")
+    backup_dir: Path = Field(
+        default=REPO / "backups",
+        validation_alias="PENGUINS_BACKUP_DIR",
+        description="Folder of the archives of `make backup`.",
+    )
+
+    @field_validator("state_dir", "backup_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
@@ -66,5 +72,5 @@ class Settings(BaseSettings):
     def on_free_ports(cls, state_dir: Path) -> Self:
         """Return settings for a second stack, with free ports only."""
         names = [name for name in cls.model_fields if name.endswith("_port")]
-        ports = dict(zip(names, free_ports(len(names)), strict=True))
-        return cls(state_dir=state_dir, **ports)
+        values: dict[str, Any] = dict(zip(names, free_ports(len(names)), strict=True))
+        return cls(state_dir=state_dir, **values)

@@ -24,7 +24,7 @@ SETTINGS = [(program, name) for program in PROGRAMS for name in program.model_fi
 PAGES = sorted([*REPO.glob("*.md"), *(REPO / ".github").rglob("*.md"), *(REPO / "docs").rglob("*.md")])
 # Files of other kinds that may name a page.
 OTHERS = ("*.py", "*.yaml", "*.yml", "*.toml", "*.ipynb", "*.sh", "*.sql", "Dockerfile*", "Makefile", ".env.example")
-FOLDERS = (".github", "benchmarks", "contract", "dags", "images", "init-db", "local", "notebooks", "ops")
+FOLDERS = (".github", "backup", "benchmarks", "contract", "dags", "images", "init-db", "local", "notebooks", "ops")
 FOLDERS += ("plugins", "serving", "shipper")
 
 _CODE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1 *$|(?<=\n\n)(?: {4,}[^\n]*\n|\n)+", re.MULTILINE | re.DOTALL)

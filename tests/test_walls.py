@@ -31,6 +31,7 @@ PLANTED = [
     ("shipper/spool.py", "serving.settings", "The shipper imports neither"),
     ("shipper/spool.py", "penguins.settings", "The shipper imports neither"),
     ("serving/settings.py", "shipper.settings", "The service imports neither"),
+    ("backup/stack.py", "local.settings", "Backups know a stack by its addresses only"),
     ("serving/settings.py", "psycopg", "The service imports neither"),
     ("plugins/penguins/ui/overview.py", "airflow.sdk", "In the pipeline only its room `airflow` imports Airflow"),
     ("plugins/penguins/data/tables.py", "penguins.training.grid", "The rooms of the pipeline"),
@@ -46,7 +47,7 @@ PLANTED = [
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Text that is said of each broken wall of a copy of the packages with all of `PLANTED`."""
     root = tmp_path_factory.mktemp("copy")
-    for name in ("contract", "plugins", "serving", "shipper"):
+    for name in ("backup", "contract", "plugins", "serving", "shipper"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
     shutil.copy(REPO / "pyproject.toml", root)
     for path, module, _ in PLANTED:

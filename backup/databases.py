@@ -1,0 +1,54 @@
+"""Whole databases by pg_dump and pg_restore, each as the role that owns its tables."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from backup.errors import BackupError
+from backup.stack import Login
+
+# What belongs to the superuser isn't dumped, but copied row by row: see `backup.tables`.
+SUPERUSERS = ("audit", "log", "monitoring")
+"""Schemas in the database penguins."""
+
+
+def dump(programs: Path, login: Login, file: IO[bytes], snapshot: str = "") -> None:
+    """Dump what a role owns into a file. A snapshot is the name of one that a transaction has exported."""
+    others = [f"--exclude-schema={schema}" for schema in SUPERUSERS] if login.database == "penguins" else []
+    command = (
+        str(programs / "pg_dump"),
+        *("--format=custom", "--compress=0", "--no-owner", "--no-privileges", "--no-password"),
+        "--lock-wait-timeout=60s",
+        *([f"--snapshot={snapshot}"] if snapshot else []),
+        *others,
+    )
+    _run(command, login, f"the database {login.database} can't be dumped", file)
+
+
+def restore(programs: Path, login: Login, path: Path) -> None:
+    """Restore a dump as the role, in one transaction.
+
+    The dump's SQL may be a stranger's: it can do what the role can.
+    """
+    command = (
+        str(programs / "pg_restore"),
+        *("--no-owner", "--no-privileges", "--clean", "--if-exists", "--no-password"),
+        *("--single-transaction", "--exit-on-error", f"--dbname={login.database}", str(path)),
+    )
+    _run(command, login, f"the database {login.database} can't be restored")
+
+
+def _run(command: Sequence[str], login: Login, trouble: str, file: IO[bytes] | None = None) -> None:
+    done = subprocess.run(
+        command,
+        env=login.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if file is None else file,
+        stderr=subprocess.PIPE,
+    )
+    if done.returncode != 0:
+        # Parts of a dump may be in the message.
+        lines = done.stderr.decode(errors="replace").strip().splitlines()[-5:]
+        reason = "\n".join(line[:300] for line in lines) or f"it ended with {done.returncode}"
+        raise BackupError(f"{trouble}: {reason}")

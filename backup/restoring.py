@@ -1,0 +1,119 @@
+"""Put an unpacked backup into a new stack, whose PostgreSQL has its roles and tables, and whose S3 has its bucket."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from backup.databases import restore
+from backup.errors import BackupError
+from backup.manifest import MODELS
+from backup.objects import Objects
+from backup.spool import check_place, put_back
+from backup.stack import Login, Report, Stack
+from backup.tables import TablesOfSuperuser
+from backup.unpacking import Unpacked
+
+_DUMPS: Final = ("airflow", "mlflow", "penguins")
+
+
+def check(unpacked: Unpacked) -> None:
+    """Check what can be checked before anything runs. Raises BackupError."""
+    manifest = unpacked.manifest
+    names = {member.name for member in manifest.members}
+    wanted = {f"databases/{name}.dump" for name in _DUMPS} | {table.member for table in manifest.tables}
+    if missing := wanted - names:
+        raise BackupError(f"the backup lacks {', '.join(sorted(missing))}: it can't be restored")
+    if len({table.member for table in manifest.tables}) != len(manifest.tables):
+        raise BackupError("the backup names a table twice: it can't be restored")
+    if others := {member.name for member in manifest.below("tables")} - wanted:
+        raise BackupError(f"the backup doesn't say what {', '.join(sorted(others))} has: it can't be restored")
+    for member in manifest.below("spool"):
+        check_place(member.of)
+    for folder in ("spool", "objects"):
+        if len({member.of for member in manifest.below(folder)}) != len(manifest.below(folder)):
+            raise BackupError(f"two members of {folder} have the same place: it can't be restored")
+
+
+def put(unpacked: Unpacked, stack: Stack, superuser: Login, report: Report) -> None:
+    """Restore databases, objects and the prediction log's folder.
+
+    Raises:
+        BackupError: a part can't be restored.
+        OSError: a file can't be written.
+    """
+    parts = {
+        "penguins": lambda: _penguins(unpacked, stack, superuser),
+        "mlflow": lambda: _dump(unpacked, stack, "mlflow"),
+        "airflow": lambda: _dump(unpacked, stack, "airflow"),
+        "objects": lambda: _objects(unpacked, stack),
+    }
+    with ThreadPoolExecutor(len(parts)) as pool:
+        futures = [pool.submit(_reported, name, part, report) for name, part in parts.items()]
+        wait(futures)
+        for future in futures:
+            future.result()
+    for member in unpacked.manifest.below("spool"):
+        put_back(stack.spool, member.of, unpacked.path(member.name))
+    if (models := unpacked.path(MODELS)).exists():
+        stack.models.write_bytes(models.read_bytes())
+
+
+def put_contracts(unpacked: Unpacked, folder: Path) -> tuple[list[str], list[str]]:
+    """Write the contract files that aren't there; one that differs is written beside, with the suffix `.restored`.
+
+    Returns:
+        The names of the files that are new, and of those that were written beside.
+    """
+    new, beside = [], []
+    folder.mkdir(parents=True, exist_ok=True)
+    for member in unpacked.manifest.below("contracts"):
+        content = unpacked.path(member.name).read_bytes()
+        path = folder / Path(member.name).name
+        if not path.exists():
+            path.write_bytes(content)
+            new.append(path.name)
+        elif path.read_bytes() != content:
+            path = path.with_name(f"{path.name}.restored")
+            path.write_bytes(content)
+            beside.append(path.name)
+    return new, beside
+
+
+def _reported(name: str, part: Callable[[], None], report: Report) -> None:
+    report(name, "running")
+    try:
+        part()
+    except psycopg.Error as error:
+        report(name, "failed")
+        raise BackupError(f"{name} can't be restored: {' '.join(str(error).split())[:500]}") from error
+    except BaseException:
+        report(name, "failed")
+        raise
+    report(name, "ready")
+
+
+def _dump(unpacked: Unpacked, stack: Stack, name: str) -> None:
+    restore(stack.programs, stack.databases[name], unpacked.path(f"databases/{name}.dump"))
+
+
+def _penguins(unpacked: Unpacked, stack: Stack, superuser: Login) -> None:
+    manifest = unpacked.manifest
+    with superuser.connect() as connection:
+        tables = TablesOfSuperuser(connection, stack.databases["penguins"])
+        tables.check(manifest.tables)
+        tables.prepare(manifest.days)
+        for table in sorted(manifest.tables, key=lambda table: table.member):
+            with unpacked.path(table.member).open("rb") as file:
+                tables.copy_in(table, file)
+        tables.finish()
+    # After it, because what it makes in the schema public must find no session of the superuser.
+    _dump(unpacked, stack, "penguins")
+
+
+def _objects(unpacked: Unpacked, stack: Stack) -> None:
+    members = unpacked.manifest.below("objects")
+    for _ in Objects(stack.bucket).upload((member.of, unpacked.path(member.name)) for member in members):
+        pass

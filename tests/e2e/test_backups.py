@@ -1,0 +1,108 @@
+"""A backup of the whole stack, made while it works, and restored beside it."""
+
+import json
+import re
+import tarfile
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+from local.clients.mlflow import Mlflow
+from local.clients.service import Service
+from local.settings import Settings
+from local.stack import Stack
+from local.waiting import until
+from tests.commands import command
+from tests.e2e.deployment import MODEL, PENGUIN, Deployment, Made, in_production
+
+AUDIT = "SELECT * FROM audit.promotions ORDER BY id"
+LOGGED = "SELECT prediction_id, row_index, version, class, probabilities FROM log.predictions ORDER BY 1, 2"
+SEGMENTS = "SELECT count(*), count(DISTINCT (prediction_id, row_index)) FROM log.predictions"
+
+
+class Before(NamedTuple):
+    archive: Path
+    ids: list[str]
+    audit: list[tuple[object, ...]]
+
+
+@pytest.fixture(scope="module")
+def before(deployment: Deployment, made: Made, whole: Stack, tmp_path_factory: pytest.TempPathFactory) -> Before:
+    """An archive with keys, made while predictions are asked for and wait in the spool."""
+    del made
+    deployment.served()
+    whole.stop("shipper")
+    ids = [deployment.service.predict(PENGUIN)["prediction_id"] for _ in range(20)]
+    spool = whole.config.layout.prediction_log
+    until(lambda: any((spool / "ready").iterdir()), "a segment to be complete")
+    folder = tmp_path_factory.mktemp("backups")
+    done = command(whole.config.settings, "backup", "--to", str(folder), "--keys")
+    whole.start("shipper")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (archive,) = folder.iterdir()
+    assert str(archive) in done.stdout
+    return Before(archive, ids, deployment.query(AUDIT))
+
+
+@pytest.fixture(scope="module")
+def restored(before: Before, whole: Stack, tmp_path_factory: pytest.TempPathFactory):
+    """The stack that the archive was restored into, with all its programs."""
+    whole.down()  # two of them don't fit into every machine
+    settings = Settings.on_free_ports(tmp_path_factory.mktemp("restored") / "state")
+    done = command(settings, "restore", "--from", str(before.archive))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Restored as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", done.stdout)
+    assert [path.name for path in settings.state_dir.parent.iterdir()] == ["state"]
+    with Stack(settings).running() as stack:
+        yield stack
+    whole.up()
+
+
+def test_the_archive_is_private_and_has_all_parts(before):
+    assert before.archive.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(before.archive) as archive:
+        members = archive.getmembers()
+        names = [member.name for member in members]
+        manifest = json.load(archive.extractfile("manifest.json"))
+    assert (names[0], names[-1]) == ("backup.json", "manifest.json")
+    assert {"databases/airflow.dump", "databases/mlflow.dump", "databases/penguins.dump"} < set(names)
+    assert {"tables/audit.promotions", "tables/log.predictions", "contracts/penguins.yaml", "keys.json"} < set(names)
+    assert {member["name"]: member["size"] for member in manifest["members"]} == {
+        member.name: member.size for member in members[:-1]
+    }
+    assert {member.mode for member in members} == {0o600}
+    assert any(member["of"].endswith("inference/model.onnx") for member in manifest["members"])
+    assert any(member["of"].startswith("ready/predictions-") for member in manifest["members"])
+
+
+def test_everything_predicts_and_nothing_is_lost(before, restored, made):
+    service, mlflow = Service(restored.urls["api"]), Mlflow(restored.urls["mlflow"])
+    version = in_production(mlflow)
+    until(lambda: service.version() == version.number, "the service to load the version from the restored stack")
+    answer = service.predict(PENGUIN)
+    assert answer["probabilities"] == made.answer["probabilities"] or version.number != made.version.number
+    with psycopg.connect(restored.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
+        assert connection.execute(AUDIT).fetchall()[: len(before.audit)] == before.audit
+        wanted = {*before.ids, answer["prediction_id"]}
+
+        def arrived() -> bool:
+            return wanted <= {str(row[0]) for row in connection.execute(LOGGED)}
+
+        until(arrived, "the predictions that waited in the spool", 60)
+        rows, different = connection.execute(SEGMENTS).fetchall()[0]
+        assert rows == different
+        # One more decision takes the number after the last.
+        connection.execute(
+            "INSERT INTO audit.settled (promotion) SELECT max(id) FROM audit.promotions ON CONFLICT DO NOTHING"
+        )
+    models = command(restored.config.settings, "penguins", "models", "--contract=", "--model=")
+    assert models.returncode == 0
+    assert "unsigned" not in models.stdout
+    assert MODEL in models.stdout
+
+
+def test_a_restored_stack_trains_and_promotes_on(restored):
+    done = command(restored.config.settings, "penguins", "rollback", "--contract=", "--model=", "--reason=a look")
+    assert "Traceback" not in done.stderr
