@@ -131,3 +131,17 @@ def test_the_log_s_commands_get_what_is_given(make: Make, prefix: str, arguments
     assert done.returncode == 0, done.stderr
     before = [] if prefix else ["local", "penguins"]
     assert done.stdout == "".join(f"[{each}]" for each in [*before, *passed])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (["backup"], ["local", "backup", "--to="]),
+        (["backup", "TO=/a b", "KEYS=1"], ["local", "backup", "--to=/a b", "--keys"]),
+        (["restore", "FROM=$(touch x) '.gz"], ["local", "restore", "--from=$(touch x) '.gz", "--keys="]),
+        (["restore", "FROM=a", "KEYS=new"], ["local", "restore", "--from=a", "--keys=new"]),
+    ],
+)
+def test_backup_and_restore_get_what_is_given(make: Make, arguments: list[str], passed: list[str]) -> None:
+    done = make(*arguments, "SYSTEM=Linux", "RUN=printf [%s]")
+    assert done.stdout == "".join(f"[{each}]" for each in passed), done.stderr

@@ -8,7 +8,7 @@ from local.settings import Settings
 from local.stack import Stack
 from tests.commands import command
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run", "score", "lab", "penguins")
+COMMANDS = ("up", "down", "status", "logs", "backup", "restore", "clean", "run", "score", "lab", "penguins")
 
 
 @pytest.fixture
