@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from backup.errors import BackupError
-from backup.manifest import HEADER, MANIFEST, Header, Manifest, Member, Table
+from backup.manifest import HEADER, MANIFEST, Header, Manifest, Member, Table, largest
 
 PARTIAL: Final = ".partial"
 _LEVEL: Final = 1  # a higher one takes several times as long, for a tenth of the size
@@ -40,7 +40,13 @@ class Writer:
         return sum(member.size for member in self._members)
 
     def add(self, name: str, file: IO[bytes], size: int, of: str = "") -> None:
-        """Add a member of this size. Raises BackupError if the file has fewer bytes."""
+        """Add a member of this size.
+
+        Raises:
+            BackupError: the file has fewer bytes, or nobody would restore it.
+        """
+        if size > (largest(name) or -1):
+            raise BackupError(f"{of or name} has no place in a backup: it has {size:,} bytes")
         self._zip.write(_head(name, size, self._time))
         digest, rest = hashlib.sha256(), size
         while rest:

@@ -1,7 +1,7 @@
 """Put an unpacked backup into a new stack, whose PostgreSQL has its roles and tables, and whose S3 has its bucket."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -50,11 +50,15 @@ def put(unpacked: Unpacked, stack: Stack, superuser: Login, report: Report) -> N
         "airflow": lambda: _dump(unpacked, stack, "airflow"),
         "objects": lambda: _objects(unpacked, stack),
     }
-    with ThreadPoolExecutor(len(parts)) as pool:
-        futures = [pool.submit(_reported, name, part, report) for name, part in parts.items()]
-        wait(futures)
-        for future in futures:
+    pool = ThreadPoolExecutor(len(parts))
+    try:
+        done, _ = wait(
+            [pool.submit(_reported, name, part, report) for name, part in parts.items()], return_when=FIRST_EXCEPTION
+        )
+        for future in done:
             future.result()
+    finally:
+        pool.shutdown(wait=False)  # after a failure, who called stops the servers, and with them the other parts
     for member in unpacked.manifest.below("spool"):
         put_back(stack.spool, member.of, unpacked.path(member.name))
     if (models := unpacked.path(MODELS)).exists():

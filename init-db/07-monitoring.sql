@@ -75,10 +75,17 @@ CREATE TABLE IF NOT EXISTS monitoring.shadow (
     PRIMARY KEY (contract, version, since)
 );
 
+CREATE TABLE IF NOT EXISTS monitoring.backups (
+    at timestamptz PRIMARY KEY,
+    bytes bigint NOT NULL,
+    with_keys boolean NOT NULL
+);
+
 REVOKE ALL ON SCHEMA monitoring FROM penguins, PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA monitoring FROM penguins, PUBLIC;
 GRANT USAGE ON SCHEMA monitoring TO penguins;
 GRANT SELECT, INSERT, UPDATE ON monitoring.verdicts, monitoring.shadow TO penguins;
+GRANT SELECT, INSERT ON monitoring.backups TO penguins;
 GRANT SELECT ON monitoring.alarms TO penguins;
 GRANT INSERT (contract, model, version, window_start, window_end, kind, reason) ON monitoring.alarms TO penguins;
 GRANT UPDATE (emitted_at, run_id, outcome, closed_at, told_at) ON monitoring.alarms TO penguins;
@@ -99,6 +106,8 @@ COMMENT ON COLUMN monitoring.shadow.champion IS 'The version in Production, whic
 COMMENT ON COLUMN monitoring.shadow.since IS 'When it was put in the shadow';
 COMMENT ON COLUMN monitoring.shadow.outcome IS 'waiting, promoted, refused or expired; a person may decide otherwise';
 COMMENT ON COLUMN monitoring.shadow.numbers IS 'Answers of both to the same rows, and how many of them are right';
+COMMENT ON TABLE monitoring.backups IS 'The archives that were made of this stack, or of the one that it was restored from';
+COMMENT ON COLUMN monitoring.backups.at IS 'What happened before is in the archive';
 COMMENT ON TABLE monitoring.alarms IS 'Reasons to train again or to look, each once; what was raised can''t be changed';
 COMMENT ON COLUMN monitoring.alarms.kind IS
     'drift: the window drifted; accuracy: it is below the contract''s floor; truth: there is much new truth';

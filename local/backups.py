@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from backup.errors import BackupError
 from backup.manifest import KEYS, Header, Keys
 from backup.restoring import check, put, put_contracts
+from backup.schedule import name_at
 from backup.stack import Bucket, Login
 from backup.stack import Stack as Source
 from backup.taking import take
@@ -62,9 +63,18 @@ def back_up(stack: Stack, folder: Path, with_keys: bool, report: Report) -> Path
     with nullcontext() if stack.is_running() else stack.running("postgres", "s3"):
         source = source_of(stack.config)
         header = _header(source.databases["penguins"])
-        path = folder / f"penguins-{header.at:%Y%m%dT%H%M%SZ}.tar.gz"
+        path = folder / name_at(header.at)
         take(source, path, header, _keys(stack.config.credentials) if with_keys else None, report)
+        _note(source.databases["penguins"], header.at, path.stat().st_size, with_keys)
     return path
+
+
+def _note(login: Login, at: datetime, size: int, with_keys: bool) -> None:
+    """Let the metrics tell of a backup. The tables of a stack of an older version lack this one."""
+    with suppress(psycopg.Error), login.connect() as connection:
+        connection.execute(
+            "INSERT INTO monitoring.backups (at, bytes, with_keys) VALUES (%s, %s, %s)", [at, size, with_keys]
+        )
 
 
 def _header(login: Login) -> Header:

@@ -159,6 +159,13 @@ def shipper(config: Config) -> dict[str, str]:
     }
 
 
+def backup(config: Config) -> dict[str, str]:
+    """Return the variables of `python -m local backup`."""
+    settings = config.settings
+    ports = {name: str(port) for name, port in settings.ports.items()}
+    return ports | {"PENGUINS_STATE_DIR": str(settings.state_dir), "PENGUINS_BACKUP_DIR": str(settings.backup_dir)}
+
+
 def airflow(config: Config) -> dict[str, str]:
     """Return the variables of Airflow's programs, sized for a laptop; the scheduler also gets the private key."""
     base = config.urls["airflow-api-server"]

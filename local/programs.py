@@ -30,7 +30,7 @@ class Program:
 def all_programs(config: Config) -> dict[str, Program]:
     """Return every program by its name, in the order of dependencies."""
     own = [_postgres(config), _init_db(config), _s3(config), _mlflow(config), *_airflow(config)]
-    programs = [*own, _api(config), _shipper(config)]
+    programs = [*own, _api(config), _shipper(config), *_backup(config)]
     return {program.name: program for program in programs}
 
 
@@ -95,6 +95,22 @@ def _airflow(config: Config) -> list[Program]:
 def _api(config: Config) -> Program:
     # No dependencies: the service starts from its cache and retries until MLflow answers.
     return Program("api", (sys.executable, "-m", "serving"), environment.serving(config))
+
+
+def _backup(config: Config) -> list[Program]:
+    settings = config.settings
+    if not settings.backup_hours:
+        return []
+    command = (sys.executable, "-m", "local", "backup")
+    schedule = (str(settings.backup_dir), str(settings.backup_hours), str(settings.backup_keep))
+    return [
+        Program(
+            "backup",
+            (sys.executable, "-m", "backup.schedule", *schedule, "--", *command),
+            environment.backup(config),
+            needs=("init-db", "s3"),
+        )
+    ]
 
 
 def _shipper(config: Config) -> Program:

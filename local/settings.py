@@ -49,6 +49,19 @@ class Settings(BaseSettings):
         description="Folder of the archives of `make backup`.",
     )
 
+    backup_hours: float = Field(
+        default=0,
+        ge=0,
+        validation_alias="PENGUINS_BACKUP_HOURS",
+        description="Hours between two backups that the stack makes by itself; 0 for none.",
+    )
+    backup_keep: int = Field(
+        default=7,
+        ge=1,
+        validation_alias="PENGUINS_BACKUP_KEEP",
+        description="Archives that are kept in PENGUINS_BACKUP_DIR after one of these.",
+    )
+
     @field_validator("state_dir", "backup_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

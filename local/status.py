@@ -37,7 +37,7 @@ def status(stack: Stack) -> RenderableType:
     total = 0
     states = stack.states()
     for name, program in stack.programs.items():
-        if program.once:
+        if program.once or name not in states:  # a setting may want a program that the running stack doesn't have
             continue
         state = states[name]
         memory = resident(state.pid) if state.alive else 0

@@ -176,6 +176,13 @@ def test_what_a_killed_backup_left_is_removed_and_one_under_way_is_not(archive):
     assert [path.name for path in archive.parent.iterdir()] == ["a.tar.gz"]
 
 
+def test_what_nobody_would_restore_is_not_written(archive):
+    for name, content in (("models.txt", b"x" * (2 << 20)), ("other", b"")):
+        with pytest.raises(BackupError, match=f"{name} has no place in a backup"):
+            write(archive, [(name, content, "")])
+    assert not [*archive.parent.iterdir()]
+
+
 def test_an_interrupt_leaves_nothing(archive):
     def interrupted() -> None:
         with writing(archive) as file:

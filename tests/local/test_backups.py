@@ -130,6 +130,9 @@ def taken(source: Stack, tmp_path_factory: pytest.TempPathFactory) -> Taken:
     folder = tmp_path_factory.mktemp("taken")
     archive = backups.back_up(source, folder, with_keys=True, report=quiet)
     assert [path.name for path in folder.iterdir()] == [archive.name]
+    with psycopg.connect(source.config.database_url("penguins")) as connection:
+        noted = connection.execute("SELECT bytes, with_keys FROM monitoring.backups").fetchall()
+    assert noted == [(archive.stat().st_size, True)]
     return Taken(archive, source.config.layout.credentials, rows_of(source))
 
 
@@ -353,3 +356,23 @@ def test_mistakes_are_told_without_a_traceback(empty, tmp_path):
         assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert nothing_left(empty)
+
+
+@pytest.mark.programs
+def test_a_stack_makes_backups_by_itself_if_that_is_wanted(tmp_path):
+    plain = fresh(tmp_path)
+    assert "backup" not in plain.programs
+    changes = {"backup_hours": 1.0, "backup_keep": 2, "backup_dir": tmp_path / "backups"}
+    (tmp_path / "backups").mkdir()
+    for day in (1, 2, 3):
+        (tmp_path / "backups" / f"penguins-2026010{day}T000000Z.tar.gz").touch()
+    with Stack(plain.config.settings.model_copy(update=changes)).running("backup") as stack:
+        assert stack.states()["backup"].alive
+
+        def names() -> list[str]:
+            return sorted(path.name for path in (tmp_path / "backups").iterdir())
+
+        until(lambda: len(names()) == 2, "the first backup", 100)
+        assert names()[0] == "penguins-20260103T000000Z.tar.gz"
+        (tmp_path / "unpacked").mkdir()
+        assert not unpack(tmp_path / "backups" / names()[1], tmp_path / "unpacked").path("keys.json").exists()

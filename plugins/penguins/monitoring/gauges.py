@@ -20,7 +20,11 @@ _ALARMS: Final = """SELECT contract, kind, count(*), count(*) FILTER (WHERE outc
 
 _WATERMARK: Final = "SELECT spool::text, extract(epoch FROM complete_until) FROM log.watermarks ORDER BY 1"
 
+_BACKUP: Final = "SELECT extract(epoch FROM at), bytes FROM monitoring.backups ORDER BY at DESC LIMIT 1"
+
 _HELP: Final = {
+    "backup_timestamp_seconds": "Time as of which the latest backup was made.",
+    "backup_bytes": "Size of its archive.",
     "log_complete_timestamp_seconds": "Time before which the prediction log is complete.",
     "window_end_timestamp_seconds": "End of the latest window that was judged.",
     "window_seconds": "Length of that window.",
@@ -48,7 +52,11 @@ class Sample(NamedTuple):
 
 def exposition(connection: Connection[Any]) -> str:
     """Return the gauges in Prometheus' text format."""
-    return text_of(_PREFIX, _HELP, [*_of_log(connection), *_of_windows(connection), *_of_alarms(connection)])
+    return text_of(
+        _PREFIX,
+        _HELP,
+        [*_of_backups(connection), *_of_log(connection), *_of_windows(connection), *_of_alarms(connection)],
+    )
 
 
 def text_of(prefix: str, helps: Mapping[str, str], samples: Iterable[Sample]) -> str:
@@ -66,6 +74,12 @@ def text_of(prefix: str, helps: Mapping[str, str], samples: Iterable[Sample]) ->
         lines += [f"# HELP {prefix}_{name} {helps[name]}", f"# TYPE {prefix}_{name} {kind}"]
         lines += [f"{prefix}_{name}{{{_labels(sample.labels)}}} {sample.value!r}" for sample in each]
     return "\n".join([*lines, ""])
+
+
+def _of_backups(connection: Connection[Any]) -> Iterator[Sample]:
+    for at, size in connection.execute(_BACKUP):
+        yield Sample("backup_timestamp_seconds", {}, float(at))
+        yield Sample("backup_bytes", {}, float(size))
 
 
 def _of_log(connection: Connection[Any]) -> Iterator[Sample]:

@@ -45,7 +45,8 @@ def log(stack: Stack) -> Iterator[Connection[Any]]:
     """The pipeline's session, on an empty log without views."""
     with superuser(stack) as connection:
         connection.execute(
-            f"TRUNCATE {TABLES}, log.watermarks, monitoring.verdicts, monitoring.alarms, monitoring.shadow"
+            f"TRUNCATE {TABLES}, log.watermarks, monitoring.verdicts, monitoring.alarms, monitoring.shadow,"
+            " monitoring.backups"
         )
     with psycopg.connect(stack.environment["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as opened:
         views = opened.execute("SELECT relname FROM pg_class WHERE relkind = 'v' AND relname LIKE 'wine%'").fetchall()

@@ -64,3 +64,11 @@ def test_the_latest_window_and_the_alarms_are_told(log: Connection[Any], stack: 
         ("alarms_total", "penguins", "drift"): 1,
         ("alarms_open", "penguins", "drift"): 1,
     }
+
+
+def test_the_latest_backup_is_told(log: Connection[Any]) -> None:
+    for days, size in ((0, 7), (1, 5_000_000_000), (-1, 8)):
+        entry = [DAY + timedelta(days=days), size]
+        log.execute("INSERT INTO monitoring.backups (at, bytes, with_keys) VALUES (%s, %s, false)", entry)
+    latest = (DAY + timedelta(days=1)).timestamp()
+    assert read(log) == {("backup_timestamp_seconds",): latest, ("backup_bytes",): 5_000_000_000}
