@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from local.starting import Report
 
 _PROGRAMS = ("apache-airflow", "mlflow")
 _NEW_KEYS = "new"
+_INITDB_SECONDS = 30.0
 
 
 def source_of(config: Config) -> Source:
@@ -173,7 +175,19 @@ def _clear(folder: Path) -> None:
     if (folder / "state").exists():
         Stack(Settings.on_free_ports(folder / "state")).down()
     for path in folder.iterdir():
-        shutil.rmtree(path)
+        _remove(path)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, in which an initdb whose parent was killed may still write for some seconds."""
+    deadline = time.monotonic() + _INITDB_SECONDS
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def write_keys(state: Path, unpacked: Unpacked, archive: Path, keys: str) -> None:
