@@ -329,8 +329,8 @@ def test_a_restore_that_is_ended_leaves_nothing_and_one_that_was_killed_is_begun
     beside = empty.state_dir.with_name(".state.restoring")
     for number, name in (
         (signal.SIGTERM, "unpacked/manifest.json"),
+        (signal.SIGTERM, "state/supervisord.pid"),
         (signal.SIGKILL, "state/postgres/postgresql.conf"),  # in the middle of initdb
-        (signal.SIGTERM, "state/postgres/postmaster.pid"),
         (signal.SIGKILL, "state/supervisord.pid"),
     ):
         process = running(empty, "restore", "--from", str(taken.archive))
