@@ -1,12 +1,21 @@
 """The closed loop on the whole stack: traffic that drifts, the alarm, the training that it asks for, the decision."""
 
+import csv
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from examples.contracts import tables
+from local.clients.service import Service
 from local.settings import REPO
 from local.stack import Stack
 from local.waiting import until
+from penguins.monitoring.spans import latest_span
 from tests.commands import command
 from tests.e2e.deployment import Deployment, Made
 from tests.e2e.test_contracts import GRID
@@ -15,12 +24,46 @@ from tests.shipper.segments import ids_at
 
 NAME = "watched"
 WINDOW = timedelta(days=31)
+SHADOWED = "shadowed"
+QUOTA = 30
+POOR = "grid: {n_estimators: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], max_depth: [1, 2], min_samples_leaf: [40]}"
+BETTER = {"grid": {"n_estimators": list(range(11, 31)), "max_depth": [2]}, "cv_folds": 2}
 ANSWER = """INSERT INTO log.predictions (prediction_id, row_index, at, contract, model, version, class, latency_ms,
         outside, fraction, features, probabilities)
-    SELECT %s, 0, %s, digest, 'watched', '1', 0, 1, 0, 1,
+    SELECT %s, 0, %s, digest, name, '1', 0, 1, 0, 1,
         (SELECT array_agg(1000 + random()) FROM jsonb_array_elements(document->'features')),
         (SELECT array_agg(1) FROM jsonb_array_elements(document->'classes'))
-    FROM log.contracts WHERE name = 'watched'"""
+    FROM log.contracts WHERE name = %s"""
+
+
+def write_contract(path: Path, wine: Path, grid: str, *rules: str) -> None:
+    """Write the contract of the example `wine` under the name of a file, with more rules for its training."""
+    name, text = path.stem, (REPO / "examples" / "contracts" / "wine.yaml").read_text()
+    for old, new in (
+        ("/data/wine.csv", str(wine)),
+        ("estimator: auto", "\n      ".join(["estimator: random_forest", grid, *rules])),
+        ("name: wine", f"name: {name}"),
+        ("registeredModel: wine", f"registeredModel: {name}"),
+        ("experiment: wine", f"experiment: {name}"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(f"{text}  - property: monitoring\n    value:\n      window: {WINDOW.days}d\n")
+
+
+@contextmanager
+def drifted_rows(whole: Stack, name: str, *times: datetime) -> Iterator[None]:
+    """Log sixty rows far from those of the training at each time, and forget them and their verdicts at the end.
+
+    The sums of the traffic know nothing of them.
+    """
+    ids = [(each, at) for at in times for each in ids_at(at, 60)]
+    with superuser(whole) as connection, connection.cursor() as cursor:
+        cursor.executemany(ANSWER, [[each, at, name] for each, at in ids])
+    yield
+    with superuser(whole) as connection:
+        connection.execute("DELETE FROM log.predictions WHERE prediction_id = ANY(%s)", [[each for each, _ in ids]])
+        connection.execute("DELETE FROM monitoring.verdicts WHERE contract = %s", [name])
 
 
 def ended(deployment: Deployment, dag: str, run: str) -> dict[str, str]:
@@ -33,26 +76,17 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     whole: Stack, deployment: Deployment, made: Made, contracts_folder: Path, tmp_path: Path
 ) -> None:
     del made
-    text = (REPO / "examples" / "contracts" / "wine.yaml").read_text()
-    for old, new in (
-        ("/data/wine.csv", str(tables.write(tmp_path)["wine"])),
-        ("estimator: auto", f"estimator: random_forest\n      {GRID}"),
-        ("name: wine", f"name: {NAME}"),
-        ("registeredModel: wine", f"registeredModel: {NAME}"),
-        ("experiment: wine", f"experiment: {NAME}"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    text += f"  - property: monitoring\n    value:\n      window: {WINDOW.days}d\n"
-    (contracts_folder / f"{NAME}.yaml").write_text(text)
+    write_contract(contracts_folder / f"{NAME}.yaml", tables.write(tmp_path)["wine"], GRID)
     done = command(whole.config.settings, "run", f"--contract={NAME}")
     assert done.returncode == 0, done.stdout + done.stderr
     until(lambda: deployment.query("SELECT FROM log.contracts WHERE name = 'watched'"), "the prediction to arrive", 30)
 
-    at = datetime.now(UTC) - WINDOW  # in the latest window that has ended
-    ids = list(ids_at(at, 60))
-    with superuser(whole) as connection, connection.cursor() as cursor:
-        cursor.executemany(ANSWER, [[each, at] for each in ids])
+    with drifted_rows(whole, NAME, datetime.now(UTC) - WINDOW):  # in the latest window that has ended
+        check_the_loop(whole, deployment)
+
+
+def check_the_loop(whole: Stack, deployment: Deployment) -> None:
+    """Check what a run of the monitoring DAG finds, asks for and is answered, and that the next one repeats nothing."""
     watching, training = f"{NAME}_monitoring", f"{NAME}_training"
     until(lambda: deployment.airflow.has_dag(watching), "the DAG to be parsed")
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
@@ -87,6 +121,7 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
         )
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
     assert (states["judge"], states["raise_alarm"], states["retrain"]) == ("success", "success", "skipped")
+    assert deployment.notices()[-1]["title"] == f"{NAME}: much new truth"  # nobody had been told of it yet
     gone = "manual__gone ended without a decision: it failed, or asks a person"
     assert set(deployment.query(alarms)) == {("drift", run, outcome, True), ("truth", "manual__gone", gone, True)}
     shown = command(whole.config.settings, "penguins", "verdicts", f"--contract={NAME}")
@@ -94,5 +129,107 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
     assert "drifted" in shown.stdout
     assert "not promoted" in shown.stdout
 
-    with superuser(whole) as connection:  # the sums of the traffic know nothing of them
-        connection.execute("DELETE FROM log.predictions WHERE prediction_id = ANY(%s)", [ids])
+
+def follow_backfill(deployment: Deployment, dag: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
+    """Backfill a DAG over the starts of windows, also those that have a run; return the runs once they have ended."""
+    body = {"dag_id": dag, "from_date": first.isoformat(), "to_date": last.isoformat()}
+    made = deployment.airflow_api.post("/api/v2/backfills", body | {"reprocess_behavior": "completed"})
+
+    def is_complete() -> bool:
+        return bool(deployment.airflow_api.get(f"/api/v2/backfills/{made['id']}")["completed_at"])
+
+    until(is_complete, "the backfill to end", 180, poll=0.5)
+    runs = deployment.airflow_api.get(f"/api/v2/dags/{dag}/dagRuns", limit=100)["dag_runs"]
+    return [run for run in runs if run["run_type"] == "backfill"]
+
+
+def put_in_shadow(whole: Stack, deployment: Deployment, number: str, wine: Path) -> None:
+    """Train a version that has to be shadowed before a person is asked, and answer the quota of real requests."""
+    training = f"{SHADOWED}_training"
+    run = deployment.airflow.trigger(training, {"promotion": "manual", **BETTER})
+    assert set(ended(deployment, training, run).values()) == {"success"}
+    made = deployment.mlflow.version_of(SHADOWED, run)
+    assert made
+    assert (made.number, made.tags["verdict"]) == (number, "shadowing")
+    service = Service(whole.urls["api"], SHADOWED)
+    until(lambda: service.status().get("shadow", {}).get("version") == number, "the service to load the shadow", 30)
+    with wine.open() as lines:
+        for row in islice(csv.DictReader(lines), 0, 5 * QUOTA, 5):  # of all classes
+            del row[tables.TARGETS["wine"]]
+            assert service.predict({name: float(value) for name, value in row.items()})["model_version"] == "1"
+    counted = f"SELECT count(*) FROM log.predictions WHERE model = '{SHADOWED}' AND shadow_version = '{number}'"  # noqa: S608
+    until(lambda: deployment.query(counted) == [(QUOTA,)], "the predictions to arrive", 30)
+
+
+def ask_and_answer(deployment: Deployment, number: str, choice: str) -> None:
+    """Run the monitoring DAG, check its question about the version in the shadow, and answer that."""
+    watching = f"{SHADOWED}_monitoring"
+    run = deployment.airflow.trigger(watching)
+    paused = re.compile(
+        rf"Received executor event with state success .*task_id='judge_shadow', run_id='{re.escape(run)}'"
+    )  # after an answer before that the scheduler would run the task again
+
+    def waits() -> bool:
+        states = {task.name: task.state for task in deployment.airflow.tasks(watching, run)}
+        return states["judge_shadow"] == "awaiting_input" and paused.search(deployment.scheduler_log()) is not None
+
+    until(waits, "the question", 120, poll=0.5)
+    address = f"/api/v2/dags/{watching}/dagRuns/{quote(run)}/taskInstances/judge_shadow/-1/hitlDetails"
+    asked = deployment.airflow_api.get(address)
+    assert asked["subject"] == f"Put {SHADOWED} version {number} in Production, in place of version 1?"
+    assert f"The gate says: **promote**: {QUOTA} predictions in the shadow of version 1, " in asked["body"]
+    assert f"| real traffic                     |     version 1 |     version {number} |" in asked["body"]
+    assert f"| rows                             |               |            {QUOTA} |" in asked["body"]
+    deployment.airflow_api.patch(address, {"chosen_options": [choice], "params_input": {"comment": "seen"}})
+    assert ended(deployment, watching, run)["judge_shadow"] == "success"
+
+
+def test_a_backfill_trains_nothing_and_a_person_decides_about_the_shadow(
+    whole: Stack, deployment: Deployment, contracts_folder: Path, tmp_path: Path
+) -> None:
+    wine, watching = tables.write(tmp_path)["wine"], f"{SHADOWED}_monitoring"
+    write_contract(contracts_folder / f"{SHADOWED}.yaml", wine, POOR, f"shadowPredictions: {QUOTA}")
+    done = command(whole.config.settings, "run", f"--contract={SHADOWED}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    known = f"SELECT FROM log.contracts WHERE name = '{SHADOWED}'"
+    until(lambda: deployment.query(known), "the prediction to arrive", 30)
+    until(lambda: deployment.airflow.has_dag(watching), "the DAG to be parsed")
+
+    end = latest_span(datetime.now(UTC), WINDOW).end
+    starts = [end - number * WINDOW for number in (3, 2, 1)]
+    with drifted_rows(whole, SHADOWED, *(start + WINDOW / 2 for start in starts)):
+        runs = follow_backfill(deployment, watching, starts[0], starts[-1])
+        assert sorted(run["logical_date"][:10] for run in runs) == [f"{start:%Y-%m-%d}" for start in starts]
+        assert {run["state"] for run in runs} == {"success"}
+        verdicts = f"""SELECT window_start, verdict, rows FROM monitoring.verdicts
+            WHERE contract = '{SHADOWED}' AND rows > 1 ORDER BY 1"""  # noqa: S608
+        assert deployment.query(verdicts) == [(start, "drifted", 60) for start in starts]
+    assert deployment.query(f"SELECT FROM monitoring.alarms WHERE contract = '{SHADOWED}'") == []
+    trained = deployment.airflow_api.get(f"/api/v2/dags/{SHADOWED}_training/dagRuns")["dag_runs"]
+    assert len(trained) == 1
+
+    put_in_shadow(whole, deployment, "2", wine)
+    ask_and_answer(deployment, "2", "Keep the champion")
+    assert aliases(deployment) == {"production": "1", "challenger": "2"}
+    put_in_shadow(whole, deployment, "3", wine)
+    ask_and_answer(deployment, "3", "Promote")
+    assert aliases(deployment) == {"production": "3"}
+    decided = f"SELECT who, action, to_version FROM audit.promotions WHERE model = '{SHADOWED}' ORDER BY id"  # noqa: S608
+    actions = [action for _, action, _ in deployment.query(decided)]
+    assert actions == ["promote", "shadow", "refuse", "shadow", "promote"]
+    assert [(who, number) for who, _, number in deployment.query(decided)][2::2] == [("admin", "2"), ("admin", "3")]
+    about = [notice["title"] for notice in deployment.notices() if f"\nContract: {SHADOWED}\n" in notice["message"]]
+    assert about == [
+        f"{SHADOWED} version 1 was promoted",
+        f"{SHADOWED} version 2 answers in the shadow of Production first",
+        f"{SHADOWED} version 2 waits for a person's decision",
+        f"{SHADOWED} version 3 answers in the shadow of Production first",
+        f"{SHADOWED} version 3 waits for a person's decision",
+        f"{SHADOWED} version 3 was promoted",
+    ]
+
+
+def aliases(deployment: Deployment) -> dict[str, str]:
+    """Return the aliases of the model."""
+    found = deployment.mlflow_api.get("/api/2.0/mlflow/registered-models/get", name=SHADOWED)["registered_model"]
+    return {each["alias"]: each["version"] for each in found.get("aliases", [])}
