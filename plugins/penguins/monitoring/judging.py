@@ -63,6 +63,11 @@ class _Traffic:
     outside: int
 
     @property
+    def total(self) -> int:
+        """Return the number of rows."""
+        return sum(self.rows.values())
+
+    @property
     def contract(self) -> bytes:
         """Return the contract of most rows."""
         return max(self.rows, key=lambda key: self.rows[key])[0]
@@ -89,11 +94,13 @@ class Judge:
         traffic = self._read_traffic(span)
         if traffic:
             found = [self._judge_version(span, version, each) for version, each in traffic.items()]
+        elif kept := verdicts.of_window(self._connection, self._contract.name, span):
+            return kept  # the log has dropped its rows
         else:
             version = production_at(self._connection, self._model, span.end)
             found = [] if version is None else [self._verdict(span, version, 0, {}, "too few")]
         verdicts.write(self._connection, found)
-        return found
+        return verdicts.of_window(self._connection, self._contract.name, span)
 
     def judge_missed(self, before: Span) -> list[WindowVerdict]:
         """Judge the windows before one that have predictions and no verdict, as after an outage of Airflow."""
@@ -108,7 +115,9 @@ class Judge:
         for span in (Span(*each) for each in touched):
             for known in verdicts.of_window(self._connection, self._contract.name, span):
                 traffic = self._read_traffic(span).get(known.version)
-                live = self._live(span, known.version, traffic.contract, known.rows) if traffic else known.live
+                if traffic is None or traffic.total < known.rows:  # the log has dropped some
+                    continue
+                live = self._live(span, known.version, traffic.contract, known.rows)
                 if live != known.live:
                     changed.append(replace(known, live=live))
         verdicts.write(self._connection, changed)
@@ -122,8 +131,7 @@ class Judge:
         return found
 
     def _judge_version(self, span: Span, version: str, traffic: _Traffic) -> WindowVerdict:
-        rows = sum(traffic.rows.values())
-        named: dict[str, int] = {}
+        rows, named = traffic.total, dict[str, int]()
         contracts = predictions.contracts(self._connection)
         for (digest, label), count in sorted(traffic.rows.items()):
             name = contracts[digest].classes[label]

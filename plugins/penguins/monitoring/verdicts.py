@@ -21,7 +21,8 @@ _WRITE: Final = f"""INSERT INTO monitoring.verdicts AS known ({", ".join(_JUDGED
     VALUES ({", ".join(f"%({name})s" for name in _JUDGED)})
     ON CONFLICT (contract, window_start, window_end, version) DO UPDATE SET
         {", ".join(f"{name} = excluded.{name}" for name in _DECIDED)},
-        judged_at = now(), times_judged = known.times_judged + 1"""  # noqa: S608 (constants)
+        judged_at = now(), times_judged = known.times_judged + 1
+        WHERE excluded.rows >= known.rows"""  # noqa: S608 (constants)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ _COLUMNS: Final = ", ".join((*_JUDGED, "judged_at", "times_judged"))
 
 
 def write(connection: Connection[Any], judged: Iterable[WindowVerdict]) -> None:
-    """Write verdicts, all or none. Those from before of the same windows and versions are replaced."""
+    """Write verdicts, all or none. Those from before of the same windows and versions are replaced.
+
+    But not by one on fewer rows: the log only grows, until its oldest rows are dropped.
+    """
     with connection.transaction():
         # In one order: two runs that write the same rows would wait for each other.
         for each in sorted(judged, key=lambda each: (each.window_start, each.version)):
@@ -81,11 +85,14 @@ def is_latest(connection: Connection[Any], contract: str, span: Span) -> bool:
 
 
 def missing(connection: Connection[Any], contract: str, model: str, before: Span, most: int) -> list[Span]:
-    """Return the windows right before one, so many at most, that have predictions and no verdict."""
+    """Return the windows right before one, so many at most, that have predictions and no verdict.
+
+    Nor one on a part of them: windows may have had another length, and no row counts twice.
+    """
     steps = [count * before.length for count in range(1, most + 1)]
     query = """SELECT begins, ends FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS span (begins, ends)
         WHERE NOT EXISTS (
-            SELECT FROM monitoring.verdicts WHERE contract = %s AND window_start = begins AND window_end = ends
+            SELECT FROM monitoring.verdicts WHERE contract = %s AND window_start < ends AND window_end > begins
         ) AND EXISTS (SELECT FROM log.predictions WHERE model = %s AND at >= begins AND at < ends) ORDER BY begins"""
     starts, ends = ([side - step for step in steps] for side in before)
     return [Span(*each) for each in connection.execute(query, [starts, ends, contract, model])]

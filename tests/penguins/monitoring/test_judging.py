@@ -14,6 +14,7 @@ import pytest
 from mlflow.entities.model_registry import ModelVersion
 from psycopg import Connection
 
+from contract.monitoring import Monitoring
 from contract.schema import DataContract
 from local.stack import Stack
 from penguins.data.dataset import Dataset
@@ -25,7 +26,7 @@ from penguins.promotion import decisions
 from penguins.training.tracking import client
 from tests.penguins import ours
 from tests.penguins.conftest import Connect, made_up_model, version_of
-from tests.penguins.monitoring.conftest import Answer, Say
+from tests.penguins.monitoring.conftest import Answer, Say, superuser
 from tests.shipper.segments import NOW
 
 HOUR = timedelta(hours=1)
@@ -165,6 +166,41 @@ def test_windows_that_nobody_judged_are_judged_with_the_next(
     found = {each.window_start: each.verdict for each in verdicts.latest(log, contract.name, 10)}
     assert found == {around().start: "stable", around(1).start: "stable", around(3).start: "drifted"}
     assert [each.times_judged for each in verdicts.latest(log, contract.name, 10)] == [1, 1, 1]
+
+
+def test_windows_of_another_length_count_no_row_twice(
+    answer: Answer, say: Say, data: Dataset, log: Connection[Any]
+) -> None:
+    """Or the page would show an interval for twice as much truth as there is."""
+    rows, name = data.seen(data.holdout).to_numpy(), ours.contract().name
+    say(answer(rows, hours=2), ["Adelie"] * len(rows))
+    answer(rows, hours=4)
+    judge(log, around(2))
+    short = ours.contract().model_copy(update={"monitoring": Monitoring(window="15min")})
+    report.judge(log, short, latest_span(NOW, short.monitoring.window_length))
+    found = verdicts.latest(log, name, 10)
+    assert [each.live["labelled"] for each in found] == [len(rows), 0]
+    assert [each.span.length for each in found] == [HOUR, HOUR / 4]
+
+
+def test_what_was_judged_on_rows_that_were_dropped_stays(
+    answer: Answer, say: Say, version: ModelVersion, data: Dataset, log: Connection[Any], stack: Stack
+) -> None:
+    """As for a task that is cleared, or truth that comes, after the time that the log keeps rows."""
+    contract, rows = ours.contract(), data.seen(data.holdout).to_numpy()
+    decisions.promote(log, version, "it is better", "ada")
+    ids = answer(rows, hours=2)
+    say(ids, ["Adelie"] * len(rows))
+    known = judge(log, around(2))
+    with superuser(stack) as owner:
+        owner.execute("DELETE FROM log.predictions WHERE prediction_id = ANY(%s)", [ids[10:]])
+        say(ids[:5], ["Gentoo"] * 5)
+        Judge(log, contract).judge_late_truth()
+        Judge(log, contract).judge(around(2))
+        assert verdicts.of_window(log, contract.name, around(2)) == [known]
+        owner.execute("DELETE FROM log.predictions")
+    assert Judge(log, contract).judge(around(2)) == [known]
+    assert verdicts.of_window(log, contract.name, around(2)) == [known]
 
 
 def test_the_same_window_again_is_one_verdict(
