@@ -42,6 +42,10 @@ class Comparison:
         if self.numbers is not None:
             moved = wasserstein(*self.numbers)
             return moved / self.spread if self.spread else float("inf") if moved else 0.0
+        return self.share()
+
+    def share(self) -> float:
+        """Return which share of the rows changed what is counted, at least; a number that many rows have is, too."""
         return total_variation(*self.table) if self.table else 0.0
 
 

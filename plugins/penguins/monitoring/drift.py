@@ -32,7 +32,8 @@ LEAST_MOVE: Final = 0.1
 """Standard deviations that numbers must have moved on average, with many rows."""
 
 LEAST_SHARE: Final = 0.05
-"""Share of the rows whose category, or whether a value is missing, must have changed, with many rows."""
+"""Share of the rows that must have changed what is counted, with many rows: a category, whether a value is missing, or
+a single number that many rows have. Of numbers it suffices, too."""
 
 LEAST_AUC: Final = 0.55
 """AUC that the domain classifier must have, with many rows."""
@@ -126,8 +127,8 @@ def look(baseline: Baseline, window: Matrix) -> tuple[list[Comparison], np.ndarr
 
 def _change(compared: Comparison, p: float, rows: int, alpha: float) -> Change:
     effect = compared.effect()
-    least = LEAST_MOVE if compared.numbers is not None else LEAST_SHARE
-    drifted = p <= alpha / 2 and (rows <= MANY_ROWS or effect >= least)
+    is_large = compared.share() >= LEAST_SHARE or (compared.numbers is not None and effect >= LEAST_MOVE)
+    drifted = p <= alpha / 2 and (rows <= MANY_ROWS or is_large)
     return Change(compared.feature.name, compared.aspect, p, effect, drifted)
 
 

@@ -140,6 +140,10 @@ def test_many_values_that_are_equal_are_counted() -> None:
     assert judge(before, sparse(100, 0.9), HOUR).outcome == "no drift"
     verdict = judge(before, sparse(100, 0.62), HOUR)
     assert ("mean radius", "values") in drifted(verdict)
+    for count in (5_000, 5_001):  # a change of so many rows is no small one, however near the numbers are
+        near = sparse(count, 0.9)
+        near[:, 0] = np.where(near[:, 0] == 0, random.random(count) < 0.1, near[:, 0])
+        assert ("mean radius", "values") in drifted(judge(before, near, HOUR))
 
 
 def test_with_many_rows_a_small_difference_is_no_drift(baseline: Baseline) -> None:
