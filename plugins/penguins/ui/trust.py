@@ -16,7 +16,7 @@ Level = Literal["yes", "doubtful", "no", "unknown"]
 
 _LATE: Final = timedelta(minutes=15)  # the log must have arrived, and the DAG must have run
 _MOST_NAMES: Final = 3
-_ENOUGH: Final = 30  # true classes that say something without a verdict on the rows
+_ENOUGH: Final = 30  # true classes that say something by themselves
 _ENOUGH_DRIFTED: Final = 100  # true classes that say more than a verdict on the rows
 
 
@@ -61,8 +61,12 @@ def _answer_by_rows(facts: Facts, name: str, floor: float | None) -> tuple[Level
     if decided and decided[0].verdict == "drifted":
         return _answer_by_drift(facts, name, floor)
     estimate = decided[0].estimate if decided else None
-    if estimate and floor is not None and estimate.high < floor and not facts.labelled:
-        return "doubtful", f"Doubtful: the accuracy of {name} is estimated at {estimate}, and the floor is {floor:.1%}."
+    if estimate and floor is not None and estimate.high < floor and facts.labelled < _ENOUGH:
+        few = f" {why}" if facts.labelled else ""
+        return (
+            "doubtful",
+            f"Doubtful: the accuracy of {name} is estimated at {estimate}, and the floor is {floor:.1%}.{few}",
+        )
     if not decided:
         lacks = "came without a reference" if facts.windows[0].verdict == "no reference" else "had too few rows to say"
         if facts.labelled >= _ENOUGH:

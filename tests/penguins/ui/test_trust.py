@@ -85,12 +85,16 @@ def test_the_truth_counts_more_than_the_rows() -> None:
     assert said(few, right=39, labelled=40).startswith("Yes, by the truth alone: It is right on 97.5%")
 
 
-def test_a_low_estimate_makes_doubtful_where_there_is_a_floor_and_no_truth() -> None:
+def test_a_low_estimate_makes_doubtful_where_there_is_a_floor_and_hardly_any_truth() -> None:
     poor = [window(estimate=Share(value=0.7, low=0.6, high=0.8))]
     assert said(poor, floor=0.9) == (
         "Doubtful: the accuracy of version 3 is estimated at 70.0% (60.0% to 80.0%), and the floor is 90.0%."
     )
     assert said(poor).startswith("Yes: ")
+    assert said(poor, right=1, labelled=1, floor=0.9) == (
+        "Doubtful: the accuracy of version 3 is estimated at 70.0% (60.0% to 80.0%), and the floor is 90.0%. It is "
+        "right on 100.0% (20.7% to 100.0%) of the 1 rows of the last 7 days whose class is known."
+    )
     assert said(poor, right=95, labelled=100, floor=0.9).startswith("Yes: ")
 
 
