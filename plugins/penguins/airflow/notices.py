@@ -178,7 +178,8 @@ def _captured() -> Iterator[list[str]]:
 
 def _without(url: str, text: str) -> str:
     """Return a text without any part of an address."""
-    parts = {part for form in (url, unquote(url)) for part in re.split(r"[/:@?&=,;\s]+", form) if len(part) > 2}
-    for part in sorted(parts, key=len, reverse=True):
+    parts = re.split(r"[/:@?&=,;\s]+", url)
+    forms = {form for part in parts for form in (part, unquote(part)) if len(form) > 2}
+    for part in sorted(forms, key=len, reverse=True):
         text = text.replace(part, "…")
     return text

@@ -138,3 +138,10 @@ def test_an_address_that_cannot_be_reached_or_read_harms_nothing_and_stays_secre
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert caplog.messages[0].startswith("the notice 'penguins_training failed' was not delivered")
     assert TOKEN not in caplog.text
+
+
+def test_no_form_of_a_secret_is_logged() -> None:
+    """A password may have the very characters that separate the parts of an address."""
+    url = "jsons://bob:p%40ss%2Fword@host.example/x?token=a%3Db+c"
+    text = notices._without(url, "bob has p@ss/word, p%40ss%2Fword and a=b+c at host.example")
+    assert text == "… has …, … and … at …"
