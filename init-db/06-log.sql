@@ -90,8 +90,16 @@ CREATE TABLE IF NOT EXISTS log.feedback (
     received_at timestamptz NOT NULL,
     model text NOT NULL,
     shipped_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (prediction_id, row_index, at, class, who)
+    PRIMARY KEY (prediction_id, row_index, at, class, who, model)
 );
+-- What was sent about another model by mistake must not keep the truth away.
+SELECT pg_get_constraintdef(oid) !~ 'model' AS older FROM pg_constraint
+WHERE conrelid = 'log.feedback'::regclass AND contype = 'p'
+\gset
+\if :older
+    ALTER TABLE log.feedback DROP CONSTRAINT feedback_pkey,
+        ADD CONSTRAINT feedback_pkey PRIMARY KEY (prediction_id, row_index, at, class, who, model);
+\endif
 
 CREATE TABLE IF NOT EXISTS log.events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -114,9 +122,9 @@ SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'log.events'::regcl
 CREATE INDEX IF NOT EXISTS events_of_a_model ON log.events (model, id);
 
 CREATE OR REPLACE VIEW log.truth AS
-    SELECT DISTINCT ON (prediction_id, row_index) prediction_id, row_index, class, at, who, received_at, model
+    SELECT DISTINCT ON (prediction_id, row_index, model) prediction_id, row_index, class, at, who, received_at, model
     FROM log.feedback
-    ORDER BY prediction_id, row_index, at DESC, received_at DESC, class, who;
+    ORDER BY prediction_id, row_index, model, at DESC, received_at DESC, class, who;
 
 CREATE TABLE IF NOT EXISTS log.retention (
     days integer NOT NULL CHECK (days BETWEEN 1 AND 36500),
@@ -311,7 +319,7 @@ COMMENT ON COLUMN log.traffic.outside IS 'Rows with a feature outside the range 
 COMMENT ON COLUMN log.traffic.missing IS 'Missing values of all features, and those that are not logged';
 COMMENT ON TABLE log.feedback IS 'True classes, as somebody said them, with all corrections; append-only';
 COMMENT ON COLUMN log.feedback.at IS 'Time from which it holds, as who sent it says';
-COMMENT ON VIEW log.truth IS 'The latest true class of each row';
+COMMENT ON VIEW log.truth IS 'The latest true class of each row, as it was told about a model';
 COMMENT ON TABLE log.events IS 'Starts, ends, swaps and refusals of the prediction service; append-only';
 COMMENT ON COLUMN log.events.asked_at IS 'When the service asked the registry, whose answer the event comes from';
 COMMENT ON TABLE log.watermarks IS 'How far the log is complete, for each folder of segments';

@@ -394,6 +394,30 @@ def test_the_latest_truth_counts_and_its_history_stays(shipper, penguins):
     assert penguins.execute("SELECT count(*) FROM log.feedback").fetchone() == (4,)
 
 
+@pytest.mark.usefixtures("superuser")
+def test_truth_about_another_model_hides_none(shipper, penguins):
+    """As of a client that has sent a file about the wrong model first, and then about the right one."""
+    for model, at in (("other", 3), ("m", 1), ("other", 1)):
+        shipper.execute(
+            SAY + "(%s, 0, 'a', %s, 'ada', %s, %s) ON CONFLICT DO NOTHING", [ID, NOW + timedelta(at), NOW, model]
+        )
+    assert penguins.execute("SELECT model FROM log.truth ORDER BY 1").fetchall() == [("m",), ("other",)]
+    assert penguins.execute("SELECT count(*) FROM log.feedback").fetchone() == (3,)
+
+
+def test_a_log_from_before_gets_the_key_with_the_model(stack, superuser, shipper):
+    superuser.execute(
+        """ALTER TABLE log.feedback DROP CONSTRAINT feedback_pkey,
+               ADD PRIMARY KEY (prediction_id, row_index, at, class, who)"""
+    )
+    shipper.execute(SAY + "(%s, 0, 'a', %s, 'ada', %s, 'other')", [ID, NOW, NOW])
+    for _ in range(2):
+        apply(stack)
+    for model in ("other", "m"):
+        shipper.execute(SAY + "(%s, 0, 'a', %s, 'ada', %s, %s) ON CONFLICT DO NOTHING", [ID, NOW, NOW, model])
+    assert superuser.execute("SELECT model FROM log.feedback ORDER BY 1").fetchall() == [("m",), ("other",)]
+
+
 def swapped(connection: psycopg.Connection, version: str, at: datetime = NOW, **others: Any) -> None:
     event = {"host": "here\x1b[0m", "event": "swapped", "origin": "registry", "asked_at": None} | others
     connection.execute(

@@ -104,7 +104,7 @@ def send(source: str, model: str, connection: Connection[Any] | None, progress: 
                 )
             sent = _send(client, sound, result.refused)
             result.accepted += len(sent)
-            result.missing += missing.look(connection, sent)
+            result.missing += missing.look(connection, model, sent)
             progress(result)
         result.refused += [Refused(number, why) for number, why in opened.malformed.items()]
     result.refused.sort(key=lambda refused: refused.row)

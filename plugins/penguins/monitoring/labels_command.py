@@ -32,8 +32,9 @@ def run(out: Console, source: str, model: str, connection: Connection[Any] | Non
         shown = ", ".join(result.missing.first)
         out.print(
             f"{result.missing.rows:,} of their predictions aren't in the log, such as {shown}. They may be on their way"
-            " for some seconds, older than the retention, not sampled, or lost and counted; or the id is wrong. Their"
-            " truth waits for them: run the command again to look again, or in an hour `make labels MISSING=1`.",
+            " for some seconds, older than the retention, not sampled, or lost and counted; or the id is wrong, or that"
+            " of another model. Their truth waits for them: run the command again to look again, or in an hour"
+            " `make labels MISSING=1`.",
             soft_wrap=True,
         )
     for refused in result.refused[:SHOWN]:
@@ -56,7 +57,8 @@ def show_missing(out: Console, model: str, connection: Connection[Any]) -> None:
         return
     out.print(
         f"{found[0].number:,} truths about {to_plain_text(model)} from before {before:%H:%M} UTC have no prediction in"
-        " the log: not sampled, lost and counted, or older than the retention; or the id is wrong. The latest:",
+        " the log: not sampled, lost and counted, or older than the retention; or the id is wrong, or that of another"
+        " model. The latest:",
         soft_wrap=True,
     )
     for each in found:

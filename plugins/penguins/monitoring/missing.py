@@ -22,7 +22,8 @@ _MISSING: Final = """
     SELECT said.id, said.index FROM unnest(%s::uuid[], %s::integer[]) AS said (id, index)
     WHERE NOT EXISTS (
         SELECT FROM log.predictions AS rows
-        WHERE rows.prediction_id = said.id AND rows.row_index = said.index AND rows.at >= %s AND rows.at <= %s
+        WHERE rows.prediction_id = said.id AND rows.row_index = said.index AND rows.model = %s
+            AND rows.at >= %s AND rows.at <= %s
     ) ORDER BY said.id, said.index
 """
 
@@ -31,7 +32,7 @@ _ORPHANS: Final = """
         count(*) OVER () AS number
     FROM log.truth AS said WHERE said.model = %s AND said.received_at < %s AND NOT EXISTS (
         SELECT FROM log.predictions AS rows
-        WHERE rows.prediction_id = said.prediction_id AND rows.row_index = said.row_index
+        WHERE rows.prediction_id = said.prediction_id AND rows.row_index = said.row_index AND rows.model = said.model
     ) ORDER BY said.received_at DESC, id LIMIT %s
 """
 
@@ -58,8 +59,8 @@ class Missing:
         return Missing(self.rows + other.rows, [*self.first, *other.first][:SHOWN])
 
 
-def look(connection: Connection[Any] | None, rows: pa.Table) -> Missing:
-    """Return the rows that the log doesn't have.
+def look(connection: Connection[Any] | None, model: str, rows: pa.Table) -> Missing:
+    """Return the rows that the log doesn't have as predictions of a model.
 
     Args:
         connection: to the pipeline's database; None to look nowhere.
@@ -75,7 +76,7 @@ def look(connection: Connection[Any] | None, rows: pa.Table) -> Missing:
     times = [_time(UUID(min(ids))) - LONGEST_REQUEST, _time(UUID(max(ids))) + LONGEST_REQUEST]
     # As texts: to write a hundred thousand objects as an array takes a second.
     arrays = ["{" + ",".join(values) + "}" for values in (ids, indices)]
-    found = connection.execute(_MISSING, [*arrays, *times]).fetchall()
+    found = connection.execute(_MISSING, [*arrays, model, *times]).fetchall()
     return Missing(len(found), [f"{identity}/{index}" for identity, index in found[:SHOWN]])
 
 

@@ -19,6 +19,7 @@ LONGEST_REQUEST: Final = timedelta(hours=1)
 
 _TRUTH: Final = """(SELECT feedback.class FROM log.feedback
     WHERE feedback.prediction_id = predictions.prediction_id AND feedback.row_index = predictions.row_index
+        AND feedback.model = predictions.model
     ORDER BY feedback.at DESC, feedback.received_at DESC, feedback.class, feedback.who LIMIT 1)"""
 _COLUMNS: Final = f"""prediction_id, row_index, at, contract, model, version, class AS label, latency_ms, outside,
     fraction, features, probabilities, {_TRUTH} AS truth"""
@@ -125,7 +126,7 @@ def _hours(connection: Connection[Any], wanted: Filter, limit: int) -> tuple[dat
            WHERE model = %(model)s AND (version = %(version)s OR %(version)s::text IS NULL)
                AND (class = %(class)s OR %(class)s::text IS NULL)
                AND (hour < %(until)s OR %(until)s::timestamptz IS NULL)
-               AND (hour >= date_trunc('hour', %(since)s::timestamptz) OR %(since)s::timestamptz IS NULL)
+               AND (hour >= date_trunc('hour', %(since)s::timestamptz, 'UTC') OR %(since)s::timestamptz IS NULL)
            GROUP BY hour ORDER BY hour DESC""",
         {**vars(wanted), "class": wanted.class_name},
     ).fetchall()

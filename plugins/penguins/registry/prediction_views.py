@@ -21,6 +21,7 @@ _LOG_COLUMNS: Final = ("prediction_id", "row_index", "at", "model", "version", "
 _TRUTH: Final = sql.SQL(
     """(SELECT feedback.class FROM log.feedback
         WHERE feedback.prediction_id = rows.prediction_id AND feedback.row_index = rows.row_index
+            AND feedback.model = rows.model
         ORDER BY feedback.at DESC, feedback.received_at DESC, feedback.class, feedback.who LIMIT 1)"""
 )
 

@@ -170,7 +170,7 @@ def test_what_the_service_cant_take_is_one_sentence(send: Send, start: Start) ->
 def test_the_command_names_predictions_that_the_log_does_not_have(
     stack: Stack, folder: Path, ship: Ship, service: Service, tmp_path: Path
 ) -> None:
-    head = header()
+    head = header(model=MODEL)
     name, ids = predictions(folder, 20, head)
     ship(name)
     (unknown,) = ids_at(head.created_at, 1)

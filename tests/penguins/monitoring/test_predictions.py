@@ -4,12 +4,14 @@ import textwrap
 from datetime import timedelta
 from uuid import uuid4
 
+import pyarrow as pa
 import pytest
 
 from contract.rows import RowFormat
 from contract.segments import END, LoggedContract, LoggedFeature, encode_block, encode_header
 from local.settings import REPO
 from penguins.errors import UserError
+from penguins.monitoring import missing
 from penguins.monitoring.predictions import (
     Filter,
     _hours,
@@ -224,6 +226,27 @@ def test_the_latest_predictions_are_found_by_version_class_and_time(log, folder,
         ("cork", ""),
         ("year", ""),
     ]
+
+
+def test_the_hours_of_a_search_are_those_of_utc(log, folder, ship):
+    """Also where the database's time zone is half an hour off, as in India."""
+    hour = (NOW - timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
+    ship(predictions(folder, 5, header(created_at=hour + timedelta(minutes=50)))[0])
+    log.execute("SET TimeZone = 'Asia/Kolkata'")
+    assert len(latest(log, Filter("wine", since=hour + timedelta(minutes=45)), 10)) == 5
+
+
+def test_truth_that_was_sent_about_another_model_is_none(log, folder, ship):
+    name, ids = predictions(folder, 2)
+    ship(name)
+    ship(lines(folder, "feedback", [truth(prediction_id=ids[0], model="other")]))
+    create_view(log, bytes.fromhex(header().contract), WINE)
+    assert log.execute("SELECT truth FROM wine_predictions WHERE truth IS NOT NULL").fetchall() == []
+    assert of_request(log, str(ids[0]), 1)[0].truth is None
+    sent = pa.table({"prediction_id": [str(ids[0])], "row_index": ["0"]})
+    assert missing.look(log, "wine", sent).rows == 0
+    assert missing.look(log, "other", sent).first == [f"{ids[0]}/0"]
+    assert [each.id for each in missing.orphans(log, "other", NOW + timedelta(hours=1))] == [f"{ids[0]}/0"]
 
 
 def test_the_latest_of_a_model_are_found_among_those_of_a_busier_one(log, folder, ship):
