@@ -40,11 +40,24 @@ _DECIDED: Final = """SELECT DISTINCT ON (alarms.id) alarms.id, action, to_versio
     WHERE contract = %s AND outcome IS NULL AND action IN ('promote', 'refuse')
     ORDER BY alarms.id, entries.id"""
 
-# A training that never begins, as with a paused DAG, must not keep others away for ever.
-_BEFORE: Final = """SELECT id, outcome IS NULL FROM monitoring.alarms
+_UNDECIDED: Final = """run_id IS NOT NULL AND outcome IS NULL AND NOT EXISTS (
+        SELECT FROM audit.promotions AS entries WHERE dag_run_id = run_id AND entries.model = alarms.model
+    )"""
+
+# A version may be in the shadow for weeks: while it is, other alarms may ask for a training.
+_BEFORE: Final = f"""SELECT id, outcome IS NULL FROM monitoring.alarms
     WHERE contract = %s AND (
-        emitted_at > now() - %s::interval OR outcome IS NULL AND emitted_at > now() - interval '1 day'
-    ) ORDER BY emitted_at DESC LIMIT 1"""
+        emitted_at > now() - %s::interval OR outcome IS NULL AND emitted_at > now() - interval '1 day' OR {_UNDECIDED}
+    ) ORDER BY emitted_at DESC LIMIT 1"""  # noqa: S608 (constants)
+
+# Airflow starts no run for an event that came while the DAG was paused.
+_GIVE_UP: Final = """UPDATE monitoring.alarms
+    SET outcome = 'no training has begun within a day: is its DAG paused?', closed_at = now()
+    WHERE contract = %s AND run_id IS NULL AND outcome IS NULL AND emitted_at < now() - interval '1 day'"""
+
+# One that was given up may be followed still: the run has waited for another one to end.
+_FOLLOW: Final = """UPDATE monitoring.alarms SET run_id = %s, outcome = NULL, closed_at = NULL
+    WHERE contract = %s AND id = ANY(%s) AND run_id IS NULL AND emitted_at IS NOT NULL"""
 
 
 @dataclass(frozen=True)
@@ -145,11 +158,7 @@ def tell(connection: Connection[Any], contract: DataContract, send: Callable[[Al
 def follow(connection: Connection[Any], contract: DataContract, ids: Sequence[int], run_id: str) -> list[Alarm]:
     """Note that a DAG run follows alarms; return those that no other run has followed."""
     with _lock(connection, contract):
-        connection.execute(
-            """UPDATE monitoring.alarms SET run_id = %s
-               WHERE contract = %s AND id = ANY(%s) AND run_id IS NULL AND outcome IS NULL""",
-            [run_id, contract.name, list(ids)],
-        )
+        connection.execute(_FOLLOW, [run_id, contract.name, list(ids)])
         return of_run(connection, contract.name, run_id)
 
 
@@ -162,13 +171,11 @@ def settle(connection: Connection[Any], contract: DataContract, has_ended: Calla
     for number, action, version, reason in connection.execute(_DECIDED, [contract.name]).fetchall():
         done = "promoted" if action == "promote" else "not promoted"
         connection.execute(_CLOSE, [f"version {version} was {done}: {reason}", [number]])
+    connection.execute(_GIVE_UP, [contract.name])
     if has_ended is None:
         return
     # A version in the shadow is decided about later, by real traffic.
-    query = f"""SELECT {_COLUMNS} FROM monitoring.alarms
-        WHERE contract = %s AND run_id IS NOT NULL AND outcome IS NULL AND NOT EXISTS (
-            SELECT FROM audit.promotions AS entries WHERE dag_run_id = run_id AND entries.model = alarms.model
-        )"""  # noqa: S608 (constants)
+    query = f"SELECT {_COLUMNS} FROM monitoring.alarms WHERE contract = %s AND {_UNDECIDED}"  # noqa: S608 (constants)
     for alarm in _select(connection, query, [contract.name]):
         if alarm.run_id and has_ended(alarm.run_id):
             connection.execute(

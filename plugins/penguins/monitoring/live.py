@@ -29,6 +29,7 @@ class Live:
     """Answers whose truth is known.
 
     Attributes:
+        classes: those of the version, and true ones that it doesn't know: these answers are wrong.
         confusion: their numbers by true and by predicted class `[classes, classes]`.
         delay: mean time from an answer to its truth; None without any.
     """
@@ -88,14 +89,14 @@ def read_live(
         "first": first_id(since - LONGEST_REQUEST),
         "last": first_id(until + _LOOSE),
     }
-    confusion, seconds = np.zeros((len(classes), len(classes)), np.int64), 0.0
-    places = {name: place for place, name in enumerate(classes)}
-    for answer, true, count, waited in connection.execute(_COUNTS, values):
-        if true in places:  # the service also takes classes of versions that it has served
-            confusion[places[true], answer] += count
-            seconds += float(waited)
-    number = int(confusion.sum())
-    return Live(tuple(classes), confusion, timedelta(seconds=seconds / number) if number else None)
+    rows = connection.execute(_COUNTS, values).fetchall()
+    # The service also takes classes of versions that it has served.
+    names = list(dict.fromkeys([*classes, *sorted(true for _, true, _, _ in rows)]))
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    for answer, true, count, _ in rows:
+        confusion[names.index(true), answer] += count
+    number, seconds = int(confusion.sum()), sum(float(waited) for *_, waited in rows)
+    return Live(tuple(names), confusion, timedelta(seconds=seconds / number) if number else None)
 
 
 def wilson(right: int, count: int) -> Interval | None:

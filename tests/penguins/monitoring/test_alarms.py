@@ -20,6 +20,7 @@ from local.stack import Stack
 from penguins.airflow import following, notices
 from penguins.monitoring import alarms, reasons, verdicts
 from penguins.monitoring.alarms import Reason
+from penguins.monitoring.live import read_live
 from penguins.monitoring.spans import Span, latest_span
 from penguins.monitoring.verdicts import WindowVerdict, Word
 from penguins.settings import settings
@@ -129,6 +130,33 @@ def test_an_accuracy_below_the_floor_is_a_reason(stack: Stack, log: Connection[A
     assert reasons.find_reasons(log, contract(accuracy_floor=None), window()) == []
 
 
+def test_truth_about_another_model_hides_none(stack: Stack, log: Connection[Any]) -> None:
+    judged(log, window())
+    ids = answered(stack, window(), wrong=50)
+    with superuser(stack) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO log.feedback (prediction_id, row_index, class, at, who, received_at, model)
+               VALUES (%s, 0, 'Adelie', now(), 'eve', now(), 'another')""",
+            [[each] for each in ids],
+        )
+    (reason,) = reasons.find_reasons(log, contract(), window())
+    assert "was right on 0 of 50 rows" in reason.text
+
+
+def test_a_class_that_the_version_doesnt_know_is_answered_wrong(stack: Stack, log: Connection[Any]) -> None:
+    """As after a rollback to a version from before there was that class: the service still takes it."""
+    judged(log, window())
+    answered(stack, window(), right=50)
+    ids = answered(stack, window(), wrong=50, seconds=2)
+    with superuser(stack) as connection:
+        connection.execute("UPDATE log.feedback SET class = 'Emperor' WHERE prediction_id = ANY(%s)", [ids])
+    (reason,) = reasons.find_reasons(log, contract(), window())
+    assert "was right on 50 of 100 rows of the window" in reason.text
+    live = read_live(log, CLASSES, DIGEST, ours.model(), "1", *window()).document(100)
+    assert (live["labelled"], live["confusion"]["Emperor"]) == (100, {"Adelie": 50})
+    assert live["recalls"]["Emperor"]["value"] == 0
+
+
 def test_the_accuracy_is_also_that_of_a_week(stack: Stack, log: Connection[Any]) -> None:
     judged(log, window())
     for day in range(6):
@@ -213,6 +241,33 @@ def test_a_training_that_runs_keeps_others_away(log: Connection[Any]) -> None:
     (closed,) = alarms.of_run(log, "penguins", "asset_triggered__1")
     assert closed.outcome == "asset_triggered__1 ended without a decision: it failed, or asks a person"
     assert raised(log, window(), cooldown="1s").asking
+
+
+def test_also_one_that_runs_for_days(log: Connection[Any]) -> None:
+    """As one that waits for a person."""
+    first = raised(log, window(3), cooldown="1s")
+    alarms.follow(log, contract(), [first.new[0].id], "asset_triggered__1")
+    log.execute("UPDATE monitoring.alarms SET emitted_at = now() - interval '3 days'")
+    alarms.settle(log, contract(), lambda _: False)
+    (second,) = raised(log, window(2), cooldown="1s").new
+    assert second.outcome == f"not trained: alarm {first.new[0].id} asked for one, which hasn't ended"
+    alarms.settle(log, contract(), lambda _: True)
+    assert raised(log, window(1), cooldown="1s").asking
+
+
+def test_a_training_that_never_begins_is_given_up(log: Connection[Any]) -> None:
+    """Its DAG is paused: the alarm isn't open for ever. If it begins after all, it follows the alarm."""
+    (alarm,) = raised(log, window()).new
+    log.execute("UPDATE monitoring.alarms SET emitted_at = now() - interval '23 hours'")
+    alarms.settle(log, contract())
+    assert alarms.latest(log, "penguins", 1)[0].outcome is None
+    log.execute("UPDATE monitoring.alarms SET emitted_at = now() - interval '25 hours'")
+    alarms.settle(log, contract())
+    (given_up,) = alarms.latest(log, "penguins", 1)
+    assert given_up.outcome == "no training has begun within a day: is its DAG paused?"
+    assert given_up.closed_at is not None
+    (followed,) = following.begin(log, contract(), [alarm.id], "asset_triggered__1")
+    assert (followed.run_id, followed.outcome, followed.closed_at) == ("asset_triggered__1", None, None)
 
 
 @pytest.mark.parametrize(
