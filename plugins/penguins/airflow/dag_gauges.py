@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from penguins.monitoring.gauges import Sample, text_of
 
-# The latest run by its number: clearing it again doesn't make another one.
+# The latest run by its number: clearing it again doesn't make another one. A DAG that was deleted isn't told of.
 _RUNS: Final = text(
-    """SELECT dag_id, state FROM dag_run WHERE id IN (
+    """SELECT dag_id, state FROM dag_run JOIN dag USING (dag_id) WHERE NOT is_stale AND dag_run.id IN (
         SELECT max(id) FROM dag_run WHERE state IN ('success', 'failed') GROUP BY dag_id
     ) ORDER BY dag_id"""
 )

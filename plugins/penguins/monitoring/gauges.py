@@ -1,9 +1,11 @@
 """Gauges for Prometheus about the latest window of each contract, and its alarms, from the tables of verdicts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
+
+from penguins.monitoring.spans import IS_THERE
 
 _PREFIX: Final = "penguins_monitoring"
 
@@ -11,21 +13,22 @@ _LATEST: Final = """SELECT contract, model, version, extract(epoch FROM window_e
         extract(epoch FROM window_end - window_start), rows, outside, verdict, features,
         jsonb_path_query_array(numbers, '$.features[*].name'), estimate->'accuracy', live
     FROM monitoring.verdicts AS known JOIN (
-        SELECT contract, max(window_end) AS window_end FROM monitoring.verdicts GROUP BY contract
+        SELECT contract, max(window_end) AS window_end FROM monitoring.verdicts WHERE contract = ANY(%s) GROUP BY 1
     ) AS latest USING (contract, window_end) ORDER BY contract, version"""
 
 _ALARMS: Final = """SELECT contract, kind, count(*), count(*) FILTER (WHERE outcome IS NULL),
         extract(epoch FROM max(raised_at))
-    FROM monitoring.alarms GROUP BY 1, 2 ORDER BY 1, 2"""
+    FROM monitoring.alarms WHERE contract = ANY(%s) GROUP BY 1, 2 ORDER BY 1, 2"""
 
-_WATERMARK: Final = "SELECT spool::text, extract(epoch FROM complete_until) FROM log.watermarks ORDER BY 1"
+_WATERMARK: Final = f"""SELECT spool::text, extract(epoch FROM complete_until) FROM log.watermarks
+    WHERE {IS_THERE} ORDER BY 1"""  # noqa: S608 (constants)
 
 _BACKUP: Final = "SELECT extract(epoch FROM at), bytes FROM monitoring.backups ORDER BY at DESC LIMIT 1"
 
 _HELP: Final = {
     "backup_timestamp_seconds": "Time as of which the latest backup was made.",
     "backup_bytes": "Size of its archive.",
-    "log_complete_timestamp_seconds": "Time before which the prediction log is complete.",
+    "log_complete_timestamp_seconds": "Time before which the prediction log has all of a folder of segments.",
     "window_end_timestamp_seconds": "End of the latest window that was judged.",
     "window_seconds": "Length of that window.",
     "window_rows": "Rows of that window.",
@@ -50,13 +53,15 @@ class Sample(NamedTuple):
     value: float
 
 
-def exposition(connection: Connection[Any]) -> str:
-    """Return the gauges in Prometheus' text format."""
-    return text_of(
-        _PREFIX,
-        _HELP,
-        [*_of_backups(connection), *_of_log(connection), *_of_windows(connection), *_of_alarms(connection)],
-    )
+def exposition(connection: Connection[Any], contracts: Sequence[str]) -> str:
+    """Return the gauges in Prometheus' text format.
+
+    Args:
+        contracts: names of those to tell of: the tables also have the ones that were deleted.
+    """
+    samples = [*_of_backups(connection), *_of_log(connection)]
+    samples += [*_of_windows(connection, contracts), *_of_alarms(connection, contracts)]
+    return text_of(_PREFIX, _HELP, samples)
 
 
 def text_of(prefix: str, helps: Mapping[str, str], samples: Iterable[Sample]) -> str:
@@ -87,8 +92,8 @@ def _of_log(connection: Connection[Any]) -> Iterator[Sample]:
         yield Sample("log_complete_timestamp_seconds", {"spool": spool}, float(until))
 
 
-def _of_windows(connection: Connection[Any]) -> Iterator[Sample]:
-    for row in connection.execute(_LATEST):
+def _of_windows(connection: Connection[Any], contracts: Sequence[str]) -> Iterator[Sample]:
+    for row in connection.execute(_LATEST, [list(contracts)]):
         contract, model, version, end, length, rows, outside, verdict, drifted, features, estimate, live = row
         labels = {"contract": contract, "model": model, "version": version}
         values = {
@@ -107,8 +112,8 @@ def _of_windows(connection: Connection[Any]) -> Iterator[Sample]:
             yield Sample("feature_drifted", labels | {"feature": name}, float(name in drifted))
 
 
-def _of_alarms(connection: Connection[Any]) -> Iterator[Sample]:
-    for contract, kind, count, is_open, raised_at in connection.execute(_ALARMS):
+def _of_alarms(connection: Connection[Any], contracts: Sequence[str]) -> Iterator[Sample]:
+    for contract, kind, count, is_open, raised_at in connection.execute(_ALARMS, [list(contracts)]):
         labels = {"contract": contract, "kind": kind}
         yield Sample("alarm_raised_timestamp_seconds", labels, float(raised_at))
         yield Sample("alarms_total", labels, float(count))

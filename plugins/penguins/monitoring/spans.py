@@ -10,9 +10,10 @@ log = logging.getLogger(__name__)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# A folder of segments that has been silent for a day longer than another one is gone.
-_WATERMARK: Final = """SELECT min(complete_until) FROM log.watermarks
-    WHERE noted_at > (SELECT max(noted_at) FROM log.watermarks) - interval '1 day'"""
+IS_THERE: Final = "noted_at > (SELECT max(noted_at) FROM log.watermarks) - interval '1 day'"
+"""Condition of watermarks: a folder of segments that has been silent for a day longer than another one is gone."""
+
+_WATERMARK: Final = f"SELECT min(complete_until) FROM log.watermarks WHERE {IS_THERE}"  # noqa: S608 (constants)
 
 _ANY: Final = "SELECT FROM log.segments WHERE kind = 'predictions' LIMIT 1"
 

@@ -19,7 +19,7 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 def read(connection: Connection[Any]) -> dict[tuple[str, ...], float]:
     """Return the samples by name and values of the labels."""
-    families = text_string_to_metric_families(gauges.exposition(connection))
+    families = text_string_to_metric_families(gauges.exposition(connection, ["penguins", "wine"]))
     samples = [sample for family in families for sample in family.samples]
     return {(each.name.removeprefix("penguins_monitoring_"), *each.labels.values()): each.value for each in samples}
 
@@ -72,3 +72,19 @@ def test_the_latest_backup_is_told(log: Connection[Any]) -> None:
         log.execute("INSERT INTO monitoring.backups (at, bytes, with_keys) VALUES (%s, %s, false)", entry)
     latest = (DAY + timedelta(days=1)).timestamp()
     assert read(log) == {("backup_timestamp_seconds",): latest, ("backup_bytes",): 5_000_000_000}
+
+
+def test_a_contract_and_a_folder_that_are_gone_are_not_told_of(log: Connection[Any], stack: Stack) -> None:
+    """Or the alert about their silence would never end."""
+    for name in ("wine", "deleted"):
+        found = WindowVerdict(name, "m", "1", DAY, DAY + timedelta(hours=1), 0, {}, "too few")
+        verdicts.write(log, [found])
+        contract = ours.contract().model_copy(update={"name": name})
+        alarms.raise_alarms(log, contract, found.span, [DRIFT])
+    with superuser(stack) as connection:
+        for number, days in ((1, 0), (2, 2)):
+            connection.execute(
+                "INSERT INTO log.watermarks VALUES (%s, %s, now() - %s)", [f"{number:032}", DAY, timedelta(days)]
+            )
+    found = read(log)
+    assert {labels[0] for _, *labels in found} == {"wine", "00000000-0000-0000-0000-000000000001"}

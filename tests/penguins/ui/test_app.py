@@ -10,6 +10,7 @@ import pytest
 
 from local.stack import Stack
 from local.waiting import until
+from tests.local.test_init_db import connect_as_superuser
 from tests.penguins.ui.conftest import MODEL, client, processes
 from tests.receiver import Receiver
 
@@ -211,3 +212,30 @@ def test_prometheus_reads_the_gauges_without_a_login(airflow: str) -> None:
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "# TYPE penguins_monitoring_drifted gauge" in answer.text
     assert "# TYPE penguins_dag_failed gauge" in answer.text
+
+
+def test_a_dag_that_was_deleted_has_no_gauge(airflow: str, stack: Stack) -> None:
+    """Or it would be the one that failed for ever."""
+    names = ["deleted_training", "kept_training"]
+    with connect_as_superuser(stack, "airflow") as connection:
+        connection.execute("INSERT INTO dag_bundle (name) VALUES ('of a test')")
+        connection.execute(
+            """INSERT INTO dag (dag_id, is_stale, is_paused, bundle_name, timetable_type, partition_mapper_info,
+                   max_active_tasks, max_consecutive_failed_dag_runs, has_task_concurrency_limits)
+               SELECT name, name ~ 'deleted', false, 'of a test', '', '{}', 1, 0, false
+               FROM unnest(%s::text[]) AS name""",
+            [names],
+        )
+        connection.execute(
+            """INSERT INTO dag_run (dag_id, run_id, state, run_type, run_after)
+               SELECT name, 'manual__1', 'failed', 'manual', now() FROM unnest(%s::text[]) AS name""",
+            [names],
+        )
+        try:
+            text = httpx.get(f"{airflow}/penguins/metrics", timeout=60).text
+        finally:
+            connection.execute("DELETE FROM dag_run WHERE dag_id = ANY(%s)", [names])
+            connection.execute("DELETE FROM dag WHERE dag_id = ANY(%s)", [names])
+            connection.execute("DELETE FROM dag_bundle WHERE name = 'of a test'")
+    assert 'penguins_dag_failed{dag_id="kept_training"} 1.0' in text
+    assert "deleted_training" not in text
