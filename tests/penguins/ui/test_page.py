@@ -353,6 +353,17 @@ def test_the_page_about_monitoring_is_shown(airflow: str, browser: Chrome, log: 
     assert find(browser, "#trouble").text == ""
     assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+        for chart in ("#traffic", "#accuracy", "#drift"):
+            height = browser.execute_script(
+                f"return document.querySelector('{chart} text').getBoundingClientRect().height"
+            )
+            assert height >= 9, chart  # legible
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
