@@ -52,7 +52,7 @@ def _verdicts(found: list[WindowVerdict]) -> Table:
     for verdict in found:
         estimate, live = verdict.estimate.get("accuracy"), verdict.live.get("accuracy")
         table.add_row(
-            f"{_text(verdict.window_start)} to {verdict.window_end.astimezone(UTC):%H:%M:%S}",
+            f"{_text(verdict.window_start)} to {_end(verdict)}",
             verdict.version,
             f"{verdict.rows:,}",
             verdict.verdict,
@@ -71,6 +71,12 @@ def _alarms(found: list[Alarm]) -> Table:
         values = (str(alarm.id), _text(alarm.raised_at), alarm.kind, alarm.version, alarm.reason, after)
         table.add_row(*map(to_plain_text, values))
     return table
+
+
+def _end(verdict: WindowVerdict) -> str:
+    """Return the end of a window, with its date unless it is that of the beginning."""
+    start, end = (time.astimezone(UTC) for time in verdict.span)
+    return f"{end:%H:%M:%S}" if start.date() == end.date() else _text(end)
 
 
 def _text(time: datetime) -> str:

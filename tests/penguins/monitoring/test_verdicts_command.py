@@ -61,6 +61,9 @@ def test_verdicts_and_alarms_are_shown_the_latest_first(log: Connection[Any]) ->
     alarms.follow(log, ours.contract(), [alarm.id], "asset_triggered__1")
     assert "asset_triggered__1 trains" in show(log)
     assert "00:00:00 to 01:00:00" not in show(log, limit="2")
+    day = WindowVerdict("penguins", ours.model(), "7", DAY, DAY + timedelta(days=1), 9, {}, "too few")
+    verdicts.write(log, [day])
+    assert "2026-03-01 00:00:00 to 2026-03-02 00:00:00" in show(log)
     with pytest.raises(UserError, match="LIMIT=many isn't a number from 1 to 10000"):
         show(log, limit="many")
 
