@@ -25,7 +25,9 @@ _KNOWN: Final = """SELECT coalesce(sum((live->'accuracy'->>'right')::bigint), 0)
         coalesce(sum((live->>'labelled')::bigint), 0)::bigint
     FROM monitoring.verdicts WHERE contract = %s AND version = %s AND window_end > %s"""
 
-_OPEN: Final = """SELECT id FROM monitoring.alarms WHERE contract = %s AND outcome IS NULL AND emitted_at IS NOT NULL
+_OPEN: Final = """SELECT id, EXISTS (
+        SELECT FROM audit.promotions WHERE dag_run_id = run_id AND promotions.model = alarms.model
+    ) FROM monitoring.alarms WHERE contract = %s AND outcome IS NULL AND emitted_at IS NOT NULL
     ORDER BY id DESC LIMIT 1"""
 
 
@@ -49,7 +51,8 @@ class Facts(BaseModel):
         windows: its latest ones, the latest first.
         right: rows of the last seven days that it has right, of the `labelled` ones whose class is known.
         holdout: its accuracy when it was judged, if it was.
-        asked: number of the alarm whose training hasn't ended.
+        asked: number of the alarm that has asked for a training, of which it is open what becomes.
+        is_shadowed: whether its version answers in the shadow.
     """
 
     version: str
@@ -58,6 +61,7 @@ class Facts(BaseModel):
     labelled: int
     holdout: Share | None
     asked: int | None
+    is_shadowed: bool = False
 
     @property
     def live(self) -> Share | None:
@@ -86,6 +90,7 @@ def read_facts(connection: Connection[Any], contract: DataContract, now: datetim
         labelled=labelled,
         holdout=_holdout(move.numbers),
         asked=asked[0] if asked else None,
+        is_shadowed=bool(asked and asked[1]),
     )
 
 

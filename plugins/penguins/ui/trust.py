@@ -140,7 +140,10 @@ def _of_week(facts: Facts) -> str:
 
 
 def _asked(facts: Facts) -> str:
-    return f" Alarm {facts.asked} has asked for a training, which hasn't ended." if facts.asked else ""
+    if facts.asked is None:
+        return ""
+    became = "whose version answers in the shadow first" if facts.is_shadowed else "which hasn't ended"
+    return f" Alarm {facts.asked} has asked for a training, {became}."
 
 
 def _names(found: Sequence[str]) -> str:

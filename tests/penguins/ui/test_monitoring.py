@@ -198,6 +198,17 @@ def test_the_answer_is_about_the_version_in_production(log: Connection[Any], sum
     shown = monitoring(sums_only, ours.contract(), 1).trust
     assert (shown.version, shown.level) == ("3", "doubtful")
     assert "in mass. It is right on 90.0% (76.9% to 96.0%) of the 40 rows of the last 7 days" in shown.sentence
+    (alarm,) = alarms.raise_alarms(log, ours.contract(), judged(0).span, [alarms.Reason("drift", "3", "mass")]).new
+    alarms.follow(log, ours.contract(), [alarm.id], "asset_triggered__2")
+    shown = monitoring(sums_only, ours.contract(), 1).trust
+    assert shown.sentence.endswith(f" Alarm {alarm.id} has asked for a training, which hasn't ended.")
+    log.execute(
+        """INSERT INTO audit.promotions (model, who, action, from_version, to_version, reason, numbers, dag_run_id)
+           VALUES (%s, 'the gate', 'shadow', '3', '4', 'shadowing', '{}', 'asset_triggered__2')""",
+        [ours.model()],
+    )
+    shown = monitoring(sums_only, ours.contract(), 1).trust
+    assert shown.sentence.endswith("asked for a training, whose version answers in the shadow first.")
     floor = ours.contract().model_copy(update={"monitoring": Monitoring(accuracy_floor=0.99)})
     assert monitoring(sums_only, floor, 1).trust.sentence.startswith("No: version 3 is right on 90.0%")
 

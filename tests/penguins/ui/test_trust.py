@@ -52,6 +52,8 @@ def test_drift_makes_doubtful_and_is_named_with_its_beginning() -> None:
         "learned from, in mass and length. It is right on 97.5% (87.1% to 99.6%) of the 40 rows of the last 7 days "
         "whose class is known. Alarm 7 has asked for a training, which hasn't ended."
     )
+    shadowed = said(windows, asked=7, is_shadowed=True)
+    assert shadowed.endswith("Alarm 7 has asked for a training, whose version answers in the shadow first.")
     assert "in a, b, c and 2 more." in said([window(0, "drifted", "a", "b", "c", "d", "e")])
 
 
