@@ -25,7 +25,7 @@ FEWEST: Final = 10
 _MAX_PAIRED: Final = 12  # numbers up to which all products of two are columns
 _MAX_SQUARED: Final = 50  # numbers up to which their squares are
 _FARTHEST: Final = 4.0  # standard deviations: one wild value must not decide
-_RARE: Final = 0.01  # share of the reference below which a code has no column of its own
+_RARE: Final = 0.01  # share of a half of the reference below which a code has no column of its own
 _NAMED: Final = 0.2  # share of the difference from which a feature is named
 
 Array = NDArray[np.float64]
@@ -56,22 +56,8 @@ class DomainClassifier:
             sample: rows `[n, features]` in random order.
         """
         self._names = [feature.name for _, feature in features]
-        self._numbers = [place for place, feature in features if feature.kind == "number"]
-        self._codes = [
-            (place, code, owner) for owner, (place, feature) in enumerate(features) for code in _common_codes(feature)
-        ]
-        values = sample[:, self._numbers].astype(np.float64)
-        present = ~np.isnan(values)
-        count = np.maximum(present.sum(axis=0), 1)
-        self._mean = np.where(present, values, 0).sum(axis=0) / count
-        spread = np.sqrt(np.where(present, (values - self._mean) ** 2, 0).sum(axis=0) / count)
-        self._scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-        self._pairs = self._products()
-        self._owners = self._shares_of_columns(features)
-        rows = self._columns(sample)
-        self._halves = (rows[::2], rows[1::2])
-        self._means = [half.mean(axis=0) for half in self._halves]
-        self._precisions = [_precision(half) for half in self._halves]
+        self._samples = (sample[::2], sample[1::2])
+        self._halves = [_Half(features, half) for half in self._samples]
 
     def compare(self, window: Matrix) -> DomainShift:
         """Compare a window `[n, features]` of at least two rows with the reference; of many rows some are taken."""
@@ -83,28 +69,59 @@ class DomainClassifier:
 
         Returns:
             AUC `[windows]`, the mean of both halves; p-values `[windows]`, twice the smaller one of both halves; parts
-            of the distance `[windows, columns]`.
+            of the distance `[windows, features]`.
         """
-        rows = self._columns(windows)
-        aucs, ps, parts = [], [], np.zeros((len(rows), rows.shape[-1]))
-        for fit, judge in ((0, 1), (1, 0)):
-            moved = rows[:, fit::2].mean(axis=1) - self._means[fit]
-            directions = moved @ self._precisions[fit]
-            parts += moved * directions
-            reference = np.sort(directions @ self._halves[judge].T, axis=1)
-            judged = np.sort((rows[:, judge::2] @ directions[:, :, None])[:, :, 0], axis=1)
+        aucs, ps, parts = [], [], np.zeros((len(windows), len(self._names)))
+        for fit, half in enumerate(self._halves):
+            judge = 1 - fit
+            directions, found = half.directions(windows[:, fit::2])
+            parts += found
+            reference = np.sort(directions @ half.columns(self._samples[judge]).T, axis=1)
+            judged = np.sort((half.columns(windows[:, judge::2]) @ directions[:, :, None])[:, :, 0], axis=1)
             aucs.append(np.array([auc_of(*each) for each in zip(reference, judged, strict=True)]))
             ps.append(p_of_auc(aucs[-1], judged.shape[1], reference.shape[1]))
         return (aucs[0] + aucs[1]) / 2, np.minimum(1.0, 2 * np.minimum(*ps)), parts
 
     def _responsible(self, parts: Array) -> tuple[str, ...]:
         """Name the features that make up the distance of Mahalanobis between the two, which is the sum of `parts`."""
-        of_features = np.maximum(parts @ self._owners, 0)
+        of_features = np.maximum(parts, 0)
         order = np.argsort(-of_features, kind="stable")
         least = _NAMED * of_features.sum()
         return tuple(self._names[place] for place in order if of_features[place] >= least > 0)
 
-    def _columns(self, rows: Matrix) -> Array:
+
+class _Half:
+    """A discriminant's side of one half of the reference.
+
+    Scales and columns are those of this half, too: what all rows decide about tells the other half from a window.
+    """
+
+    def __init__(self, features: Sequence[tuple[int, FeatureSummary]], sample: Matrix) -> None:
+        self._numbers = [place for place, feature in features if feature.kind == "number"]
+        self._codes = [
+            (place, code, owner)
+            for owner, (place, feature) in enumerate(features)
+            if feature.kind != "number"
+            for code in _common_codes(sample[:, place])
+        ]
+        values = sample[:, self._numbers].astype(np.float64)
+        present = ~np.isnan(values)
+        count = np.maximum(present.sum(axis=0), 1)
+        self._mean = np.where(present, values, 0).sum(axis=0) / count
+        spread = np.sqrt(np.where(present, (values - self._mean) ** 2, 0).sum(axis=0) / count)
+        self._scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        self._pairs = self._products()
+        self._owners = self._shares_of_columns(features)
+        rows = self.columns(sample)
+        self._middle, self._precision = rows.mean(axis=0), _precision(rows)
+
+    def directions(self, windows: Matrix) -> tuple[Array, Array]:
+        """Return the discriminants of windows `[windows, columns]`, and parts of the distance `[windows, features]`."""
+        moved = self.columns(windows).mean(axis=1) - self._middle
+        directions = moved @ self._precision
+        return directions, (moved * directions) @ self._owners
+
+    def columns(self, rows: Matrix) -> Array:
         """Return standardised numbers with 0 for missing ones, their squares and products, and indicators of codes."""
         numbers = (rows[..., self._numbers] - self._mean) * self._scale
         numbers = np.clip(np.nan_to_num(numbers, nan=0.0, posinf=_FARTHEST, neginf=-_FARTHEST), -_FARTHEST, _FARTHEST)
@@ -131,10 +148,11 @@ def some_rows(count: int, most: int) -> NDArray[np.integer]:
     return np.arange(count) if count <= most else np.random.default_rng(0).choice(count, most, replace=False)
 
 
-def _common_codes(feature: FeatureSummary) -> list[int]:
+def _common_codes(values: NDArray[np.float32]) -> list[int]:
     """Return the codes with a column: all but the most frequent one, which the others leave over, and rare ones."""
-    order = sorted(range(len(feature.counts)), key=lambda code: -feature.counts[code])
-    return [code for code in order[1:] if feature.counts[code] >= _RARE * sum(feature.counts)]
+    codes, counts = np.unique(values[~np.isnan(values)].astype(np.int64), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [int(codes[place]) for place in order[1:] if counts[place] >= _RARE * len(values)]
 
 
 def _precision(rows: Array) -> Array:
