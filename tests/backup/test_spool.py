@@ -53,6 +53,13 @@ def test_a_segment_that_is_being_written_is_taken_over_by_the_next_service(spool
         assert reader.is_complete
 
 
+def test_of_a_segment_that_moves_meanwhile_the_complete_one_is_kept(spool):
+    name, _ = predictions(spool)
+    (spool / OPEN / str(name)).write_bytes(b"its beginning")
+    with held(spool) as found:
+        assert set(found) == {f"ready/{name}", "counters/spool.id"}
+
+
 def test_one_backup_at_a_time(spool):
     with held(spool), pytest.raises(BackupError, match="another backup of this stack is under way"), held(spool):
         pass
@@ -61,8 +68,9 @@ def test_one_backup_at_a_time(spool):
 def test_what_a_killed_backup_held_is_removed(spool):
     (spool / ".backup").mkdir()
     (spool / ".backup" / "0").write_bytes(b"x")
+    name, _ = predictions(spool)
     with held(spool) as found:
-        assert [*found] == ["counters/spool.id"]
+        assert [*found] == [f"ready/{name}", "counters/spool.id"]
     assert not (spool / ".backup").exists()
 
 
