@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, TypeVar, cast
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -15,13 +15,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backup.archive import CHUNK
 from backup.errors import BackupError
-from backup.stack import Bucket
+from backup.stack import Bucket, Report
 
 _THREADS: Final = 4
 _AHEAD: Final = 16
 _IN_MEMORY: Final = CHUNK
 
 Fetched = tuple[str, int, IO[bytes]]
+Item = TypeVar("Item")
+
+
+def counted(items: Iterable[Item], total: int, report: Report) -> Iterator[Item]:
+    """Yield items, and report ten times how many of them there were."""
+    step = max(1, total // 10)
+    for number, item in enumerate(items):
+        if number and number % step == 0:
+            report("objects", f"{number:,} of {total:,}")
+        yield item
 
 
 class Objects:

@@ -10,7 +10,7 @@ import psycopg
 from backup.databases import restore
 from backup.errors import BackupError
 from backup.manifest import MODELS
-from backup.objects import Objects
+from backup.objects import Objects, counted
 from backup.spool import check_place, put_back
 from backup.stack import Login, Report, Stack
 from backup.tables import TablesOfSuperuser
@@ -48,7 +48,7 @@ def put(unpacked: Unpacked, stack: Stack, superuser: Login, report: Report) -> N
         "penguins": lambda: _penguins(unpacked, stack, superuser),
         "mlflow": lambda: _dump(unpacked, stack, "mlflow"),
         "airflow": lambda: _dump(unpacked, stack, "airflow"),
-        "objects": lambda: _objects(unpacked, stack),
+        "objects": lambda: _objects(unpacked, stack, report),
     }
     pool = ThreadPoolExecutor(len(parts))
     try:
@@ -117,7 +117,8 @@ def _penguins(unpacked: Unpacked, stack: Stack, superuser: Login) -> None:
     _dump(unpacked, stack, "penguins")
 
 
-def _objects(unpacked: Unpacked, stack: Stack) -> None:
+def _objects(unpacked: Unpacked, stack: Stack, report: Report) -> None:
     members = unpacked.manifest.below("objects")
-    for _ in Objects(stack.bucket).upload((member.of, unpacked.path(member.name)) for member in members):
+    uploaded = Objects(stack.bucket).upload((member.of, unpacked.path(member.name)) for member in members)
+    for _ in counted(uploaded, len(members), report):
         pass

@@ -14,7 +14,7 @@ from backup.archive import Writer, remove_partial, writing
 from backup.databases import dump
 from backup.errors import BackupError
 from backup.manifest import KEYS, MODELS, Header, Keys, Table, largest
-from backup.objects import Objects
+from backup.objects import Objects, counted
 from backup.spool import held
 from backup.stack import Login, Report, Stack
 from backup.tables import copy_out, read_days, read_tables
@@ -89,7 +89,9 @@ class _Taking:
     def _objects(self, writer: Writer) -> None:
         self._report("objects", "running")
         objects = Objects(self._stack.bucket)
-        for number, (key, size, file) in enumerate(objects.fetch(objects.keys(), self._folder)):
+        keys = objects.keys()
+        fetched = counted(objects.fetch(keys, self._folder), len(keys), self._report)
+        for number, (key, size, file) in enumerate(fetched):
             writer.add(f"objects/{number:08}", file, size, key)
         self._report("objects", "ready")
 
