@@ -20,6 +20,7 @@ from backup.stack import Bucket, Report
 _THREADS: Final = 4
 _AHEAD: Final = 16
 _IN_MEMORY: Final = CHUNK
+_AT_ONCE: Final = 8 * CHUNK
 
 Fetched = tuple[str, int, IO[bytes]]
 Item = TypeVar("Item")
@@ -107,9 +108,12 @@ class Objects:
         kind, encoding = mimetypes.guess_type(key)  # as MLflow does
         told = {name: value for name, value in (("ContentType", kind), ("ContentEncoding", encoding)) if value}
         try:
-            self._client.upload_file(
-                str(path), self._bucket.name, key, ExtraArgs=told, Config=TransferConfig(use_threads=False)
-            )
+            if path.stat().st_size <= _AT_ONCE:  # a transfer costs more than a small object
+                with path.open("rb") as file:
+                    self._client.put_object(Bucket=self._bucket.name, Key=key, Body=file, **told)
+            else:
+                transfer = TransferConfig(use_threads=False)
+                self._client.upload_file(str(path), self._bucket.name, key, ExtraArgs=told, Config=transfer)
         except (BotoCoreError, ClientError, boto3.exceptions.Boto3Error) as error:
             raise self._trouble(error) from error
         return key
