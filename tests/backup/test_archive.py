@@ -108,7 +108,7 @@ def test_a_newer_format_is_refused_before_all_else(archive, folder):
         info("keys.json", size=-1),
         info("objects/00000000", size=1 << 60),
     ],
-    ids=repr,
+    ids=lambda member: member if isinstance(member, str) else f"{member.name}-{member.type!r}-{member.size}",
 )
 def test_what_has_no_place_in_a_backup_is_refused(archive, folder, member):
     forge(archive, [header(), (member, b"x")])
