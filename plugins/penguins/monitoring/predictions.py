@@ -25,6 +25,12 @@ _COLUMNS: Final = f"""prediction_id, row_index, at, contract, model, version, cl
     fraction, features, probabilities, {_TRUTH} AS truth"""
 
 
+_BY_INDEX: Final[tuple[LiteralString, ...]] = tuple(
+    f"SET LOCAL enable_{way} = off" for way in ("bitmapscan", "seqscan", "sort")
+)
+"""The index by model and id gives the rows in their order; otherwise all of an hour would be read and sorted."""
+
+
 @dataclass(frozen=True)
 class Logged:
     """A row of the log. init-db/06-log.sql explains the columns."""
@@ -81,8 +87,8 @@ def latest(connection: Connection[Any], wanted: Filter, limit: int) -> list[Logg
         return []
     statement, values = _search(connection, wanted, hours)
     with connection.transaction(), connection.cursor(row_factory=class_row(Logged)) as cursor:
-        # The index by model and id gives the rows in their order; all of an hour would have to be sorted otherwise.
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        for each in _BY_INDEX:
+            cursor.execute(each)
         return cursor.execute(statement, [*values, limit]).fetchall()
 
 
@@ -94,9 +100,11 @@ def _search(
     The sums of the traffic say in which hours to look, and the ids are in the order of time: nothing else is scanned.
     """
     begin, end = hours
-    conditions: list[LiteralString] = ["model = %s", "at >= %s", "at < %s", "prediction_id >= %s", "prediction_id < %s"]
-    values: list[Any] = [wanted.model, max(begin, wanted.since or begin), min(end, wanted.until or end)]
-    values += [first_id(begin - LONGEST_REQUEST), first_id(end)]
+    # With `model = %s` the planner may take the index by id alone, and pass over all rows of a busier model.
+    first, last = (wanted.model, first_id(begin - LONGEST_REQUEST)), (wanted.model, first_id(end))
+    conditions: list[LiteralString] = ["(model, prediction_id) >= (%s, %s)", "(model, prediction_id) < (%s, %s)"]
+    conditions += ["at >= %s", "at < %s"]
+    values: list[Any] = [*first, *last, max(begin, wanted.since or begin), min(end, wanted.until or end)]
     if wanted.version is not None:
         conditions.append("version = %s")
         values.append(wanted.version)
@@ -110,7 +118,7 @@ def _search(
         conditions.append(f"({' OR '.join(pairs) or 'FALSE'})")
         values += chain.from_iterable(places)
     statement = f"""SELECT {_COLUMNS} FROM log.predictions WHERE {" AND ".join(conditions)}
-        ORDER BY prediction_id DESC, row_index DESC LIMIT %s"""  # noqa: S608 (constants)
+        ORDER BY model DESC, prediction_id DESC, row_index DESC LIMIT %s"""  # noqa: S608 (constants)
     return statement, values
 
 
