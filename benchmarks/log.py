@@ -61,18 +61,18 @@ class Lists:
     megabytes: float
 
 
-def compare(cache: Path, model: str, rounds: int) -> list[tuple[Load, Load]]:
-    """Measure single penguins with and without the log, in turn."""
+def compare(cache: Path, model: str, number: int) -> tuple[Load, Load]:
+    """Measure single penguins with and without the log, in processes of their own."""
     with (
         tempfile.TemporaryDirectory() as spool,
         served(REPO, cache, model, SERVING_LOG_DIR=spool) as on,
         served(REPO, cache, model) as off,
     ):
-        return in_turn(on, off, rounds, "the log")
+        return in_turn(on, off, number, "the log")
 
 
-def compare_shadow(cache: Path, challenger: ModelVersion, rounds: int) -> list[tuple[Load, Load]]:
-    """Measure single penguins with the log, with and without a version in the shadow, in turn."""
+def compare_shadow(cache: Path, challenger: ModelVersion, number: int) -> tuple[Load, Load]:
+    """Measure single penguins with the log, with and without a version in the shadow, in processes of their own."""
     model = challenger.name
     with (
         tempfile.TemporaryDirectory() as spools,
@@ -83,7 +83,7 @@ def compare_shadow(cache: Path, challenger: ModelVersion, rounds: int) -> list[t
         try:
             with served(REPO, cache, model, SERVING_LOG_DIR=f"{spools}/on") as on:
                 until(lambda: "shadow" in httpx.get(_status(on)).json(), "the version to answer in the shadow")
-                return in_turn(on, off, rounds, "a shadow")
+                return in_turn(on, off, number, "a shadow")
         finally:
             registry().delete_registered_model_alias(model, "shadow")
 
@@ -92,17 +92,15 @@ def _status(server: Server) -> str:
     return server.url.replace("/predict", "/model")
 
 
-def in_turn(on: Server, off: Server, rounds: int, what: str) -> list[tuple[Load, Load]]:
+def in_turn(on: Server, off: Server, number: int, what: str) -> tuple[Load, Load]:
     """Measure two services in turn, of which the first has something that the other hasn't."""
-    pairs = []
     for each in (on, off):
         load(each, CONNECTIONS, 1)
-    for number in range(rounds):
-        order = (on, off) if number % 2 else (off, on)
-        seen = {each.url: load(each, CONNECTIONS, SECONDS) for each in order}
-        pairs.append((seen[on.url], seen[off.url]))
-        console.print(f"{number + 1} with {what} {pairs[-1][0].rate:.0f}/s, without {pairs[-1][1].rate:.0f}/s")
-    return pairs
+    order = (on, off) if number % 2 else (off, on)
+    seen = {each.url: load(each, CONNECTIONS, SECONDS) for each in order}
+    found = seen[on.url], seen[off.url]
+    console.print(f"{number + 1} with {what} {found[0].rate:.0f}/s, without {found[1].rate:.0f}/s")
+    return found
 
 
 def lists(stack: Stack, cache: Path, model: str, seconds: int) -> Lists:
@@ -185,8 +183,9 @@ def main() -> None:
         os.environ["SERVING_TRUSTED_KEYS"] = stack.environment["PENGUINS_TRUSTED_KEYS"]
         console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
         cache, model = Path(name, "cache"), versions[0].name
-        pairs = compare(cache, model, options.rounds)
-        shadowed = compare_shadow(cache, versions[1], options.rounds)
+        # Anew each time: the same program takes up to a tenth more or less time in another process.
+        pairs = [compare(cache, model, number) for number in range(options.rounds)]
+        shadowed = [compare_shadow(cache, versions[1], number) for number in range(options.rounds)]
         sent = lists(stack, cache, model, options.seconds)
         with psycopg.connect(os.environ["AIRFLOW_CONN_PENGUINS_DB"], autocommit=True) as connection:
             backlog_rate = backlog(stack, connection, options.rows)
