@@ -8,7 +8,7 @@ from typing import IO
 from backup.errors import BackupError
 from backup.stack import Login
 
-# What belongs to the superuser isn't dumped, but copied row by row: see `backup.tables`.
+# Tables of the superuser aren't dumped, but copied row by row: see `backup.tables`.
 SUPERUSERS = ("audit", "log", "monitoring")
 """Schemas in the database penguins."""
 

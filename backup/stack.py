@@ -64,7 +64,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Stack:
-    """What a stack keeps, and where.
+    """The places of all that a stack keeps.
 
     Attributes:
         databases: the login of each role that owns tables: airflow, mlflow and penguins.
