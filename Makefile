@@ -133,7 +133,7 @@ clean: linux $(INSTALLED)run ## Stop the stack and delete its data, after asking
 test: linux $(INSTALLED)test ## Run all tests; ARGS='-k gate' for some
 	@$(PYTEST) $(ARGS)
 
-test-fast: $(INSTALLED)test ## Run the tests that start no program, in less than a minute
+test-fast: $(INSTALLED)test ## Run the tests that start no program, in about a minute
 	@$(PYTEST) --fast $(ARGS)
 
 lint: $(INSTALLED)lint ## Check style, spelling and types
