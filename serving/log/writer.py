@@ -141,8 +141,7 @@ class Writer:
                     self._write(batch)
                 if was_retired:
                     self._streams.remove(stream)
-            for _ in range(len(self._lines)):
-                self._write_lines(self._lines.popleft())
+            self._write_waiting()
             self._look_after_open()
         except Exception:  # a defect must not end the log
             logger.exception("log.failed")
@@ -164,18 +163,27 @@ class Writer:
         finally:
             self._done += batch.size
 
-    def _write_lines(self, lines: Lines) -> None:
+    def _write_waiting(self) -> None:
+        """Write the lines that wait, in order: those that could not be written stay before what comes next."""
+        again: list[Lines] = []
+        for _ in range(len(self._lines)):
+            lines = self._lines.popleft()
+            if lines.done:
+                lines.done(self._write_lines(lines))
+            elif again or self._write_lines(lines):
+                again.append(lines)
+        self._lines.extendleft(reversed(again[:MAX_LINES]))
+
+    def _write_lines(self, lines: Lines) -> OSError | None:
+        """Append lines; return the error if they couldn't be."""
         try:
             header = LinesHeader(kind=lines.kind, created_at=datetime.now(UTC))
             self._append(lines.kind, header, lines.payloads)
-        except (OSError, MemoryError) as error:
-            if lines.done:
-                lines.done(error if isinstance(error, OSError) else OSError(errno.ENOMEM, "there is no memory for it"))
-            elif len(self._lines) < MAX_LINES:
-                self._lines.append(lines)
-        else:
-            if lines.done:
-                lines.done(None)
+        except OSError as error:
+            return error
+        except MemoryError:
+            return OSError(errno.ENOMEM, "there is no memory for it")
+        return None
 
     def _append(self, key: Key | str, header: SegmentHeader, payloads: list[bytes], rows: int = 0) -> None:
         try:

@@ -12,7 +12,9 @@ from contract.lines import Event, decode_lines
 from contract.segments import OPEN, READY
 from serving.log.log import PredictionLog
 from serving.log.spool import FullError, Spool
+from serving.log.writer import MAX_LINES
 from serving.settings import Settings
+from tests.serving.log.spool import lines
 
 
 @pytest.fixture
@@ -103,3 +105,18 @@ def test_an_event_may_have_half_a_character(spool: Spool) -> None:
     ((line,),) = [lines.payloads for lines in log._writer._lines]
     (event,) = decode_lines(Event, line)
     assert event.detail == "? is odd"
+
+
+def test_events_that_wait_keep_their_order(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    folder.write_text("")
+    log = PredictionLog(Settings(), folder)
+    log.start()
+    for number in range(MAX_LINES - 10):
+        log.event(event="refused", detail=number)
+        time.sleep(0.0005)  # so that some are put while others are tried in vain
+    folder.unlink()
+    log.close()
+    started, *refused, stopped = lines(folder, Event)
+    assert (started.event, stopped.event) == ("started", "stopped")
+    assert [event.detail for event in refused] == list(map(str, range(MAX_LINES - 10)))
