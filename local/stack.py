@@ -5,7 +5,6 @@ See the package's docstring for its use in tests.
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Self
 
@@ -74,10 +73,8 @@ class Stack:
             # Clients first, in parallel; supervisord itself would stop one program after the other.
             running = self._supervisor.states()  # a stack of an older version may lack some programs
             known = [program for name, program in self.programs.items() if name in running]
-            clients = [program.name for program in known if program.needs]
-            for names in (clients, [program.name for program in known if not program.needs]):
-                with ThreadPoolExecutor(len(names)) as pool:
-                    list(pool.map(self._supervisor.stop, names))
+            self._supervisor.stop(*(program.name for program in known if program.needs))
+            self._supervisor.stop(*(program.name for program in known if not program.needs))
             self._supervisor.shut_down()
             process.wait(_STOP_TIMEOUT)
             self._clear_up()

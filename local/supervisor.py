@@ -18,6 +18,7 @@ from local.config import Config
 from local.credentials import write_private
 from local.errors import StackError
 from local.programs import Program
+from local.waiting import until
 
 _LOG_LIMITS = {"maxbytes": "10MB", "backups": "2"}
 
@@ -96,13 +97,19 @@ class Supervisor:
             if fault.faultCode != Faults.ALREADY_STARTED:
                 raise StackError(f"{name} can't be started: {fault.faultString}") from fault
 
-    def stop(self, name: str) -> None:
-        """Stop a program if it is running, and wait until it has ended. Raises StackError."""
-        try:
-            self._rpc().stopProcess(name, True)
-        except Fault as fault:
-            if fault.faultCode != Faults.NOT_RUNNING:
-                raise StackError(f"{name} can't be stopped: {fault.faultString}") from fault
+    def stop(self, *names: str) -> None:
+        """Stop those of the programs that are running, and wait until they have ended. Raises StackError."""
+        for name in names:
+            try:
+                self._rpc().stopProcess(name, False)  # it would wait in a loop that takes a whole processor
+            except Fault as fault:
+                if fault.faultCode != Faults.NOT_RUNNING:
+                    raise StackError(f"{name} can't be stopped: {fault.faultString}") from fault
+        until(lambda: self._ended(names), f"the end of {', '.join(names)}")
+
+    def _ended(self, names: Iterable[str]) -> bool:
+        states = self.states()
+        return not any(states[name].alive for name in names)
 
     def _rpc(self) -> Any:
         # A proxy isn't thread-safe, so each call has its own; a connection to a local socket is cheap.

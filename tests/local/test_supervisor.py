@@ -1,6 +1,7 @@
 import configparser
 import shlex
 
+import psutil
 import pytest
 from supervisor.datatypes import dict_of_key_value_pairs
 
@@ -9,7 +10,8 @@ from local.errors import StackError
 from local.programs import Program
 from local.settings import Settings
 from local.stack import Stack
-from local.supervisor import configuration
+from local.supervisor import Supervisor, configuration
+from local.waiting import until
 
 
 def parsed(text: str) -> configparser.ConfigParser:
@@ -38,3 +40,25 @@ def test_commands_and_variables_are_escaped(tmp_path):
 def test_a_value_that_cant_be_escaped_is_refused(tmp_path, value):
     with pytest.raises(StackError, match="can't be given"):
         configuration(Config.of(Settings.on_free_ports(tmp_path)), [Program("p", ("true",), {"NAME": value})])
+
+
+@pytest.mark.programs
+def test_a_stop_waits_for_the_end_without_work(tmp_path):
+    config = Config.of(Settings.on_free_ports(tmp_path))
+    supervisor = Supervisor(config)
+    slow = "trap 'sleep 2; echo ended; exit' TERM; echo ready; while :; do sleep 0.1; done"
+    supervisor.launch([Program("slow", ("/bin/sh", "-c", slow))])
+    process = psutil.Process(supervisor.pid())
+    try:
+        supervisor.start("slow")
+        until(lambda: "ready" in config.layout.log("slow").read_text(), "the program")
+        before = process.cpu_times()
+        supervisor.stop("slow")
+        used = process.cpu_times()
+        assert supervisor.state("slow").state == "STOPPED"
+        assert "ended" in config.layout.log("slow").read_text()
+        assert used.user + used.system - before.user - before.system < 0.5
+    finally:
+        supervisor.shut_down()
+        process.wait(10)
+        config.layout.remove_run()
