@@ -1,25 +1,19 @@
-"""The archive: a tar file, compressed by gzip, with regular files only, in whose place nothing is ever half written.
+"""The archive: a tar file, compressed by gzip, with regular files only.
 
 Its first member tells the format, its last one the sizes and digests of all others: they are known only when the others
 are written. `tar tzf` lists it.
 """
 
-import fcntl
 import gzip
 import hashlib
 import io
-import os
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import IO, Final
 
 from backup.errors import BackupError
 from backup.manifest import HEADER, MANIFEST, Header, Manifest, Member, Table, largest
 
-PARTIAL: Final = ".partial"
 _LEVEL: Final = 1  # a higher one takes several times as long, for a tenth of the size
 _BLOCK: Final = tarfile.BLOCKSIZE
 CHUNK: Final = 1024 * 1024
@@ -76,32 +70,3 @@ def _head(name: str, size: int, at: datetime) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = size, 0o600, int(at.timestamp())
     return info.tobuf(tarfile.GNU_FORMAT)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that appears under its name when the block has ended well, and not at all otherwise."""
-    partial = path.with_name(path.name + PARTIAL)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            partial.rename(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def remove_partial(folder: Path) -> None:
-    """Delete what killed backups have left in a folder."""
-    for path in folder.glob(f"*{PARTIAL}"):
-        with suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()

@@ -102,9 +102,12 @@ class Manifest(_Part):
         return [member for member in self.members if member.name.startswith(f"{folder}/")]
 
 
-class Keys(_Part):
-    """The keys without which what was signed or encrypted can't be used."""
+_Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_=,-]*$")]
 
-    signing_key: str
-    trusted_keys: str
-    airflow_fernet_key: str
+
+class Keys(_Part):
+    """The keys without which what was signed or encrypted can't be used: nothing that means more in a `.env`."""
+
+    signing_key: _Key
+    trusted_keys: _Key
+    airflow_fernet_key: _Key

@@ -1,15 +1,15 @@
 """Put an unpacked backup into a new stack, whose PostgreSQL has its roles and tables, and whose S3 has its bucket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Final
 
 import psycopg
+from packaging.version import Version
 
 from backup.databases import restore
 from backup.errors import BackupError
-from backup.manifest import MODELS
+from backup.manifest import MODELS, Header
 from backup.objects import Objects, counted
 from backup.spool import check_place, put_back
 from backup.stack import Login, Report, Stack
@@ -35,6 +35,16 @@ def check(unpacked: Unpacked) -> None:
     for folder in ("spool", "objects"):
         if len({member.of for member in manifest.below(folder)}) != len(manifest.below(folder)):
             raise BackupError(f"two members of {folder} have the same place: it can't be restored")
+
+
+def check_versions(archive: str, header: Header, here: Mapping[str, str]) -> None:
+    """Check that no program's database comes from a newer version than the one here. Raises BackupError."""
+    for name, version in here.items():
+        if Version(made := header.programs.get(name, "0")) > Version(version):
+            raise BackupError(
+                f"{archive} was made with {name} {made}, and this is {version}, which can't read newer databases: "
+                "restore it with the version of the project that made it, or a newer one"
+            )
 
 
 def put(unpacked: Unpacked, stack: Stack, superuser: Login, report: Report) -> None:
@@ -63,27 +73,6 @@ def put(unpacked: Unpacked, stack: Stack, superuser: Login, report: Report) -> N
         put_back(stack.spool, member.of, unpacked.path(member.name))
     if (models := unpacked.path(MODELS)).exists():
         stack.models.write_bytes(models.read_bytes())
-
-
-def put_contracts(unpacked: Unpacked, folder: Path) -> tuple[list[str], list[str]]:
-    """Write the contract files that aren't there; one that differs is written beside, with the suffix `.restored`.
-
-    Returns:
-        The names of the files that are new, and of those that were written beside.
-    """
-    new, beside = [], []
-    folder.mkdir(parents=True, exist_ok=True)
-    for member in unpacked.manifest.below("contracts"):
-        content = unpacked.path(member.name).read_bytes()
-        path = folder / Path(member.name).name
-        if not path.exists():
-            path.write_bytes(content)
-            new.append(path.name)
-        elif path.read_bytes() != content:
-            path = path.with_name(f"{path.name}.restored")
-            path.write_bytes(content)
-            beside.append(path.name)
-    return new, beside
 
 
 def _reported(name: str, part: Callable[[], None], report: Report) -> None:

@@ -87,4 +87,4 @@ def put_back(spool: Path, place: str, file: Path) -> None:
     """Move a file to its place in a spool."""
     check_place(place)
     (spool / place).parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    file.rename(spool / place)
+    shutil.move(file, spool / place)  # from another disk, too

@@ -3,16 +3,19 @@
 First the spool, then the databases, then the objects: docs/how-to/backup.md has the reasons.
 """
 
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
 
 import psycopg
 
-from backup.archive import Writer, remove_partial, writing
+from backup.archive import Writer
 from backup.databases import dump
 from backup.errors import BackupError
+from backup.files import remove_partial, writing
 from backup.manifest import KEYS, MODELS, Header, Keys, Table, largest
 from backup.objects import Objects, counted
 from backup.spool import held
@@ -105,11 +108,39 @@ def take(stack: Stack, path: Path, header: Header, keys: Keys | None, report: Re
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partial(path.parent)
+    with writing(path) as file:
+        write(stack, file, path.parent, header, keys, report)
+
+
+def write(stack: Stack, file: IO[bytes], folder: Path, header: Header, keys: Keys | None, report: Report) -> None:
+    """Write a backup to an open file. `folder` has room for the largest part of it.
+
+    Raises:
+        BackupError: a part of the stack can't be read.
+        OSError: the file can't be written.
+    """
     try:
-        with writing(path) as file:
-            _Taking(stack, path.parent, header, keys, report).write(file)
+        _Taking(stack, folder, header, keys, report).write(file)
     except psycopg.Error as error:
         raise BackupError(f"PostgreSQL: {' '.join(str(error).split())}") from error
+
+
+def header(login: Login, at: datetime, commit: str, programs: Mapping[str, str]) -> Header:
+    """Return what a backup says of itself. Raises BackupError if PostgreSQL doesn't answer."""
+    try:
+        with login.connect() as connection:
+            postgresql = connection.info.server_version
+    except psycopg.OperationalError as error:
+        raise BackupError(f"PostgreSQL doesn't answer: {' '.join(str(error).split())}") from error
+    return Header(at=at, commit=commit, postgresql=postgresql, programs=programs)
+
+
+def note(login: Login, at: datetime, size: int, with_keys: bool) -> None:
+    """Let the metrics tell of a backup. The tables of a stack of an older version lack this one."""
+    with suppress(psycopg.Error), login.connect() as connection:
+        connection.execute(
+            "INSERT INTO monitoring.backups (at, bytes, with_keys) VALUES (%s, %s, %s)", [at, size, with_keys]
+        )
 
 
 def _add_file(writer: Writer, name: str, path: Path, of: str = "") -> None:

@@ -51,17 +51,22 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
         OSError: it can't be read, or the folder not be written.
     """
     with archive.open("rb") as file:
-        try:
-            return _Unpacking(archive, folder).run(file)
-        except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, UnicodeDecodeError) as error:
-            raise BackupError(f"{archive} is damaged, or no backup: {error or 'it was cut off'}") from error
+        return unpack_file(file, str(archive), folder)
+
+
+def unpack_file(file: IO[bytes], name: str, folder: Path) -> Unpacked:
+    """Unpack an open archive, of which messages say this name, into an empty folder. Raises as `unpack` does."""
+    try:
+        return _Unpacking(name, folder).run(file)
+    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, UnicodeDecodeError) as error:
+        raise BackupError(f"{name} is damaged, or no backup: {error or 'it was cut off'}") from error
 
 
 def read_header(archive: Path) -> Header:
     """Return the first member of an archive. Raises BackupError and OSError as `unpack` does."""
     with archive.open("rb") as file:
         try:
-            unpacking = _Unpacking(archive, archive.parent)
+            unpacking = _Unpacking(str(archive), archive.parent)
             with gzip.GzipFile(fileobj=file) as content:
                 head = unpacking.head(content)
                 if head is None or head[0] != HEADER:
@@ -72,7 +77,7 @@ def read_header(archive: Path) -> Header:
 
 
 class _Unpacking:
-    def __init__(self, archive: Path, folder: Path) -> None:
+    def __init__(self, archive: str, folder: Path) -> None:
         self._archive, self._folder = archive, folder
         self._found: dict[str, Member] = {}
 
@@ -128,8 +133,8 @@ class _Unpacking:
     def _unpack(self, content: _Content, name: str, size: int) -> None:
         if size > shutil.disk_usage(self._folder).free - RESERVE:
             raise BackupError(
-                f"there is no room in {self._folder.parent}: {name} needs {size:,} bytes; choose a larger disk with "
-                "PENGUINS_STATE_DIR"
+                f"there is no room in {self._folder.parent}: {name} needs {size:,} bytes; make room there, or choose a "
+                "larger disk with PENGUINS_STATE_DIR (containers use Docker's)"
             )
         path = self._folder / name
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -5,22 +5,22 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import psycopg
-from packaging.version import Version
 from pydantic import ValidationError
 
+from backup import keyfile
 from backup.errors import BackupError
-from backup.manifest import KEYS, Header, Keys
-from backup.restoring import check, put, put_contracts
+from backup.manifest import KEYS, Keys
+from backup.restoring import check, check_versions, put
 from backup.schedule import name_at
 from backup.stack import Bucket, Login
 from backup.stack import Stack as Source
-from backup.taking import take
+from backup.taking import header, note, take
+from backup.telling import NEW_KEYS, put_contracts, told, without_keys
 from backup.unpacking import Unpacked, read_header, unpack
 from local import environment, postgres
 from local.config import Config
@@ -32,8 +32,6 @@ from local.settings import REPO, Settings
 from local.stack import Stack
 from local.starting import Report
 
-_PROGRAMS = ("apache-airflow", "mlflow")
-_NEW_KEYS = "new"
 _INITDB_SECONDS = 30.0
 
 
@@ -64,30 +62,16 @@ def back_up(stack: Stack, folder: Path, with_keys: bool, report: Report) -> Path
         raise StackError(f"there is nothing to back up: {stack.config.layout.state} has no databases")
     with nullcontext() if stack.is_running() else stack.running("postgres", "s3"):
         source = source_of(stack.config)
-        header = _header(source.databases["penguins"])
-        path = folder / name_at(header.at)
-        take(source, path, header, _keys(stack.config.credentials) if with_keys else None, report)
-        _note(source.databases["penguins"], header.at, path.stat().st_size, with_keys)
+        login = source.databases["penguins"]
+        made = header(login, datetime.now(UTC), environment.git_commit(), _programs())
+        path = folder / name_at(made.at)
+        take(source, path, made, _keys(stack.config.credentials) if with_keys else None, report)
+        note(login, made.at, path.stat().st_size, with_keys)
     return path
 
 
-def _note(login: Login, at: datetime, size: int, with_keys: bool) -> None:
-    """Let the metrics tell of a backup. The tables of a stack of an older version lack this one."""
-    with suppress(psycopg.Error), login.connect() as connection:
-        connection.execute(
-            "INSERT INTO monitoring.backups (at, bytes, with_keys) VALUES (%s, %s, %s)", [at, size, with_keys]
-        )
-
-
-def _header(login: Login) -> Header:
-    try:
-        with login.connect() as connection:
-            postgresql = connection.info.server_version
-    except psycopg.OperationalError as error:
-        raise StackError(f"PostgreSQL doesn't answer: {' '.join(str(error).split())}") from error
-    commit = environment.git_commit()
-    programs = {name: version(name) for name in _PROGRAMS}
-    return Header(at=datetime.now(UTC), commit=commit, postgresql=postgresql, programs=programs)
+def _programs() -> dict[str, str]:
+    return {name: version(name) for name in ("apache-airflow", "mlflow")}
 
 
 def _keys(credentials: Credentials) -> Keys:
@@ -98,14 +82,14 @@ def restore(settings: Settings, archive: Path, keys: str, report: Report) -> lis
     """Restore a backup into a state directory that has nothing in it yet, and return what there is to tell.
 
     Everything is made beside the state directory, and put into its place at the end. `keys` is empty for those in the
-    archive, the path of a file of credentials, or `new` for new ones.
+    archive, the path of a `credentials.json` or `.env`, or `new` for new ones.
 
     Raises:
         BackupError, StackError: it can't be restored; nothing was changed.
         OSError: a file can't be read or written; nothing was changed.
     """
     _refuse_data(settings)
-    _check_versions(archive, read_header(archive))
+    check_versions(str(archive), read_header(archive), _programs())
     with _beside(settings.state_dir) as folder:
         report("archive", "running")
         (folder / "unpacked").mkdir(mode=0o700)
@@ -124,7 +108,9 @@ def restore(settings: Settings, archive: Path, keys: str, report: Report) -> lis
         shutil.rmtree(config.layout.logs)
         os.sync()
         (folder / "state").rename(settings.state_dir)
-        return _told(unpacked, keys) + _contracts(unpacked, source_of(config).contracts)
+        contracts = {Path(each.name).name: unpacked.path(each.name) for each in unpacked.manifest.below("contracts")}
+        files = {name: path.read_bytes() for name, path in contracts.items()}
+        return told(unpacked.header.at, keys) + put_contracts(files, source_of(config).contracts)
 
 
 def _refuse_data(settings: Settings) -> None:
@@ -138,16 +124,6 @@ def _refuse_data(settings: Settings) -> None:
         f"{state} has the data of a stack{' that is running' if running else ''}, and a restore would replace it. "
         "`make clean` stops the stack and deletes its data; another directory can be chosen with PENGUINS_STATE_DIR"
     )
-
-
-def _check_versions(archive: Path, header: Header) -> None:
-    for name in _PROGRAMS:
-        made, here = header.programs.get(name, "0"), version(name)
-        if Version(made) > Version(here):
-            raise BackupError(
-                f"{archive} was made with {name} {made}, and this is {here}, which can't read newer databases: "
-                "restore it with the version of the project that made it, or a newer one"
-            )
 
 
 @contextmanager
@@ -194,38 +170,15 @@ def write_keys(state: Path, unpacked: Unpacked, archive: Path, keys: str) -> Non
     """Write the keys of a new stack, which makes its passwords itself. Raises BackupError if there are none."""
     inside = unpacked.path(KEYS)
     try:
-        if keys == _NEW_KEYS:
+        if keys == NEW_KEYS:
             found = _keys(Credentials())
         elif keys:
-            found = _keys(Credentials.model_validate_json(Path(keys).read_text()))
+            found = _keys(Credentials.model_validate(keyfile.read(Path(keys))))
         elif inside.exists():
             found = Keys.model_validate_json(inside.read_text())
         else:
-            raise BackupError(
-                f"{archive} was made without keys, and without them no service and no task opens its models. Give the "
-                "file credentials.json of the stack that it comes from: KEYS=path; or, if that is lost, KEYS=new: then "
-                "sign the versions again that you know (docs/how-to/signatures.md)"
-            )
+            raise BackupError(without_keys(str(archive), "credentials.json (or .env, if it ran in containers)"))
     except ValidationError as error:
         raise BackupError(f"{keys or KEYS} has no keys: {error.errors(include_input=False)[0]['msg']}") from error
     Layout(state).create()
     write_private(Layout(state).credentials, Credentials(**found.model_dump()).model_dump_json(indent=2))
-
-
-def _told(unpacked: Unpacked, keys: str) -> list[str]:
-    lost = "What happened later is lost: predictions, truth, decisions and runs."
-    told = [f"Restored as of {unpacked.header.at:%Y-%m-%d %H:%M:%S} UTC. {lost}"]
-    if keys == _NEW_KEYS:
-        told.append("The keys are new: versions are refused until they are signed again, with make sign VERSION=…")
-    return told
-
-
-def _contracts(unpacked: Unpacked, folder: Path) -> list[str]:
-    try:
-        new, beside = put_contracts(unpacked, folder)
-    except OSError as error:
-        return [f"Its contract files can't be written, and are in the archive: {error}"]
-    told = [f"Contract files that are here again: {', '.join(new)}."] if new else []
-    if beside:
-        told.append(f"Contract files that differ from those here, and were written beside them: {', '.join(beside)}.")
-    return told

@@ -163,7 +163,8 @@ def backup(
 def restore(
     source: Annotated[str, typer.Option("--from", help="The archive.")] = "",
     keys: Annotated[
-        str, typer.Option(help="A credentials.json with the keys, or `new`; those in the archive when not given.")
+        str,
+        typer.Option(help="A credentials.json or .env with keys, or `new`; those in the archive when not given."),
     ] = "",
 ) -> None:
     """Restore a backup into an empty state directory; the stack isn't started."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from backup.archive import Writer, writing
+from backup.archive import Writer
+from backup.files import writing
 from backup.manifest import Header
 
 HEADER = Header(

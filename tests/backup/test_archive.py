@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from backup.archive import remove_partial, writing
 from backup.errors import BackupError
+from backup.files import remove_partial, writing
 from backup.unpacking import read_header, unpack
 from tests.backup.archives import HEADER, MEMBERS, forge, header, info, write
 

@@ -15,8 +15,9 @@ import boto3
 import psycopg
 import pytest
 
-from backup.archive import Writer, writing
+from backup.archive import Writer
 from backup.errors import BackupError
+from backup.files import writing
 from backup.manifest import Header, Manifest
 from backup.unpacking import unpack
 from local import backups
