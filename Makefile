@@ -21,9 +21,9 @@ PYTEST = $(RUN) pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
 PROCESSES ?= $(if $(filter test-fast,$(MAKECMDGOALS)),2,3)
 SYSTEM ?= $(shell uname -s)
 
+COMMIT = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
 # Compose gets the commit for the images, and the executor (make compose-up WORKERS=2).
-COMPOSE = PENGUINS_GIT_COMMIT=$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown) \
-	$(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
+COMPOSE = $(COMMIT) $(if $(WORKERS),AIRFLOW_EXECUTOR=CeleryExecutor) docker compose
 OPS := $(PYTHON) -m ops
 IN_AIRFLOW = $(COMPOSE) exec -e COLUMNS=$${COLUMNS:-160} airflow-scheduler python -m penguins
 # The one that reaches the service.
@@ -58,7 +58,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill drill-drift fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
+	compose-backup compose-restore compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -243,6 +243,12 @@ compose-score: ## As score, in the containers: FROM=/data/new.csv for a file in 
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"
+
+compose-backup: ## As backup, of the containers that are up
+	@$(COMMIT) $(OPS) backup --to="$$TO" $(if $(KEYS),--keys)
+
+compose-restore: env ## As restore, into containers without data: FROM=backups/….tar.gz; KEYS=file or KEYS=new
+	@$(COMMIT) $(OPS) restore --from="$$FROM" --keys="$$KEYS"
 
 compose-sign: ## As sign, in the containers
 	@$(IN_AIRFLOW) sign $(OF) --by="$$(id -un)" $(if $(YES),--yes) -- "$$VERSION"

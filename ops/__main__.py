@@ -27,6 +27,12 @@ def main() -> int:
     scoring.add_argument("--from", dest="source", default="", help="a file as the containers see it, or table:name")
     scoring.add_argument("--contract", default="", help="name of the contract, default: penguins")
     scoring.add_argument("--table", default="", help="table for the result, default: that of the contract")
+    saving = commands.add_parser("backup", help="back the stack up into one archive, while it works")
+    saving.add_argument("--to", default="", help="folder of the archive, default: PENGUINS_BACKUP_DIR or backups/")
+    saving.add_argument("--keys", action="store_true", help="put the keys into it, too")
+    restoring = commands.add_parser("restore", help="restore a backup into a project that has no data")
+    restoring.add_argument("--from", dest="source", default="", help="the archive")
+    restoring.add_argument("--keys", default="", help="a .env or credentials.json with the keys, or new")
     arguments = parser.parse_args()
     if arguments.command == "env":
         return _env(arguments.env_file)
@@ -37,6 +43,14 @@ def main() -> int:
         return contract.main(arguments.env_file, (*options, "--force") if arguments.force else options)
     if arguments.command == "unsigned":
         return doctor.name_unsigned(arguments.env_file)
+    if arguments.command == "backup":
+        from ops import backup  # unlike the other commands, it needs Python 3.11
+
+        return backup.main(arguments.env_file, arguments.to, arguments.keys)
+    if arguments.command == "restore":
+        from ops import restore
+
+        return restore.main(arguments.env_file, arguments.source, arguments.keys)
     if arguments.command == "score":
         return score.main(arguments.env_file, arguments.source, arguments.contract, arguments.table)
     return doctor.main(arguments.env_file)

@@ -1,10 +1,13 @@
 """Run the command lines of Docker and Compose."""
 
 import json
+import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import IO, Any
 
 from ops.env import REPO
 
@@ -39,6 +42,30 @@ class Compose:
     def run(self, *arguments: str) -> str:
         """Run a command of Compose and return its output."""
         return docker(*self._options, *arguments)
+
+    def attach(
+        self,
+        *arguments: str,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Run a command that may take long, with files as its input and output; its messages are shown."""
+        process = subprocess.Popen(
+            ("docker", *self._options, *arguments),
+            cwd=REPO,
+            env=os.environ | dict(variables),
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout or subprocess.DEVNULL,
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            process.terminate()  # it passes the signal on to its container
+            process.wait()
+            raise
+        if status != 0:
+            raise DockerError(f"docker compose {' '.join(arguments[:4])} … ended with {status}; the reason is above")
 
     def containers(self) -> list[dict[str, Any]]:
         """Return every container of the stack, also ended ones, as `ps` describes it."""

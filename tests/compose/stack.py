@@ -58,7 +58,8 @@ print(*{name for each in program.memory_maps() for name in each.path.split("/")}
 class ComposeStack:
     """One project. Its methods raise CalledProcessError if a command of Docker fails."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
+        self._project = project
         self.env_file = folder / "test.env"
         self.data, self.contracts, models = (folder / name for name in ("data", "contracts", "models"))
         for made in (self.data, models):
@@ -87,12 +88,12 @@ class ComposeStack:
 
     def compose(self, *arguments: str, env_file: Path | None = None) -> str:
         """Run a command of Compose and return its output."""
-        command = ("docker", "compose", "--project-name", PROJECT, "--env-file", str(env_file or self.env_file))
+        command = ("docker", "compose", "--project-name", self._project, "--env-file", str(env_file or self.env_file))
         return run(*command, *arguments)
 
     def make(self, target: str, **variables: str) -> str:
         """Run a command `make compose-…` on the project, with variables, and return its output."""
-        known = self.variables | {"COMPOSE_PROJECT_NAME": PROJECT, "COLUMNS": "1000"} | variables
+        known = self.variables | {"COMPOSE_PROJECT_NAME": self._project, "COLUMNS": "1000"} | variables
         ops = f"OPS={sys.executable} -m ops --env-file {self.env_file}"
         return run("env", *(f"{name}={value}" for name, value in known.items()), "make", target, ops)
 

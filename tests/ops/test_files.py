@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings
 import penguins.settings
 import serving.settings
 import shipper.settings
+from backup import keyfile
 from local import environment
 from local.config import Config
 from local.settings import Settings
@@ -23,6 +24,7 @@ DOCKERFILES = [
     "Dockerfile.airflow",
     "Dockerfile.mlflow",
     "notebooks/Dockerfile",
+    "backup/Dockerfile",
     "serving/Dockerfile",
     "shipper/Dockerfile",
 ]
@@ -70,6 +72,25 @@ def test_contracts_are_mounted_read_only_wherever_they_are_read() -> None:
         mounted = [each for each in service.get("volumes", []) if "/opt/penguins/contracts" in each]
         assert mounted == [mount] * reads, name
     assert "PENGUINS_CONTRACTS_DIR" in COMPOSE["services"]["airflow-scheduler"]["environment"]
+
+
+def test_nothing_starts_on_what_an_interrupted_restore_has_left(tmp_path: Path) -> None:
+    def check() -> subprocess.CompletedProcess[str]:
+        command = ("sh", str(REPO / "images/postgres/postgres-volume.sh"))
+        variables = {"PGDATA": str(tmp_path), "PG_MAJOR": "17"}
+        return subprocess.run(command, env=variables, capture_output=True, text=True)
+
+    (tmp_path / "PG_VERSION").write_text("17\n")
+    assert check().returncode == 0
+    (tmp_path / "restoring").touch()
+    assert (check().returncode, check().stderr.count("\n")) == (1, 1)
+    assert "A restore into this volume was interrupted: docs/how-to/backup.md" in check().stderr
+
+
+def test_a_backup_gets_neither_the_superuser_nor_the_private_key() -> None:
+    given = set(COMPOSE["services"]["backup"]["environment"])
+    assert {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "PENGUINS_DB_PASSWORD"} <= given
+    assert not {"POSTGRES_PASSWORD", *keyfile.VARIABLES.values()} & given
 
 
 def test_mlflow_takes_whole_names_with_ports_only() -> None:
