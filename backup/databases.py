@@ -48,7 +48,8 @@ def _run(command: Sequence[str], login: Login, trouble: str, file: IO[bytes] | N
         stderr=subprocess.PIPE,
     )
     if done.returncode != 0:
-        # Parts of a dump may be in the message.
-        lines = done.stderr.decode(errors="replace").strip().splitlines()[-5:]
-        reason = "\n".join(line[:300] for line in lines) or f"it ended with {done.returncode}"
+        # Parts of a dump may be in the message, also long ones after the error.
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        first = next((number for number, line in enumerate(lines) if "error:" in line), 0)
+        reason = "\n".join(line[:300] for line in lines[first : first + 5]) or f"it ended with {done.returncode}"
         raise BackupError(f"{trouble}: {reason}")
