@@ -56,7 +56,7 @@ DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill drill-drift fuzz env doctor \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill drill-drift drill-disaster fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-backup compose-restore compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
 
@@ -190,6 +190,9 @@ drill: linux $(INSTALLED)run ## Kill the services behind the prediction service 
 
 drill-drift: linux $(INSTALLED)run ## Let the traffic shift, and follow the alarm to a better version and back, with windows of 20 s
 	@PYTHONPATH=plugins $(RUN) benchmarks.drill_drift
+
+drill-disaster: linux $(INSTALLED)run ## Back up under load, kill everything, delete the state, restore, and compare
+	@PYTHONPATH=plugins $(RUN) benchmarks.drill_disaster
 
 fuzz: linux $(INSTALLED)run ## Send damaged tables to the service: SECONDS=600
 	@PYTHONPATH=plugins $(RUN) benchmarks.fuzz $(if $(SECONDS),--seconds $(SECONDS))

@@ -9,7 +9,6 @@ Prints what happened at which second, and what the page about monitoring said. E
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +23,7 @@ import httpx
 import psycopg
 from rich.console import Console
 
+from benchmarks.commands import command
 from benchmarks.drill_traffic import NAME, Traffic, contract
 from local import environment
 from local.clients.service import Service
@@ -73,16 +73,6 @@ class Drill:
         self.say(f"{what}: {found}" if isinstance(found, str) else what)
         return found
 
-    def command(self, *arguments: str) -> None:
-        """Run `python -m local …`, as make does."""
-        ports = {name: str(port) for name, port in self._settings.ports.items()}
-        variables = os.environ | ports | {"PENGUINS_STATE_DIR": str(self._settings.state_dir)}
-        done = subprocess.run(
-            [sys.executable, "-m", "local", *arguments], env=variables, cwd=REPO, capture_output=True, text=True
-        )
-        if done.returncode != 0:
-            raise MissingStepError(f"{' '.join(arguments)}:\n{done.stdout}{done.stderr}")
-
     def page(self) -> None:
         """Say what the page about monitoring says."""
         login = {"username": "admin", "password": self._password}
@@ -115,7 +105,9 @@ class Drill:
         self.page()
         closed = "SELECT min(outcome) FILTER (WHERE run_id IS NOT NULL) FROM monitoring.alarms"
         self.wait("the alarm is closed", lambda: self._one(closed))
-        self.command("penguins", "rollback", f"--contract={NAME}", "--model=", "--reason=the drill goes back")
+        command(
+            self._settings, "penguins", "rollback", f"--contract={NAME}", "--model=", "--reason=the drill goes back"
+        )
         self.wait("rolled back to", lambda: self._service.version() == "1" and "version 1")
 
     def _one(self, query: str) -> Any:
@@ -185,7 +177,7 @@ def main() -> None:
             drill.say("the stack is up")
             missing = ""
             try:
-                drill.command("run", f"--contract={NAME}")
+                command(stack.config.settings, "run", f"--contract={NAME}")
                 drill.say("version 1 was trained, promoted and serves")
                 with Traffic(stack.urls["api"]) as traffic:
                     drill.run(traffic)
