@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +9,6 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from backup.unpacking import Unpacked, unpack
-from local import postgres
 from local.clients.http import JsonApi
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
@@ -20,7 +17,6 @@ from local.stack import Stack
 from local.waiting import until
 from tests.commands import command
 from tests.e2e.deployment import MODEL, PENGUIN, Deployment, Made, in_production
-from tests.e2e.test_main_job import children_of
 
 AUDIT = "SELECT * FROM audit.promotions ORDER BY id"
 LOGGED = "SELECT prediction_id, row_index, version, class, probabilities FROM log.predictions ORDER BY 1, 2"
@@ -88,50 +84,6 @@ def test_the_archive_is_private_and_has_all_parts(before):
     assert any(member["of"].endswith("inference/model.onnx") for member in manifest["members"])
     assert any(member["of"].startswith("ready/predictions-") for member in manifest["members"])
     assert {member["of"] for member in manifest["members"] if member["name"].startswith("objects/")} == before.objects
-
-
-LARGE = {"n_estimators": [20, 40, 60, 80, 100], "max_depth": [2, 3, 4, 5], "min_samples_split": [2, 8]}
-READY = "2"  # of MLflow's LoggedModelStatus
-
-
-def dumped(unpacked: Unpacked, database: str, table: str) -> list[dict[str, str]]:
-    """Return the rows of a table in a dump."""
-    dump = str(unpacked.path(f"databases/{database}.dump"))
-    command = (str(postgres.BIN / "pg_restore"), "--data-only", f"--table={table}", "--file=-", dump)
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.search(rf"^COPY public\.{table} \((.*?)\) FROM stdin;\n(.*?)^\\\.$", text, re.MULTILINE | re.DOTALL)
-    assert found
-    return rows(found[1].split(", "), found[2])
-
-
-def rows(columns: list[str], text: str) -> list[dict[str, str]]:
-    """Return rows in the text format of COPY; no column here has characters that it escapes."""
-    return [dict(zip(columns, line.split("\t"), strict=True)) for line in text.splitlines()]
-
-
-def test_what_is_named_is_there_in_a_backup_of_a_training(deployment, whole, made, tmp_path):
-    """Make it after the first candidate: what the rows of the databases name was read after them."""
-    del made
-    run = deployment.trigger(grid=LARGE)
-    until(lambda: children_of(deployment, run), "the first candidate")
-    done = command(whole.config.settings, "backup", "--to", str(tmp_path / "backups"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    (archive,) = (tmp_path / "backups").iterdir()
-    (tmp_path / "unpacked").mkdir()
-    unpacked = unpack(archive, tmp_path / "unpacked")
-    objects = {member.of for member in unpacked.manifest.below("objects")}
-    (table,) = (table for table in unpacked.manifest.tables if table.member == "tables/audit.candidates")
-    recorded = rows(list(table.columns), unpacked.path(table.member).read_text())
-    candidates = [row["model_id"] for row in recorded if row["outcome"] == "finished"]
-    here = [row for row in recorded if row["dag_run_id"] == run]
-    assert 0 < len(here) < 40, "the training ended before the backup"
-    models = {row["model_id"]: row for row in dumped(unpacked, "mlflow", "logged_models") if row["status"] == READY}
-    assert set(candidates) <= models.keys()
-    places = [row["artifact_location"].removeprefix("mlflow-artifacts:/") for row in models.values()]
-    assert {f"{place}/MLmodel" for place in places} <= objects
-    for version in dumped(unpacked, "mlflow", "model_versions"):
-        assert version["storage_location"].removeprefix("mlflow-artifacts:/") in places
-    assert set(deployment.end_of(run).values()) == {"success"}
 
 
 def test_everything_predicts_and_nothing_is_lost(before, restored, made):
