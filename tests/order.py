@@ -8,7 +8,7 @@ from xdist.scheduler import LoadScopeScheduling
 # One process runs the tests of a group in sequence, so that they share its fixtures.
 GROUPS = {
     # the fixture `whole`
-    "whole": r"tests/e2e/|tests/local/test_(cli|hosts|lab|pipeline|stack)\.py|tests/ops/test_run\.py",
+    "whole": r"tests/e2e/|tests/local/test_(cli|hosts|lab|pipeline|stack|unsigned)\.py|tests/ops/test_run\.py",
     "ui": r"tests/penguins/ui/",  # an API server of Airflow
     "shipper": r"tests/shipper/",  # a PostgreSQL of their own
 }
