@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from local.cli import app
 from local.settings import Settings
 from local.stack import Stack
-from tests.commands import command
+from tests.commands import call, command
 
 COMMANDS = ("up", "down", "status", "logs", "backup", "restore", "clean", "run", "score", "lab", "penguins")
 
@@ -23,21 +23,12 @@ def test_every_command_has_help(name):
     assert "Usage" in result.stdout
 
 
-@pytest.mark.programs
 def test_commands_without_a_stack_create_nothing(unused):
-    assert "isn't running" in command(unused, "status").stderr
-    assert "isn't running" in command(unused, "down").stdout
-    assert "never started" in command(unused, "logs").stderr
-    assert "nothing to delete" in command(unused, "clean").stdout
+    assert "isn't running" in call(unused, "status").stderr
+    assert "isn't running" in call(unused, "down").stdout
+    assert "never started" in call(unused, "logs").stderr
+    assert "nothing to delete" in call(unused, "clean").stdout
     assert not unused.state_dir.exists()
-
-
-def test_up_reports_a_running_stack(whole):
-    result = command(whole.config.settings, "up")
-    assert result.returncode == 0
-    assert "running already" in result.stdout
-    assert whole.config.credentials.airflow_password in result.stdout
-    assert whole.urls["mlflow"] in result.stdout
 
 
 def test_status_shows_every_program_and_the_memory(whole):
@@ -52,24 +43,23 @@ def test_status_shows_every_program_and_the_memory(whole):
 
 def test_logs_prints_the_log_of_one_program(whole):
     last = whole.config.layout.log("postgres").read_text().splitlines()[-1]
-    shown = command(whole.config.settings, "logs", "postgres").stdout
+    shown = call(whole.config.settings, "logs", "postgres").stdout
     assert last in shown
     assert "mlflow.log" not in shown
 
 
-@pytest.mark.programs
 def test_logs_and_errors_are_no_orders_to_the_terminal(unused):
     Stack(unused).config.layout.log("mlflow").write_text("Error in handler: s3://\x1b]0;title\x07\x9b2J\n")
-    shown = command(unused, "logs", "mlflow").stdout
+    shown = call(unused, "logs", "mlflow").stdout
     assert "s3://�]0;title��2J" in shown
     assert "\x1b]" not in shown
-    error = command(unused, "logs", "\x1b]0;title\x07").stderr
+    error = call(unused, "logs", "\x1b]0;title\x07").stderr
     assert "there is no program �]0;title�;" in error
 
 
 def test_logs_refuses_an_unknown_program(whole):
-    result = command(whole.config.settings, "logs", "nonsense")
-    assert result.returncode == 1
+    result = call(whole.config.settings, "logs", "nonsense")
+    assert result.exit_code == 1
     assert "there is no program nonsense; there are: postgres" in result.stderr
 
 
@@ -78,17 +68,14 @@ def test_commands_of_the_pipeline_reach_the_stack(whole):
     assert (result.returncode, result.stderr.strip()) == (1, "penguins_rf has no version 999.")
 
 
-@pytest.mark.programs
 def test_clean_deletes_only_after_confirmation(unused):
     unused.state_dir.mkdir()
-    assert command(unused, "clean").returncode != 0
+    assert call(unused, "clean").exit_code != 0
     assert unused.state_dir.exists()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PENGUINS_STATE_DIR", str(unused.state_dir))
-        refused = CliRunner().invoke(app, ["clean"], input="n\n")
+    refused = call(unused, "clean", answer="n\n")
     assert (refused.exit_code, refused.stdout.splitlines()[-1]) == (0, "Nothing was deleted.")
     assert unused.state_dir.exists()
-    assert command(unused, "clean", "--yes").returncode == 0
+    assert call(unused, "clean", "--yes").exit_code == 0
     assert not unused.state_dir.exists()
 
 
@@ -96,8 +83,8 @@ def test_clean_deletes_only_after_confirmation(unused):
 def test_a_directory_with_other_files_is_refused(unused, arguments):
     unused.state_dir.mkdir()
     (unused.state_dir / "thesis.tex").touch()
-    refused = command(unused, *arguments)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    refused = call(unused, *arguments)
+    assert (refused.exit_code, refused.stdout) == (1, "")
     assert "has other files in it; choose another directory with PENGUINS_STATE_DIR" in " ".join(refused.stderr.split())
     assert [path.name for path in unused.state_dir.iterdir()] == ["thesis.tex"]
 

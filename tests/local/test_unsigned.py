@@ -43,7 +43,7 @@ def test_a_version_registered_by_hand_counts_by_its_logged_model(stack: Stack, p
     assert unsigned_in_production(mlflow, publisher.model_name, trusted) is None
 
 
-def test_up_names_an_unsigned_version_of_every_served_model(whole: Stack) -> None:
+def test_up_reports_a_running_stack_and_names_an_unsigned_version_of_every_served_model(whole: Stack) -> None:
     publisher = Publisher(whole.urls["mlflow"], "never_signed", whole.config.credentials.signing_key)
     publisher.promote(version := publisher.publish(forest()))
     publisher.client.delete_model_version_tag("never_signed", version, "signature")
@@ -55,4 +55,7 @@ def test_up_names_an_unsigned_version_of_every_served_model(whole: Stack) -> Non
     finally:
         models.write_text(before)
     assert done.returncode == 0
+    assert "running already" in done.stdout
+    assert whole.config.credentials.airflow_password in done.stdout
+    assert whole.urls["mlflow"] in done.stdout
     assert "never_signed version 1 is in Production, and no trusted key has signed it: it has no sig" in done.stderr
