@@ -17,8 +17,6 @@ from penguins.data.checking import SourceCheck, Values, check_source
 from penguins.errors import UserError
 from penguins.outages import describe_outage
 from penguins.promotion.reasons import to_plain_text
-from penguins.registry import model_versions
-from penguins.registry.manifests import read_manifest
 
 MAX_VALUES: Final = 8  # categories in a cell
 MAX_REASON: Final = 300  # characters
@@ -41,8 +39,7 @@ def run(
     check = check_source(source, contract, connection)
     show(out, source, check)
     try:
-        champion = model_versions.production(model) if model else None
-        trained = read_manifest(champion) if champion else None
+        version, trained = _production(model) if model else ("", None)
     except UserError as error:
         out.print("", f"Not compared with Production: {error}", sep="\n", soft_wrap=True)
     except Exception as error:
@@ -51,10 +48,18 @@ def run(
             raise
         out.print("", f"Not compared with Production: {outage}", sep="\n", soft_wrap=True)
     else:
-        compare(out, check, trained, f"version {champion.version}" if champion else "")
+        compare(out, check, trained, version)
     if refusal := check.refusal():
         raise UserError(f"{source} can't be trained on: {refusal}")
     out.print("", f"{to_plain_text(source)} can be loaded and trained on.", sep="\n", soft_wrap=True)
+
+
+def _production(model: str) -> tuple[str, Manifest | None]:
+    """Return the name of the version in Production and its manifest; nothing if there is none."""
+    from penguins.registry import manifests, model_versions  # import MLflow and scikit-learn, which take seconds
+
+    champion = model_versions.production(model)
+    return (f"version {champion.version}", manifests.read_manifest(champion)) if champion else ("", None)
 
 
 def show(out: Console, source: str, check: SourceCheck) -> None:

@@ -11,7 +11,6 @@ from rich.table import Table
 from contract.segments import LoggedContract
 from penguins.errors import UserError
 from penguins.monitoring import predictions
-from penguins.monitoring.lineage import lineage
 from penguins.monitoring.predictions import Filter, Logged
 from penguins.monitoring.times import parse_time
 from penguins.promotion.reasons import to_plain_text
@@ -87,6 +86,8 @@ def _show_request(connection: Connection[Any], out: Console, text: str) -> None:
         _show_row(out, row, known[row.contract])
     if len(found) == _ROWS_OF_A_REQUEST:
         out.print(f"The first {_ROWS_OF_A_REQUEST} rows of the request; ID=…/20 shows another one.")
+    from penguins.monitoring.lineage import lineage  # imports MLflow, which takes seconds
+
     for line in lineage(connection, found[0]):
         out.print(to_plain_text(line), soft_wrap=True)
 
