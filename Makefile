@@ -56,7 +56,7 @@ DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-serve bench-models bench-tables bench-tests drill drill-drift drill-disaster fuzz env doctor \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-backup bench-serve bench-models bench-tables bench-tests drill drill-drift drill-disaster fuzz env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-backup compose-restore compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
 
@@ -172,6 +172,9 @@ bench-drift: linux $(INSTALLED)run ## Measure how often drift is found, and how 
 
 bench-log: linux $(INSTALLED)run ## Measure the prediction log: its cost, its speed, and what outages lose; ROWS=2000000
 	@PYTHONPATH=plugins $(RUN) benchmarks.log $(if $(ROWS),--rows $(ROWS))
+
+bench-backup: linux $(INSTALLED)run ## Measure backup and restore, and what a backup costs a training beside it: VERSIONS=10
+	@PYTHONPATH=plugins $(RUN) benchmarks.backup $(if $(VERSIONS),--versions $(VERSIONS))
 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
