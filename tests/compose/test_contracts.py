@@ -3,7 +3,8 @@
 from examples.contracts import tables
 from tests.compose.stack import ComposeStack
 from tests.e2e.deployment import Deployment, Made
-from tests.e2e.test_contracts import check_answer, example
+from tests.e2e.examples import example
+from tests.e2e.test_contracts import check_answer
 
 
 def test_a_new_table_is_trained_on_and_served(compose: ComposeStack, deployment: Deployment, made: Made) -> None:

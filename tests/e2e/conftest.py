@@ -1,8 +1,15 @@
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
 import pytest
 
+from examples.contracts import tables
 from local.stack import Stack
 from local.waiting import until
+from tests.commands import command
 from tests.e2e.deployment import DAG, Deployment, Made, embedded, in_production
+from tests.e2e.examples import example
 from tests.receiver import Receiver
 
 
@@ -35,3 +42,26 @@ def second_run(deployment: Deployment, first_run: str) -> tuple[str, str, str]:
     run, states = deployment.run(shards=2, grid=grid)
     assert set(states.values()) == {"success"}, states
     return run, before.number, in_production(deployment.mlflow).number
+
+
+@pytest.fixture(scope="session")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The tables of the examples."""
+    return tables.write(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="session")
+def trained(whole: Stack, made: Made, contracts_folder: Path, paths: dict[str, Path]) -> Callable[[str], str]:
+    """Add the contract of an example and train on its table by `make run`, once; return the output."""
+    del made
+
+    @cache
+    def train(name: str) -> str:
+        contract = example(name)
+        assert f"/data/{name}.csv" in contract
+        (contracts_folder / f"{name}.yaml").write_text(contract.replace(f"/data/{name}.csv", str(paths[name])))
+        done = command(whole.config.settings, "run", f"--contract={name}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return train

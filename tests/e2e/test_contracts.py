@@ -1,31 +1,15 @@
 """The examples, from a file that the stack has never seen to an answer, without a restart."""
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from examples.contracts import tables
-from local.settings import REPO
 from local.stack import Stack
-from tests.commands import command
 from tests.e2e.deployment import PENGUIN, Deployment, Made
 
-GRID = "grid: {n_estimators: [2, 4, 6, 8, 10], max_depth: [1, 2, 3, 4]}"
 ROWS = {"wine": 178, "breast_cancer": 569, "penguins_mixed": 344}
-
-
-@pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The tables of the examples."""
-    return tables.write(tmp_path_factory.mktemp("tables"))
-
-
-def example(name: str) -> str:
-    """Return the contract of an example, with a few small candidates."""
-    contract = (REPO / "examples" / "contracts" / f"{name}.yaml").read_text()
-    assert "estimator: auto" in contract
-    return contract.replace("estimator: auto", f"estimator: random_forest\n      {GRID}")
 
 
 def check_answer(deployment: Deployment, made: Made, name: str, output: str) -> None:
@@ -43,13 +27,9 @@ def check_answer(deployment: Deployment, made: Made, name: str, output: str) -> 
 
 @pytest.mark.parametrize("name", tables.TARGETS)
 def test_a_new_table_is_trained_on_and_served(
-    whole: Stack, deployment: Deployment, made: Made, contracts_folder: Path, paths: dict[str, Path], name: str
+    whole: Stack, deployment: Deployment, made: Made, trained: Callable[[str], str], name: str
 ) -> None:
-    contract = example(name)
-    assert f"/data/{name}.csv" in contract
-    (contracts_folder / f"{name}.yaml").write_text(contract.replace(f"/data/{name}.csv", str(paths[name])))
-    done = command(whole.config.settings, "run", f"--contract={name}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "20 candidates" in done.stdout
-    assert f"curl {whole.urls['api']}/models/{name}/predict -H" in done.stdout
-    check_answer(deployment, made, name, done.stdout)
+    output = trained(name)
+    assert "20 candidates" in output
+    assert f"curl {whole.urls['api']}/models/{name}/predict -H" in output
+    check_answer(deployment, made, name, output)

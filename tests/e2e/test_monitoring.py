@@ -2,9 +2,9 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,17 @@ from urllib.parse import quote
 
 from examples.contracts import tables
 from local.clients.service import Service
-from local.settings import REPO
 from local.stack import Stack
 from local.waiting import until
 from penguins.monitoring.spans import latest_span
 from tests.commands import command
-from tests.e2e.deployment import Deployment, Made
-from tests.e2e.test_contracts import GRID
+from tests.e2e.deployment import Deployment
+from tests.e2e.examples import QUOTA, WINDOW
 from tests.shipper.conftest import superuser
 from tests.shipper.segments import ids_at
 
-NAME = "watched"
-WINDOW = timedelta(days=31)
-SHADOWED = "shadowed"
-QUOTA = 30
-POOR = "grid: {n_estimators: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], max_depth: [1, 2], min_samples_leaf: [40]}"
+NAME = "breast_cancer"
+SHADOWED = "wine"
 BETTER = {"grid": {"n_estimators": list(range(11, 31)), "max_depth": [2]}, "cv_folds": 2}
 ANSWER = """INSERT INTO log.predictions (prediction_id, row_index, at, contract, model, version, class, latency_ms,
         outside, fraction, features, probabilities)
@@ -34,21 +30,6 @@ ANSWER = """INSERT INTO log.predictions (prediction_id, row_index, at, contract,
         (SELECT array_agg(1000 + random()) FROM jsonb_array_elements(document->'features')),
         (SELECT array_agg(1) FROM jsonb_array_elements(document->'classes'))
     FROM log.contracts WHERE name = %s"""
-
-
-def write_contract(path: Path, wine: Path, grid: str, *rules: str) -> None:
-    """Write the contract of the example `wine` under the name of a file, with more rules for its training."""
-    name, text = path.stem, (REPO / "examples" / "contracts" / "wine.yaml").read_text()
-    for old, new in (
-        ("/data/wine.csv", str(wine)),
-        ("estimator: auto", "\n      ".join(["estimator: random_forest", grid, *rules])),
-        ("name: wine", f"name: {name}"),
-        ("registeredModel: wine", f"registeredModel: {name}"),
-        ("experiment: wine", f"experiment: {name}"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(f"{text}  - property: monitoring\n    value:\n      window: {WINDOW.days}d\n")
 
 
 @contextmanager
@@ -72,14 +53,18 @@ def ended(deployment: Deployment, dag: str, run: str) -> dict[str, str]:
     return {task.name: str(task.state) for task in deployment.airflow.tasks(dag, run)}
 
 
+def train(deployment: Deployment, trained: Callable[[str], str], name: str) -> None:
+    """Train on an example, and wait until its first prediction is in the log."""
+    trained(name)
+    known = f"SELECT FROM log.contracts WHERE name = '{name}'"
+    until(lambda: deployment.query(known), "the prediction to arrive", 30)
+    until(lambda: deployment.airflow.has_dag(f"{name}_monitoring"), "the DAG to be parsed")
+
+
 def test_drift_asks_for_a_training_and_the_gate_decides(
-    whole: Stack, deployment: Deployment, made: Made, contracts_folder: Path, tmp_path: Path
+    whole: Stack, deployment: Deployment, trained: Callable[[str], str]
 ) -> None:
-    del made
-    write_contract(contracts_folder / f"{NAME}.yaml", tables.write(tmp_path)["wine"], GRID)
-    done = command(whole.config.settings, "run", f"--contract={NAME}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    until(lambda: deployment.query("SELECT FROM log.contracts WHERE name = 'watched'"), "the prediction to arrive", 30)
+    train(deployment, trained, NAME)
 
     with drifted_rows(whole, NAME, datetime.now(UTC) - WINDOW):  # in the latest window that has ended
         check_the_loop(whole, deployment)
@@ -88,10 +73,10 @@ def test_drift_asks_for_a_training_and_the_gate_decides(
 def check_the_loop(whole: Stack, deployment: Deployment) -> None:
     """Check what a run of the monitoring DAG finds, asks for and is answered, and that the next one repeats nothing."""
     watching, training = f"{NAME}_monitoring", f"{NAME}_training"
-    until(lambda: deployment.airflow.has_dag(watching), "the DAG to be parsed")
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
     assert states == dict.fromkeys(("log_arrived", "judge", "judge_shadow", "raise_alarm", "retrain"), "success")
-    alarms = "SELECT kind, run_id, outcome, closed_at IS NOT NULL FROM monitoring.alarms WHERE contract = 'watched'"
+    alarms = f"""SELECT kind, run_id, outcome, closed_at IS NOT NULL FROM monitoring.alarms
+        WHERE contract = '{NAME}'"""  # noqa: S608
     until(lambda: [run for _, run, *_ in deployment.query(alarms) if run], "the training to start", 60)
     ((kind, run, *_),) = deployment.query(alarms)
     assert (kind, run.startswith("asset_triggered__")) == ("drift", True)
@@ -100,7 +85,7 @@ def check_the_loop(whole: Stack, deployment: Deployment) -> None:
     assert is_closed
     assert outcome.startswith("version 2 was not promoted: not better than version 1")
     ((reason,),) = deployment.query(
-        f"SELECT reason FROM audit.promotions WHERE dag_run_id = '{run}' AND model = 'watched'"  # noqa: S608
+        f"SELECT reason FROM audit.promotions WHERE dag_run_id = '{run}' AND model = '{NAME}'"  # noqa: S608
     )
     assert "; trained for alarm " in reason
     assert ", drift: " in reason
@@ -117,7 +102,8 @@ def check_the_loop(whole: Stack, deployment: Deployment) -> None:
     with superuser(whole) as connection:  # an alarm whose training broke off
         connection.execute(
             """INSERT INTO monitoring.alarms (contract, model, version, window_start, window_end, kind, reason, run_id)
-               VALUES ('watched', 'watched', '1', now() - interval '99 days', now(), 'truth', '', 'manual__gone')"""
+               VALUES (%(name)s, %(name)s, '1', now() - interval '99 days', now(), 'truth', '', 'manual__gone')""",
+            {"name": NAME},
         )
     states = ended(deployment, watching, deployment.airflow.trigger(watching))
     assert (states["judge"], states["raise_alarm"], states["retrain"]) == ("success", "success", "skipped")
@@ -185,15 +171,10 @@ def ask_and_answer(deployment: Deployment, number: str, choice: str) -> None:
 
 
 def test_a_backfill_trains_nothing_and_a_person_decides_about_the_shadow(
-    whole: Stack, deployment: Deployment, contracts_folder: Path, tmp_path: Path
+    whole: Stack, deployment: Deployment, trained: Callable[[str], str], paths: dict[str, Path]
 ) -> None:
-    wine, watching = tables.write(tmp_path)["wine"], f"{SHADOWED}_monitoring"
-    write_contract(contracts_folder / f"{SHADOWED}.yaml", wine, POOR, f"shadowPredictions: {QUOTA}")
-    done = command(whole.config.settings, "run", f"--contract={SHADOWED}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    known = f"SELECT FROM log.contracts WHERE name = '{SHADOWED}'"
-    until(lambda: deployment.query(known), "the prediction to arrive", 30)
-    until(lambda: deployment.airflow.has_dag(watching), "the DAG to be parsed")
+    wine, watching = paths["wine"], f"{SHADOWED}_monitoring"
+    train(deployment, trained, SHADOWED)
 
     end = latest_span(datetime.now(UTC), WINDOW).end
     starts = [end - number * WINDOW for number in (3, 2, 1)]
