@@ -9,9 +9,10 @@ from local.orphans import has_ended
 from local.stack import Stack
 from local.waiting import until
 from tests.e2e.deployment import DAG, Deployment
-from tests.e2e.test_main_job import children_of, tags, versions
+from tests.e2e.test_main_job import aliases, children_of, tags, versions
+from tests.e2e.test_promotion import decisions
 
-# All outages share a run, to save time.
+# All outages share a run, to save time, and nobody answers its question.
 DOWN = ("mlflow", "s3")
 
 
@@ -29,15 +30,19 @@ def attempt(deployment: Deployment, run: str) -> int:
 
 @pytest.fixture(scope="module")
 def outages(deployment: Deployment, whole: Stack, first_run: str) -> dict[str, Any]:
-    """A run with outages during grid_train: its id, the state after each one of `DOWN`, and the killed processes."""
+    """A run with outages during grid_train: its id, the state after each one of `DOWN`, and the killed processes.
+
+    A person is asked for some seconds whether to replace `champion`.
+    """
     del first_run
-    run, states = deployment.trigger(cv_folds=2), {}
+    champion = aliases(deployment)["production"]
+    run, states = deployment.trigger(cv_folds=2, promotion="manual", approval_hours=0.001), {}
     for down in DOWN:
         recorded = len(children_of(deployment, run))
         until(lambda recorded=recorded: len(children_of(deployment, run)) > recorded, "another candidate", poll=0.4)
         deployment.stop(down)
         try:
-            states[down] = until(lambda: ended(deployment, run), f"the end of a try without {down}", poll=0.2)
+            states[down] = until(lambda: ended(deployment, run), f"the end of a try without {down}", poll=0.5)
         finally:
             deployment.start(down)
     running = until(lambda: attempt(deployment, run), "the third try", poll=0.4)
@@ -48,7 +53,7 @@ def outages(deployment: Deployment, whole: Stack, first_run: str) -> dict[str, A
     scheduler.kill()
     # Airflow itself looks after five minutes. A start of the scheduler takes ten seconds, or many under load.
     until(lambda: attempt(deployment, run) > running, "the try after the scheduler's end", seconds=150, poll=0.4)
-    return {"run": run, "killed": killed} | states
+    return {"run": run, "champion": champion, "killed": killed} | states
 
 
 @pytest.mark.parametrize("down", DOWN)
@@ -67,3 +72,12 @@ def test_tasks_of_a_killed_scheduler_are_started_again_by_the_next_one(
     assert len(outages["killed"]) > 3
     assert all(has_ended(process) for process in outages["killed"])
     assert set(deployment.end_of(outages["run"]).values()) == {"success"}
+
+
+def test_an_expired_question_keeps_the_champion(deployment: Deployment, outages: dict[str, Any]) -> None:
+    run = outages["run"]
+    assert set(deployment.end_of(run).values()) == {"success"}
+    assert aliases(deployment)["production"] == outages["champion"]
+    ((who, action, reason),) = decisions(deployment, run)
+    assert (who, action) == ("nobody", "refuse")
+    assert reason.startswith("nobody answered in time")

@@ -80,16 +80,6 @@ def test_a_person_promotes_past_the_gate(deployment: Deployment) -> None:
     assert {"data_digest", "data_source", "git_commit"} <= set(lineage["lineage"])
 
 
-def test_an_expired_question_keeps_the_champion(deployment: Deployment) -> None:
-    champion = aliases(deployment)["production"]
-    run = deployment.trigger(promotion="manual", approval_hours=0.001, **QUICK)
-    assert set(deployment.end_of(run).values()) == {"success"}
-    assert aliases(deployment)["production"] == champion
-    ((who, action, reason),) = decisions(deployment, run)
-    assert (who, action) == ("nobody", "refuse")
-    assert reason.startswith("nobody answered in time")
-
-
 def copy_of(deployment: Deployment, number: str) -> str:
     """Register the model of a version once more, as by hand in MLflow's UI, and return the new version's number."""
     api = "/api/2.0/mlflow/model-versions"
