@@ -85,7 +85,6 @@ class Pipeline:
             state = "queued"
             while state not in ("success", "failed"):
                 time.sleep(_POLL)
-                state = self._airflow.run_state(dag, run)
                 tasks = self._airflow.tasks(dag, run)
                 for name in dict.fromkeys(task.name for task in tasks):
                     same = [task for task in tasks if task.name == name]
@@ -95,8 +94,11 @@ class Pipeline:
                         f"{waiting.name} asks a person: the version in Production has another contract. Decide in "
                         f"Airflow under Required Actions, on the DAG {dag}."
                     )
+                # An answer takes processor time from the task that runs, and with it the run does.
+                if not any(task.state == "running" for task in tasks):
+                    state = self._airflow.run_state(dag, run)
         if state == "failed":
-            raise self._failure(dag, run, tasks)
+            raise self._failure(dag, run, self._airflow.tasks(dag, run))
 
     def _failure(self, dag: str, run: str, tasks: list[Task]) -> StackError:
         failed = next((task for task in tasks if task.state == "failed"), None)
