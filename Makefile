@@ -206,8 +206,9 @@ env: ## Write .env with random secrets for the containers; existing values are k
 doctor: ## Check the usual problems of the containers, and name the remedies
 	@$(OPS) doctor
 
-compose-up: env ## Build and start the stack in containers; WORKERS=2 for two Celery workers, MONITORING=1 for Prometheus
-	@$(COMPOSE) $(if $(WORKERS),--profile celery) $(if $(MONITORING),--profile monitoring) up --detach --build --wait --remove-orphans \
+compose-up: env ## Build and start the stack in containers; WORKERS=2 for two Celery workers, MONITORING=1 for Prometheus, EDGE=1 for TLS
+	@$(COMPOSE) $(if $(WORKERS),--profile celery) $(if $(MONITORING),--profile monitoring) $(if $(EDGE),--profile edge) \
+		up --detach --build --wait --remove-orphans \
 		$(if $(WORKERS),--scale airflow-worker=$(WORKERS)) || { $(OPS) doctor; exit 1; }
 	@$(OPS) unsigned
 

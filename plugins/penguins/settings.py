@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         default="",
-        pattern=r"^(\*|[\w.,\- ]*)$",
+        pattern=r"^([\w.,\- ]*,)?\*$|^[\w.,\- ]*$",
         description="Names under which Airflow may be asked, as a proxy's, separated by commas, besides localhost and "
         "127.0.0.1; `*` for any.",
     )

@@ -25,6 +25,8 @@ PORTS = (
     "S3_CONSOLE_PORT",
     "PROMETHEUS_PORT",
     "ALERTMANAGER_PORT",
+    "EDGE_PORT",
+    "EDGE_HTTP_PORT",
 )
 TIMEOUT = 1200  # seconds; the first build downloads everything
 # Name in the embedded stack → name in the compose file, if different.
@@ -69,7 +71,7 @@ class ComposeStack:
         self.set(PENGUINS_DATA_DIR=str(self.data), PENGUINS_CONTRACTS_DIR=str(self.contracts))
         self.set(PENGUINS_MODELS_DIR=str(models))
         self.set(PENGUINS_RETRY_SECONDS="2", TASK_HEARTBEAT_TIMEOUT="20", PENGUINS_MONITORING_WINDOW="31d")
-        self.set(PENGUINS_NOTIFY_URL="json://jupyterlab:9999")
+        self.set(PENGUINS_NOTIFY_URL="json://jupyterlab:9999", EDGE_DOMAIN="localhost")
         self.set(**{name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)})
 
     @property
@@ -101,7 +103,7 @@ class ComposeStack:
         """Start all services, with Celery if there are workers, and wait until they are healthy."""
         celery = ("--scale", f"airflow-worker={workers}") if workers else ()
         self.set(AIRFLOW_EXECUTOR="CeleryExecutor" if workers else "")
-        self.set(COMPOSE_PROFILES="celery,monitoring" if workers else "monitoring")
+        self.set(COMPOSE_PROFILES="monitoring,edge,celery" if workers else "monitoring,edge")
         self.compose("up", "--detach", "--wait", *celery, *arguments)
 
     def down(self, *arguments: str) -> None:
@@ -140,6 +142,7 @@ class ComposeStack:
 
         return deployment(
             airflow=(self.url("AIRFLOW_PORT"), "admin", variables["AIRFLOW_PASSWORD"]),
+            airflow_links=f"https://airflow.localhost:{variables['EDGE_PORT']}",
             mlflow=self.url("MLFLOW_PORT"),
             service=self.url("API_PORT"),
             s3=(self.url("S3_PORT"), variables["MINIO_ROOT_USER"], variables["MINIO_ROOT_PASSWORD"]),

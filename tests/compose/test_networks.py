@@ -58,6 +58,7 @@ def test_secrets_are_only_in_the_containers_that_need_them(compose: ComposeStack
     assert holders(compose, "POSTGRES_PASSWORD") == {"postgres", "init-db"}
     assert holders(compose, "MLFLOW_DB_PASSWORD") == {"init-db", "mlflow"}
     assert holders(compose, "AIRFLOW_PASSWORD") == {"airflow-init"}
+    assert holders(compose, "EDGE_PASSWORD") == {"edge"}
     assert holders(compose, "SHIPPER_DB_PASSWORD") == {"init-db", "shipper"}
     assert {name for name in holders(compose, "PENGUINS_ALERTS_TOKEN") if "airflow" not in name} == {"alertmanager"}
     assert all("airflow" in name for name in holders(compose, "PENGUINS_NOTIFY_URL"))
@@ -92,7 +93,7 @@ def test_containers_have_minimal_rights(compose: ComposeStack) -> None:
         if container["State"]["Running"]:
             assert host["Memory"] > 0, service
             assert host["RestartPolicy"]["Name"] == "unless-stopped", service
-    for name in ("alertmanager", "api", "mlflow", "prometheus", "shipper"):
+    for name in ("alertmanager", "api", "edge", "mlflow", "prometheus", "shipper"):
         assert compose.containers(name)[0]["HostConfig"]["ReadonlyRootfs"], name
     # large tables go to the volume, because /tmp is memory
     found = compose.execute("api", "python", "-c", "import tempfile; print(tempfile.gettempdir())")

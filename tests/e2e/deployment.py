@@ -66,6 +66,7 @@ class Deployment:
         upload: writes a text to a file for the tasks and returns its data source.
         stop, start: stop and start one service by its name in the embedded stack.
         identity: a value that changes with a restart of the prediction service.
+        airflow_links: address of Airflow in what people are told.
         scheduler_log: log of Airflow's scheduler.
         notices: what people were told.
     """
@@ -82,6 +83,7 @@ class Deployment:
     stop: Callable[[str], None]
     start: Callable[[str], None]
     identity: Callable[[], object]
+    airflow_links: str
     scheduler_log: Callable[[], str]
     notices: Callable[[], list[dict[str, str]]]
 
@@ -151,6 +153,7 @@ def embedded(stack: Stack, folder: Path, receiver: Receiver) -> Deployment:
         stop=stack.stop,
         start=stack.start,
         identity=lambda: stack.states()["api"].pid,
+        airflow_links=urls["airflow-api-server"],
         scheduler_log=stack.config.layout.log("airflow-scheduler").read_text,
         notices=lambda: receiver.notices,
     )

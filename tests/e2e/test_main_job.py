@@ -219,4 +219,5 @@ def test_an_unknown_parameter_fails_the_run_at_once_and_people_are_told(deployme
     until(lambda: any(run in notice["message"] for notice in deployment.notices()), "the notice of the failed run")
     (notice,) = (notice for notice in deployment.notices() if run in notice["message"])
     assert (notice["title"], notice["type"]) == (f"{DAG} failed", "failure")
-    assert notice["message"].startswith(f"The run {run} failed at load_raw.\nContract: penguins\nhttp://127.0.0.1:")
+    said = f"The run {run} failed at load_raw.\nContract: penguins\n{deployment.airflow_links}/"
+    assert notice["message"].startswith(said)
