@@ -33,7 +33,7 @@ async def predict_json(request: Request, model: LoadedModel, settings: Settings)
         answer, content = answer_json(body, model, settings.max_rows)
     if (log := log_of(request)) and (prediction_id := log.record(model, answer, started)):
         headers.append((b"x-prediction-id", prediction_id))
-        content = b'%s,"prediction_id":"%s"}' % (content[:-1], prediction_id)
+        content = b"".join((content[:-1], b',"prediction_id":"', prediction_id, b'"}'))
     return Answer(content, headers)
 
 
