@@ -269,6 +269,8 @@ def contracts(context: typer.Context) -> None:
 def _start(stack: Stack) -> None:
     with Progress(_out) as progress:
         changed = stack.up(report=progress)
+    if stack.upgraded:
+        _out.print(plain(stack.upgraded), soft_wrap=True)
     if not changed:
         _out.print("The stack is running already.")
     mlflow, trusted_keys = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys

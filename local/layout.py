@@ -34,6 +34,8 @@ class Layout:
         self.supervisor_conf = state / "supervisord.conf"
         self.started_with = state / "started-with.json"
         """File with the settings of the running stack."""
+        self.version = state / "version"
+        """File with the version that started the state last, and the one before until it is upgraded."""
         self.lock = state / "lock"
         self.run = state / "run"
         """A link to a directory for sockets with a short path: the path of a Unix socket has at most 107 characters."""

@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from local import environment, postgres, seaweed
+from local import environment, postgres, seaweed, version
 from local.config import Config
 from local.credentials import write_private
 from local.errors import StackError
@@ -31,6 +31,8 @@ class Stack:
         self.config = Config.of(settings)
         self.programs = all_programs(self.config)
         self._supervisor = Supervisor(self.config)
+        self.upgraded: str | None = None
+        """What `up` has done to a state of an older version."""
 
     @property
     def urls(self) -> dict[str, str]:
@@ -57,12 +59,16 @@ class Stack:
         """
         required = with_needs(self.programs, names or tuple(self.programs))
         with self.config.locked():
+            version.check(self.config.layout)
             if self.is_running():
+                version.check_running(self.config.layout)
                 self._check_settings()
                 self._check_programs(required)
             else:
                 self._launch(required)
-            return Starter(self.config, self._supervisor, report).start(required)
+            changed = Starter(self.config, self._supervisor, report).start(required)
+            self.upgraded = version.finish(self.config.layout)
+            return changed
 
     def down(self) -> bool:
         """Stop everything; the state stays. Returns False if no program was running."""
@@ -107,6 +113,8 @@ class Stack:
     def _launch(self, required: list[Program]) -> None:
         self._clear_up()
         check_ports(self.config, required)
+        if "init-db" in (program.name for program in required):
+            version.begin(self.config.layout)
         seaweed.prepare(self.config)
         self.programs = all_programs(self.config)
         postgres.initialise(self.config)
