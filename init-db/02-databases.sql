@@ -8,6 +8,10 @@ FROM unnest(ARRAY['airflow', 'mlflow', 'penguins']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)
 \gexec
 
+-- 00-version.sql looks for it.
+SELECT format('COMMENT ON DATABASE postgres IS %L', 'penguins ' || :'version')
+\gexec
+
 -- In older stacks the roles owned their databases. None can be logged in while a database's settings are removed, because
 -- an open transaction could commit another one afterwards. The owner changes last, so an interrupted run begins again.
 SELECT count(*) > 0 AS older

@@ -15,8 +15,15 @@ sql() {
     psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
 }
 
+version=$(sed -n '/^version = /{s/.*"\(.*\)".*/\1/p;q;}' "$here/../pyproject.toml")
+newer=$(sql --dbname=postgres --tuples-only --no-align --set=version="$version" --file="$here/00-version.sql")
+if [ -n "$newer" ]; then
+    echo "the databases were changed by version $newer of the project, and this is $version: use $newer or a newer one" >&2
+    exit 1
+fi
+
 sql --dbname=postgres --file="$here/01-roles.sql"
-sql --dbname=postgres --file="$here/02-databases.sql"
+sql --dbname=postgres --set=version="$version" --file="$here/02-databases.sql"
 for role in airflow mlflow penguins; do
     sql --dbname="$role" --set=role="$role" --file="$here/02-schemas.sql"
 done

@@ -16,6 +16,7 @@ _FIXES = {
     r"password authentication failed": "the volume was made with another password: put that into .env, "
     "or delete all data with: docker compose down --volumes",
     r"data of PostgreSQL \d+": "docs/how-to/compose.md, 'Another major version of PostgreSQL'",
+    r"changed by version": "docs/how-to/compose.md, 'Upgrade'",
     r"restore into this volume": "docker compose --profile '*' down --volumes, then make compose-restore again",
     r"refuses the bucket": "give minio and its clients the same keys, those of .env: make compose-up",
 }

@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 from local import environment, postgres
 from local.settings import REPO
 from local.stack import Stack
+from local.version import VERSION
 from tests import stacks
 from tests.penguins.conftest import make_tables
 
@@ -302,3 +303,23 @@ def test_a_table_that_a_changed_contract_has_changed_stays(stack):
     finally:
         with connect(stack, "penguins", "penguins") as connection:
             connection.execute("ALTER TABLE penguins_raw RENAME COLUMN season TO year")
+
+
+def test_databases_of_a_newer_version_are_refused_before_anything_is_changed(stack):
+    with connect_as_superuser(stack, "postgres") as server:
+        comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'postgres'"
+        assert server.execute(comment).fetchone() == (f"penguins {VERSION}",)
+        server.execute("COMMENT ON DATABASE postgres IS 'penguins 0.10.0'; ALTER ROLE shipper CREATEDB")
+        try:
+            with pytest.raises(subprocess.CalledProcessError) as refused:
+                apply(stack)
+            assert refused.value.stderr.decode().splitlines() == [
+                f"the databases were changed by version 0.10.0 of the project, and this is {VERSION}: "
+                "use 0.10.0 or a newer one"
+            ]
+            left = server.execute("SELECT rolcreatedb FROM pg_roles WHERE rolname = 'shipper'").fetchone()
+            assert left == (True,)
+        finally:
+            server.execute("COMMENT ON DATABASE postgres IS 'penguins 0.1.9'; ALTER ROLE shipper NOCREATEDB")
+            apply(stack)
+        assert server.execute(comment).fetchone() == (f"penguins {VERSION}",)
