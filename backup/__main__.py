@@ -27,7 +27,7 @@ from backup.stack import Bucket, Login, Stack
 from backup.unpacking import Unpacked
 
 _BUCKET: Final = "mlflow-artifacts"
-_PROGRAMS: Final = ("apache-airflow", "mlflow")
+_PROGRAMS: Final = ("penguins", "apache-airflow", "mlflow")
 
 
 def main() -> int:
@@ -82,7 +82,7 @@ def _login(role: str, database: str) -> Login:
 
 
 def _programs() -> dict[str, str]:
-    """Return the versions of the programs in the images, all of which are built from one lock file."""
+    """Return the versions of the project and of the programs in the images, which come from one lock file."""
     packages = tomllib.loads(Path("uv.lock").read_text())["package"]
     return {package["name"]: package["version"] for package in packages if package["name"] in _PROGRAMS}
 

@@ -31,6 +31,7 @@ from local.ports import LOOPBACK
 from local.settings import REPO, Settings
 from local.stack import Stack
 from local.starting import Report
+from local.version import VERSION
 
 _INITDB_SECONDS = 30.0
 
@@ -71,7 +72,7 @@ def back_up(stack: Stack, folder: Path, with_keys: bool, report: Report) -> Path
 
 
 def _programs() -> dict[str, str]:
-    return {name: version(name) for name in ("apache-airflow", "mlflow")}
+    return {"penguins": VERSION} | {name: version(name) for name in ("apache-airflow", "mlflow")}
 
 
 def _keys(credentials: Credentials) -> Keys:

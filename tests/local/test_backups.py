@@ -274,9 +274,11 @@ def test_rows_that_do_not_fit_are_refused(taken, empty, tmp_path, name, change, 
 
 
 @pytest.mark.programs
-def test_databases_of_newer_programs_are_refused(taken, empty, tmp_path):
-    archive = changed(taken, tmp_path, programs={"mlflow": "99.0", "apache-airflow": "3.0"})
-    with pytest.raises(BackupError, match="was made with mlflow 99.0, and this is .* restore it with the version"):
+@pytest.mark.parametrize("name", ["mlflow", "penguins"])
+def test_databases_of_newer_programs_are_refused(taken, empty, tmp_path, name):
+    older = {"mlflow": "3.0", "apache-airflow": "3.0"}  # as in archives from before they had the project's version
+    archive = changed(taken, tmp_path, programs=older | {name: "99.0"})
+    with pytest.raises(BackupError, match=f"was made with {name} 99.0, and this is .* restore it with the version"):
         restore(empty, archive)
     assert nothing_left(empty)
 
