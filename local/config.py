@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from local import version
 from local.credentials import Credentials
 from local.errors import StackError
 from local.layout import Layout
@@ -23,9 +24,11 @@ class Config:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Create the state directory and the credentials if they don't exist."""
+        """Create the state directory and the credentials if they don't exist; a newer version's stay as they are."""
         layout = Layout(settings.state_dir)
         layout.create()
+        if version.is_newer(layout):
+            return cls(settings, Credentials.model_validate_json(layout.credentials.read_text()), layout)
         return cls(settings, Credentials.load_or_create(layout.credentials), layout)
 
     @property

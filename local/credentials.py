@@ -1,13 +1,12 @@
 """Passwords and keys of one embedded stack: generated once and kept in its state directory."""
 
 import base64
-import json
 import os
 import secrets
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from contract.signatures import SigningKey
 
@@ -27,8 +26,6 @@ def _fernet_key() -> str:
 
 class Credentials(BaseModel):
     """Every secret of a stack; a new instance has new random values."""
-
-    model_config = ConfigDict(extra="allow")  # those of a newer version stay in the file
 
     postgres_password: str = Field(default_factory=_token)
     airflow_db_password: str = Field(default_factory=_token)
@@ -63,8 +60,9 @@ class Credentials(BaseModel):
         """
         text = path.read_text() if path.exists() else "{}"
         credentials = cls.model_validate_json(text)
-        if credentials.model_dump() != json.loads(text):
-            write_private(path, credentials.model_dump_json(indent=2))
+        complete = credentials.model_dump_json(indent=2)
+        if complete != text:
+            write_private(path, complete)
         return credentials
 
 

@@ -19,10 +19,15 @@ _BROUGHT = {
 """What the first start by a version adds to a state of the version before."""
 
 
+def is_newer(layout: Layout) -> bool:
+    """Return whether a newer version has started a state."""
+    return any(Version(found) > Version(VERSION) for found in _lines(layout)[:1])
+
+
 def check(layout: Layout) -> None:
     """Raise StackError for a state that a newer version has started."""
-    found = next(iter(_lines(layout)), _FIRST)
-    if Version(found) > Version(VERSION):
+    if is_newer(layout):
+        found = _lines(layout)[0]
         raise StackError(
             f"{layout.state} was last started by version {found} of the project, and this is {VERSION}, which may not "
             f"understand it: use version {found} or a newer one, or another directory (PENGUINS_STATE_DIR)"
