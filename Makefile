@@ -56,7 +56,7 @@ DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore clean test test-fast test-browser lint audit \
-	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-backup bench-serve bench-models bench-tables bench-tests drill drill-drift drill-disaster fuzz env doctor \
+	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-backup bench-serve bench-models bench-tables bench-tests drill drill-drift drill-disaster fuzz release env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
 	compose-backup compose-restore compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
 
@@ -199,6 +199,10 @@ drill-disaster: linux $(INSTALLED)run ## Back up under load, kill everything, de
 
 fuzz: linux $(INSTALLED)run ## Send damaged tables to the service: SECONDS=600
 	@PYTHONPATH=plugins $(RUN) benchmarks.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
+release: | $(UV) ## Check whether VERSION=0.2.0 can be released, and print the next steps; changes nothing
+	@$(UV) lock --check --quiet || { echo "uv.lock isn't current: run uv lock" >&2; exit 1; }
+	@$(PYTHON) -m ops.release "$$VERSION"
 
 env: ## Write .env with random secrets for the containers; existing values are kept
 	@$(OPS) env
