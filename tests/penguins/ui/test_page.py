@@ -1,6 +1,6 @@
 """The page in a real browser, in Airflow's own frame and by itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def test_the_page_reports_an_outage_of_mlflow(
     stack.stop("mlflow")
     assert ada.get("api/overview").status_code == 503
     browser.get(f"{airflow}/penguins/")
-    said = until(lambda: find(browser, "#trouble").text, "the complaint", seconds=60)
+    said = until(lambda: text_of(browser, "#trouble"), "the complaint", seconds=60)
     assert said.startswith(f"MLflow at {stack.urls['mlflow']} doesn't answer")
 
 
@@ -92,7 +92,7 @@ def test_the_page_passes_over_a_version_that_cannot_be_trusted(
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/")
     shows(browser, f"{MODEL} version 2")
-    until(lambda: "Version 1 is passed over: " in find(browser, "#rollback-note").text, "the reason")
+    until(lambda: "Version 1 is passed over: " in text_of(browser, "#rollback-note"), "the reason")
     assert not find(browser, "#rollback").is_displayed()
 
 
@@ -121,7 +121,7 @@ def test_nothing_can_be_clicked_while_a_promotion_is_under_way(
     ):
         find(browser, "[aria-label='Promote version 2']").click()
         confirm(browser, "it is the newer one")
-        until(lambda: find(browser, "#doing").text == "Putting version 2 in Production …", "the sign of it")
+        until(lambda: text_of(browser, "#doing") == "Putting version 2 in Production …", "the sign of it")
         assert [button for button in browser.find_elements(By.TAG_NAME, "button") if button.is_enabled()] == []
     shows(browser, f"{MODEL} version 2")
     until(lambda: find(browser, "#refresh").is_enabled(), "the end of it")
@@ -186,10 +186,10 @@ def test_a_question_is_answered_in_the_browser(airflow: str, browser: Chrome, fi
     recalls = find(browser, "#questions table").find_elements(By.CSS_SELECTOR, "tr:nth-child(n+3) th")
     assert [each.text for each in recalls] == [f"recall {name}" for name in wide.CLASSES]
     assert find(browser, "#questions article").size["height"] < 800
-    until(lambda: f"There is no picture of version {asked}." in find(browser, "#questions").text, "the missing picture")
+    until(lambda: f"There is no picture of version {asked}." in text_of(browser, "#questions"), "the missing picture")
     find(browser, f"[aria-label='Keep the champion: version {asked}']").click()
     confirm(browser, "it is no better")
-    until(lambda: find(browser, "#done").text == "Version 1 stays in Production.", "the answer")
+    until(lambda: text_of(browser, "#done") == "Version 1 stays in Production.", "the answer")
     assert not find(browser, "#waiting").is_displayed()
 
 
@@ -250,7 +250,7 @@ def test_the_page_follows_airflows_theme(airflow: str, browser: Chrome, theme: s
 def test_the_page_says_what_the_service_serves(airflow: str, browser: Chrome) -> None:
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/")
-    said = until(lambda: find(browser, "#service").text, "the service's word")
+    said = until(lambda: text_of(browser, "#service"), "the service's word")
     assert said.startswith("What the service serves is unknown: http://127.0.0.1:")
 
 
@@ -273,9 +273,9 @@ def test_the_log_is_shown_and_searched(
     ship(name)
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/?contract=wine")
-    until(lambda: find(browser, "#now").text == "Nothing is in Production", "the page")
+    until(lambda: text_of(browser, "#now") == "Nothing is in Production", "the page")
     find(browser, "#other").click()
-    until(lambda: "60 predictions of wine" in find(browser, "#sum").text, "the log")
+    until(lambda: "60 predictions of wine" in text_of(browser, "#sum"), "the log")
     assert browser.find_elements(By.CSS_SELECTOR, "#chart rect")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#latest tbody tr")) == 50
     Select(find(browser, "#class")).select_by_value("ü")
@@ -285,11 +285,11 @@ def test_the_log_is_shown_and_searched(
     until(lambda: browser.execute_script(sums) == [["1", "ü"]], "the class")
     find(browser, "#id").send_keys(f"{ids[3]}/3")
     find(browser, "#search button").click()
-    until(lambda: "alcohol" in find(browser, "#details").text, "the prediction")
+    until(lambda: "alcohol" in text_of(browser, "#details"), "the prediction")
     assert "The audit trail doesn't know this version." in find(browser, "#details").text
     find(browser, "#id").send_keys("x")
     find(browser, "#search button").click()
-    until(lambda: "isn't the id of a prediction" in find(browser, "#trouble").text, "the complaint")
+    until(lambda: "isn't the id of a prediction" in text_of(browser, "#trouble"), "the complaint")
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -301,14 +301,14 @@ def test_the_log_of_two_hundred_features_and_fifty_classes_is_shown(
     ship(name)
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/predictions?contract=wine")
-    until(lambda: "400 predictions of wine" in find(browser, "#sum").text, "the log")
+    until(lambda: "400 predictions of wine" in text_of(browser, "#sum"), "the log")
     counts = {"#legend span": 50, "#class option": 51, "#sums tbody tr": 50, "#chart rect": 50, "#latest tbody tr": 50}
     assert {each: len(browser.find_elements(By.CSS_SELECTOR, each)) for each in counts} == counts
     titles = "return [...document.querySelectorAll('#chart title')].map((each) => each.textContent)"
     assert [title.split(", ")[-1].split(":")[0] for title in browser.execute_script(titles)] == wide.CLASSES
     find(browser, "#id").send_keys(f"{ids[3]}/3")
     find(browser, "#search button").click()
-    until(lambda: wide.NAMES[-1] in find(browser, "#details").text, "the prediction")
+    until(lambda: wide.NAMES[-1] in text_of(browser, "#details"), "the prediction")
     names = "return [...document.querySelectorAll('#details dt')].map((each) => each.textContent)"
     shown = browser.execute_script(names)
     assert shown[:200] == wide.NAMES
@@ -331,14 +331,14 @@ def test_the_page_about_monitoring_is_shown(airflow: str, browser: Chrome, log: 
     log_in(browser, airflow)
     browser.get(f"{airflow}/penguins/?contract=wine")  # the origin of Airflow's storage
     browser.execute_script(f"localStorage.setItem('theme', '{theme}')")
-    until(lambda: find(browser, "#now").text == "Nothing is in Production", "the page")
+    until(lambda: text_of(browser, "#now") == "Nothing is in Production", "the page")
     browser.get_log("browser")
     find(browser, "#watch").click()
-    until(lambda: find(browser, "#sentence") and find(browser, "#sentence").text, "the answer")
+    until(lambda: text_of(browser, "#sentence"), "the answer")
     assert find(browser, "#sentence").text == "Nothing is in Production, so there is nothing to trust."
     back = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (back == "rgb(255, 255, 255)") == (theme == "light")
-    until(lambda: "100 rows of version 3: drifted (alcohol)." in find(browser, "#said").text, "the window")
+    until(lambda: "100 rows of version 3: drifted (alcohol)." in text_of(browser, "#said"), "the window")
     for chart in ("#accuracy circle.dot", "#accuracy circle.guess", "#drift rect.drifted", "#drift rect.judged"):
         assert browser.find_elements(By.CSS_SELECTOR, chart)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#features figure.drifted rect.own")) == 3
@@ -347,9 +347,9 @@ def test_the_page_about_monitoring_is_shown(airflow: str, browser: Chrome, log: 
     assert "alcohol drifted" in find(browser, "#alarms").text
     select = find(browser, "#window")
     select.send_keys(Keys.ARROW_DOWN)
-    until(lambda: "100 rows of version 3: stable." in find(browser, "#said").text, "the next window, by the keyboard")
+    until(lambda: "100 rows of version 3: stable." in text_of(browser, "#said"), "the next window, by the keyboard")
     Select(find(browser, "#hours")).select_by_value("2160")
-    until(lambda: find(browser, "#by-version tbody tr td:nth-child(2)").text == "300", "the sums of 90 days")
+    until(lambda: text_of(browser, "#by-version tbody tr td:nth-child(2)") == "300", "the sums of 90 days")
     assert find(browser, "#trouble").text == ""
     assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
@@ -380,14 +380,20 @@ def log_in(browser: Chrome, airflow: str, user: str = "ada") -> None:
     LOGGED_IN[browser.session_id] = user
 
 
+def text_of(browser: Chrome, selector: str) -> str:
+    """Return the text that the page shows in an element, in one step: the page may replace the element at any time."""
+    script = """const found = document.querySelector(arguments[0]);
+        return found?.checkVisibility() ? found.innerText.trim() : '';"""
+    return str(browser.execute_script(script, selector))
+
+
 def find(browser: Chrome, selector: str) -> Any:
     found: list[WebElement] = browser.find_elements(By.CSS_SELECTOR, selector)
     return found[0] if found else None
 
 
 def shows(browser: Chrome, text: str) -> None:
-    said: Callable[[], bool] = lambda: text in (find(browser, "#now").text if find(browser, "#now") else "")  # noqa: E731
-    until(said, f"{text} in Production", seconds=60)
+    until(lambda: text in text_of(browser, "#now"), f"{text} in Production", seconds=60)
 
 
 def confirm(browser: Chrome, reason: str) -> None:
