@@ -44,7 +44,7 @@ console = Console(highlight=False, width=160, markup=False)
 
 @dataclass(frozen=True)
 class Kept:
-    """What a restore must bring back as it was."""
+    """State that a restore must bring back as it was."""
 
     versions: Any
     aliases: Any

@@ -32,7 +32,7 @@ class Stack:
         self.programs = all_programs(self.config)
         self._supervisor = Supervisor(self.config)
         self.upgraded: str | None = None
-        """What `up` has done to a state of an older version."""
+        """Report of what `up` has done to a state of an older version."""
 
     @property
     def urls(self) -> dict[str, str]:

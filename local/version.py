@@ -16,7 +16,7 @@ _BROUGHT = {
     "0.2.0": "roles and tables of the audit trail, the prediction log and the monitoring, keys for signatures, "
     "and the databases of Airflow and MLflow as their versions want them",
 }
-"""What the first start by a version adds to a state of the version before."""
+"""Additions of the first start by a version to a state of the version before."""
 
 
 def is_newer(layout: Layout) -> bool:

@@ -7,7 +7,7 @@ import sys
 from local.environment import library
 from local.settings import REPO
 
-# What `make predictions`, `make verdicts`, `make labels` and `make check` without a stack import.
+# Modules of `make predictions`, `make verdicts`, `make labels` and `make check` without a stack.
 MODULES = ("penguins.__main__", "penguins.monitoring.labels_command", "penguins.source_check")
 
 
