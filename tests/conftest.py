@@ -14,7 +14,7 @@ from local import ports
 from local.clients.mlflow import Mlflow
 from local.settings import REPO
 from local.stack import Stack
-from tests import logs, order, run, stacks
+from tests import logs, order, run, schedules, stacks
 from tests.commands import command
 from tests.e2e.deployment import Made
 from tests.receiver import Receiver, receiving
@@ -146,6 +146,7 @@ def whole(
         patch.setenv("PENGUINS_CONTRACTS_DIR", str(contracts_folder))
         patch.setenv("PENGUINS_RETRY_SECONDS", "3")
         patch.setenv("PENGUINS_MONITORING_WINDOW", "31d")  # requests of tests must not raise alarms at the full hour
+        patch.setenv("PENGUINS_SCHEDULE", schedules.far_off())
         patch.setenv("PENGUINS_NOTIFY_URL", receiver.url)
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:

@@ -13,6 +13,7 @@ from typing import Any
 from local.ports import free_ports
 from ops import dotenv, env
 from tests import run as suite
+from tests import schedules
 from tests.e2e.deployment import Deployment, deployment
 
 PROJECT = "penguins-test"
@@ -72,6 +73,7 @@ class ComposeStack:
         self.set(PENGUINS_MODELS_DIR=str(models))
         self.set(PENGUINS_RETRY_SECONDS="2", TASK_HEARTBEAT_TIMEOUT="20", PENGUINS_MONITORING_WINDOW="31d")
         self.set(PENGUINS_NOTIFY_URL="json://jupyterlab:9999", EDGE_DOMAIN="localhost")
+        self.set(PENGUINS_SCHEDULE=schedules.far_off())
         self.set(**{name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)})
 
     @property

@@ -5,15 +5,19 @@ import runpy
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 from local.settings import REPO
 from penguins.airflow.task_errors import Refused
 from penguins.settings import settings
+from tests import schedules
 from tests.contract.odcs.conftest import WINE, folder
 
 __all__ = ["folder"]
@@ -262,6 +266,17 @@ def test_a_training_is_started_by_time_and_by_alarms(folder: Path) -> None:
         assert assets_of(dag) == assets
         assert hasattr(getattr(dag.timetable, "timetable", dag.timetable), "expression") == is_timed
         assert dag.max_active_runs == 1
+
+
+def test_no_stack_of_a_test_trains_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENGUINS_SCHEDULE", schedules.far_off())
+    (dag,) = parse().values()
+    timetable = decode_timetable(encode_timetable(dag.timetable))
+    first = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, False)
+    )
+    assert first is not None
+    assert first.run_after > datetime.now(UTC) + timedelta(days=100)
 
 
 def test_windows_of_a_length_that_is_none_are_a_dag_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
