@@ -35,6 +35,7 @@ class PredictionLog:
         self._writer = Writer(self.spool, self.counters, settings.log_buffer_bytes)
         self._ids = Ids()
         self._streams: dict[int, Stream] = {}
+        self._recorded = 0
         self._host = socket.gethostname()
 
     def start(self) -> None:
@@ -68,7 +69,7 @@ class PredictionLog:
             rows = len(answer.labels)
             size = answer.rows.nbytes + answer.probabilities.nbytes + answer.outside.nbytes + answer.labels.nbytes
             is_taken = self._writer.put_many(stream, Many(answer, prediction_id, now // 1000, milliseconds, size))
-        self.counters.numbers[RECORDED] += rows  # counted by no other thread
+        self._count(rows)
         if not is_taken:
             self.counters.add("dropped_buffer", rows)
         return prediction_id
@@ -94,13 +95,21 @@ class PredictionLog:
 
     def count_written(self, rows: int) -> None:
         """Count the rows of a table that are in the spool."""
-        self.counters.numbers[RECORDED] += rows
+        self._count(rows)
         self.counters.add("written", rows)
 
     def count_dropped(self, rows: int, reason: Literal["spool", "disk"]) -> None:
         """Count the rows of a table that aren't logged."""
-        self.counters.numbers[RECORDED] += rows
+        self._count(rows)
         self.counters.add(f"dropped_{reason}", rows)
+
+    def _count(self, rows: int) -> None:
+        """Count rows, which no other thread does.
+
+        The sum is written, not added to: the writer may move the counters to their file meanwhile.
+        """
+        self._recorded += rows
+        self.counters.numbers[RECORDED] = self._recorded
 
     def event(self, **fields: Any) -> None:
         """Record what happened to the service, by the fields of `Event`."""

@@ -8,8 +8,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from contract.counters import SERVICE, read_counters
 from contract.lines import Event, decode_lines
 from contract.segments import OPEN, READY
+from serving.log.counts import path_of
 from serving.log.log import PredictionLog
 from serving.log.spool import FullError, Spool
 from serving.log.writer import MAX_LINES
@@ -105,6 +107,28 @@ def test_an_event_may_have_half_a_character(spool: Spool) -> None:
     ((line,),) = [lines.payloads for lines in log._writer._lines]
     (event,) = decode_lines(Event, line)
     assert event.detail == "? is odd"
+
+
+def test_rows_that_are_counted_while_the_counters_move_stay_counted(spool: Spool) -> None:
+    log = PredictionLog(Settings(), spool.folder)
+    log.count_dropped(1, "disk")
+    before = log.counters.numbers
+
+    class Moving:
+        """Counters that are moved to their file between the look at a counter and its change."""
+
+        def __getitem__(self, place: int) -> int:
+            return before[place]
+
+        def __setitem__(self, place: int, number: int) -> None:
+            log.counters.numbers = before
+            log.counters.attach()
+            before[place] = number
+
+    log.counters.numbers = Moving()  # type: ignore[assignment]
+    log.count_dropped(1, "disk")
+    log.count_dropped(1, "disk")
+    assert read_counters(path_of(log.spool, log.spool.process), SERVICE)["recorded"] == 3
 
 
 def test_events_that_wait_keep_their_order(tmp_path: Path) -> None:
