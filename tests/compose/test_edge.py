@@ -3,22 +3,24 @@
 import re
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.compose.stack import ComposeStack
+from local.ports import free_ports
+from local.waiting import until
+from tests.compose.stack import ComposeStack, run
 from tests.e2e.deployment import PENGUIN, Made
 
 Ask = Callable[..., httpx.Response]
 UNLOCKED = {"airflow": "/", "api": "/docs", "mlflow": "/", "s3": "/", "prometheus": "/-/ready", "alerts": "/"}
 
 
-@pytest.fixture(scope="module")
-def ask(compose: ComposeStack) -> Iterator[Ask]:
+@contextmanager
+def asking(port: str, password: str, root: str) -> Iterator[Ask]:
     """Send requests to a name of the edge, whose certificate is checked; `login` is for the edge's own user."""
-    port, password = compose.variables["EDGE_PORT"], compose.variables["EDGE_PASSWORD"]
-    root = compose.execute("edge", "cat", "/var/lib/edge/caddy/pki/authorities/local/root.crt")
     with httpx.Client(verify=ssl.create_default_context(cadata=root), trust_env=False, timeout=30) as client:
 
         def send(name: str, path: str, method: str = "GET", login: bool = True, **more: object) -> httpx.Response:
@@ -33,6 +35,14 @@ def ask(compose: ComposeStack) -> Iterator[Ask]:
                 **more,  # type: ignore[arg-type]
             )
 
+        yield send
+
+
+@pytest.fixture(scope="module")
+def ask(compose: ComposeStack) -> Iterator[Ask]:
+    """The edge of the stack, with certificates of its own CA."""
+    root = compose.execute("edge", "cat", "/var/lib/edge/caddy/pki/authorities/local/root.crt")
+    with asking(compose.variables["EDGE_PORT"], compose.variables["EDGE_PASSWORD"], root) as send:
         yield send
 
 
@@ -102,3 +112,40 @@ def test_requests_that_are_too_large_are_refused(ask: Ask) -> None:
 def test_plain_requests_are_sent_to_tls(compose: ComposeStack) -> None:
     answer = httpx.get(f"{compose.url('EDGE_HTTP_PORT')}/predict", headers={"Host": "api.localhost"}, trust_env=False)
     assert (answer.status_code, answer.headers["location"]) == (308, "https://api.localhost/predict")
+
+
+def test_files_are_certificates_and_keys_replace_the_login_of_the_service(
+    compose: ComposeStack, made: Made, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    names = ",".join(f"DNS:{name}.localhost" for name in UNLOCKED)
+    files = ("-keyout", str(key), "-out", str(certificate))
+    run(*new, "-subj", "/CN=penguins", "-addext", f"subjectAltName={names}", *files)
+    for path in (*tmp_path.parents, tmp_path):
+        if path.is_relative_to(tmp_path.parent.parent):
+            path.chmod(0o755)
+    key.chmod(0o644)
+    (port,) = map(str, free_ports(1))
+    env_file = tmp_path / "test.env"
+    env_file.write_text(f"{compose.env_file.read_text()}EDGE_TLS=files\nEDGE_CERTS_DIR={tmp_path}\n")
+    published = ("--env", "EDGE_API_KEYS=yes", "--publish", f"127.0.0.1:{port}:8443")
+    container = compose.compose("run", "--detach", "--no-deps", *published, "edge", env_file=env_file).strip()
+    try:
+        with asking(port, compose.variables["EDGE_PASSWORD"], certificate.read_text()) as ask:
+            until(lambda: answers(ask), "the edge to answer")
+            answer = ask("api", "/predict", "POST", login=False, json=PENGUIN)
+            assert answer.json()["species"] == made.answer["species"]
+            assert ask("api", "/metrics", login=False).status_code == 401
+            assert ask("api", "/metrics").status_code == 200
+            assert ask("mlflow", "/", login=False).status_code == 401
+    finally:
+        run("docker", "rm", "--force", "--volumes", container)
+
+
+def answers(ask: Ask) -> bool:
+    """Return whether an edge accepts connections."""
+    try:
+        return bool(ask("api", "/health").status_code)
+    except httpx.TransportError:
+        return False
