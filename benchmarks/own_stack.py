@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from penguins.settings import settings
 @contextmanager
 def own_stack(**variables: str) -> Iterator[Stack]:
     """Run MLflow, PostgreSQL and S3 during the block, with their environment and more variables in this process."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as of `timeout`: the stack ends with the block
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that are started would compile all code again
     warnings.simplefilter("ignore")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
