@@ -16,7 +16,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httpx
 import psutil
@@ -172,9 +172,11 @@ class Drill:
         self.say(f"of the {later.answers:,} answers during and after the backup {later.lost:,} are lost")
         return found
 
-    def summary(self) -> str:
-        """Return what took how long."""
-        return " ".join(f"{name}={value:.1f}" for name, value in self._seconds.items())
+    def end(self, differences: list[str]) -> NoReturn:
+        """Print what took how long, and end the program, with an error if there are differences."""
+        seconds = " ".join(f"{name}={value:.1f}" for name, value in self._seconds.items())
+        console.print(f"{seconds} differences={len(differences)}")
+        sys.exit(bool(differences))
 
     def _archive(self) -> Path:
         (path,) = self._folder.glob("*.tar.gz")
@@ -195,8 +197,7 @@ def main() -> None:
             restored = running.enter_context(Stack(stack.config.settings).running("mlflow", "api", "shipper"))
             drill.wait(restored)
         differences = drill.compare(before, restored)
-    console.print(f"{drill.summary()} differences={len(differences)}")
-    sys.exit(bool(differences))
+    drill.end(differences)
 
 
 if __name__ == "__main__":

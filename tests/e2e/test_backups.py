@@ -3,12 +3,14 @@
 import json
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
 import pytest
 
+from benchmarks.drill_disaster import Drill, Kept
 from local.clients.http import JsonApi
 from local.clients.mlflow import Mlflow
 from local.clients.service import Service
@@ -118,3 +120,22 @@ def test_everything_predicts_and_nothing_is_lost(before, restored, made):
     assert models.returncode == 0
     assert "unsigned" not in models.stdout
     assert MODEL in models.stdout
+
+
+def test_the_drill_tells_what_a_restore_lost_and_ends_with_an_error(whole, made, tmp_path):
+    del made
+    drill, now = Drill(whole, tmp_path), Kept.of(whole)
+    key = next(iter(now.digests))
+    rows = now.audit["promotions"]
+    before = replace(
+        now,
+        versions={"model_versions": [*now.versions["model_versions"], {"version": "99"}]},
+        audit=now.audit | {"promotions": [*rows[:-1], rows[-1].replace("promote", "refuse")]},
+        digests=now.digests | {key: "0" * 64},
+    )
+    found = drill.compare(before, whole)
+    assert found == ["versions differ", "audit differ", "digests differ"]
+    for differences, status in ((found, 1), (drill.compare(now, whole), 0)):
+        with pytest.raises(SystemExit) as ended:
+            drill.end(differences)
+        assert ended.value.code == status
