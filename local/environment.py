@@ -190,6 +190,7 @@ def airflow(config: Config) -> dict[str, str]:
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "2",  # seconds between searches for new or changed files
+        "DATABASE__CHECK_MIGRATIONS": "False",  # airflow-migrate has run
         "DATABASE__SQL_ALCHEMY_CONN": config.database_url("airflow", "postgresql+psycopg2"),
         # Not asyncpg, Airflow's default: it sends the password in clear to whoever asks.
         "DATABASE__SQL_ALCHEMY_CONN_ASYNC": config.database_url("airflow", "postgresql+psycopg"),
