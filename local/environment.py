@@ -95,9 +95,10 @@ def git_commit() -> str:
 
 
 def notebook(config: Config) -> dict[str, str]:
-    """Return the variables of a task, and the ports of the UIs for links."""
+    """Return the variables of a task, the service's client, and the ports of the UIs for links."""
     ports = {name: str(config.settings.ports[name]) for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT")}
-    return tasks(config) | ports
+    path = f"{library()['PYTHONPATH']}:{REPO / 'clients' / 'python'}"
+    return tasks(config) | ports | {"PYTHONPATH": path}
 
 
 def init_db(config: Config, path: str) -> dict[str, str]:
