@@ -5,9 +5,7 @@ reads a body that msgspec refuses once more, row by row up to the first wrong on
 everything in a large body could take all the memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from operator import attrgetter
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -19,16 +17,12 @@ from contract.manifest import Contract
 from serving.codecs.base import Prediction, Predictions, Row, Values
 from serving.codecs.errors import InvalidError, problem
 from serving.codecs.explain import explain
-from serving.codecs.fields import Field, Fields, UnknownError
+from serving.codecs.fields import Fields, UnknownError
 from serving.codecs.json_list import MalformedError, elements
-from serving.codecs.row_model import positions, row_model
+from serving.codecs.json_rows import FIELD_BYTES, MAX_ROW_BYTES, UNREADABLE, JsonRows
+from serving.codecs.row_model import row_model
 
 MAX_WARNINGS = 100
-MAX_ROW_BYTES = 16 * 1024
-"""A longer object isn't explained any further; one with many fields may have more."""
-
-FIELD_BYTES = 256
-
 Validated = TypeVar("Validated")
 
 _encode = msgspec.json.Encoder().encode
@@ -43,10 +37,8 @@ class JsonCodec:
         self._key = contract.answer_key
         self._classes = contract.classes
         self._longest = max(MAX_ROW_BYTES, FIELD_BYTES * len(fields.all))
-        names = positions(fields)
-        self._columns = [attrgetter(name) for name in names]
-        self._values: Callable[[Any], Row] = attrgetter(*names) if len(names) > 1 else partial(_only, names[0])
-        self._decode = _decoder(fields)
+        self._rows = JsonRows(fields)
+        self._decode, self._row = self._rows.decode, self._rows.row
         model = row_model(fields)
         self._one: TypeAdapter[Any] = TypeAdapter(model)
         rows: Any = Annotated[list[model], Limits(min_length=1, fail_fast=True)]  # type: ignore[valid-type]
@@ -62,28 +54,16 @@ class JsonCodec:
         try:
             found = self._decode(body)
             if not isinstance(found, list):
-                row = self._values(found) if self.fields.are_numbers else self._row(found)
+                row = self._row(found)
                 return row if self.fields.accept(row) else self._read_or_explain(body)
-            # Column by column: a tuple for each row would be work for the garbage collector.
-            columns = [_column(field, get, found) for field, get in zip(self.fields.all, self._columns, strict=True)]
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, UnknownError):
+            values = self._rows.table(found)
+        except (*UNREADABLE, UnknownError):
             return self._read_or_explain(body)
-        values = np.stack(columns, axis=1)
         return values if len(values) and self.fields.usable(values).all() else self._read_or_explain(body)
 
     def write(self, answer: Prediction | Predictions) -> bytes:
         """Write one object with a list for each field."""
         return _encode(self._object(answer) if isinstance(answer, Prediction) else self._lists(answer))
-
-    def _row(self, found: Any) -> Row:
-        """Return the numbers of a row that msgspec has read."""
-        fields = zip(self.fields.all, self._values(found), strict=True)
-        return tuple([_number(field, value) if field.is_numeric else field.code(value) for field, value in fields])
-
-    def _validated(self, found: Any) -> Row:
-        """Return the numbers of a row that pydantic has read, codes in it already."""
-        fields = zip(self.fields.all, self._values(found), strict=True)
-        return tuple([field.missing if value is None else value for field, value in fields])
 
     def _read_or_explain(self, body: bytes) -> Row | Values:
         if body.lstrip()[:1] != b"[":
@@ -92,15 +72,15 @@ class JsonCodec:
             rows = enumerate(elements(body, self._longest))
             return np.array([self._read_row(row, index) for index, row in rows], dtype=np.float64)
         except MalformedError:
-            return np.array([*map(self._validated, self._validate(self._many, body))], dtype=np.float64)
+            return np.array([*map(self._rows.validated, self._validate(self._many, body))], dtype=np.float64)
 
     def _read_row(self, body: bytes, *place: int) -> Row:
         if len(body) > self._longest:
             most = f"more than {self._longest} bytes" if place else f"{len(body)} bytes"
             kind = "numbers" if self.fields.are_numbers else "values"
-            text = f"{most} are too many for one {self.fields.noun}, which has {len(self._columns)} {kind}"
+            text = f"{most} are too many for one {self.fields.noun}, which has {len(self.fields.all)} {kind}"
             raise InvalidError(problem("too_long", f"[{place[0]}]: {text}" if place else text, *place))
-        return self._validated(self._validate(self._one, body, *place))
+        return self._rows.validated(self._validate(self._one, body, *place))
 
     def _validate(self, adapter: TypeAdapter[Validated], body: bytes, *place: int) -> Validated:
         try:
@@ -138,48 +118,6 @@ class JsonCodec:
         low, high = feature.seen
         unit = f" {feature.unit}" if feature.unit else ""
         return f"{feature.name}={value:.10g}{unit} is outside the range seen in training ({low:g} to {high:g}{unit})"
-
-
-def _decoder(fields: Fields) -> Callable[[bytes], Any]:
-    """Return the fast reader of a row or of a list."""
-    names = dict(zip(positions(fields), fields.names, strict=True))
-    kinds = [
-        (position, *((kind | None, None) if field.is_optional else (kind,)))
-        for position, field, kind in zip(names, fields.all, map(_kind, fields.all), strict=True)
-    ]
-    try:
-        row = msgspec.defstruct("Row", kinds, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False)
-    except ValueError:  # msgspec can't look for names with quotes or backslashes: pydantic reads them
-        return _refuse
-    return msgspec.json.Decoder(row | list[row]).decode  # type: ignore[valid-type]
-
-
-def _refuse(_body: bytes) -> Any:
-    raise msgspec.DecodeError
-
-
-def _kind(field: Field) -> Any:
-    if field.is_numeric:
-        return float
-    kinds = {type(value) for value in field.codes}
-    return kinds.pop() if len(kinds) == 1 else str
-
-
-def _only(name: str, found: Any) -> Row:
-    return (getattr(found, name),)
-
-
-def _number(field: Field, value: float | None) -> float:
-    return field.missing if value is None else value
-
-
-def _column(field: Field, get: Callable[[Any], Any], rows: list[Any]) -> Values:
-    """Return the numbers [n] of a field in rows that msgspec has read."""
-    values: Iterator[Any] = map(get, rows)
-    if field.is_numeric:
-        numbers = (field.missing if value is None else value for value in values) if field.is_optional else values
-        return np.fromiter(numbers, np.float64, len(rows))
-    return np.fromiter(map(field.code, values), np.float64, len(rows))
 
 
 def _probabilities(classes: Sequence[str]) -> Callable[..., Any]:
