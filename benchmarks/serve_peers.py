@@ -23,9 +23,12 @@ from local.waiting import until
 REPO = Path(__file__).resolve().parent.parent
 OURS, CONSTANT, PLAIN = "ours", "constant endpoint", "FastAPI + sklearn"
 MLFLOW = "mlflow models serve"
+SCORING = "ours, /invocations"
+"""The request of MLflow's server, to the byte."""
 HAND_WRITTEN = "FastAPI + ONNX"
 """Our engine in an endpoint without checks, metrics and request IDs: only the code around the model differs."""
 INPUTS = '{"inputs": [%s]}'
+SCORED = '{"predictions": [2]}'
 SPACED = '"prediction": [2]'
 ISOLATED = ["bentoml", "litserve"]
 SHARED = ["scikit-learn", "numpy", "onnxruntime"]
@@ -83,8 +86,9 @@ def peers(python: str, isolated: str, model: Path, onnx_flavor: Path, ours: dict
     records = '{"dataframe_records": [%s]}'
     return [
         Peer(OURS, (python, "-m", "serving"), environment=tuple(ours.items())),
+        Peer(SCORING, (python, "-m", "serving"), "/invocations", records, SCORED, environment=tuple(ours.items())),
         Peer(CONSTANT, plain, engine="constant"),
-        Peer(MLFLOW, (*served, str(model)), "/invocations", records, '{"predictions": [2]}'),
+        Peer(MLFLOW, (*served, str(model)), "/invocations", records, SCORED),
         Peer(f"{MLFLOW}, ONNX", (*served, str(onnx_flavor)), "/invocations", INPUTS, '"label": [2]', "onnx"),
         Peer(PLAIN, plain, engine="sklearn"),
         Peer(HAND_WRITTEN, plain, engine="onnx"),
@@ -143,7 +147,7 @@ def _started(peer: Peer, model: Path, penguins: list[Penguin], logs: Path) -> It
     bodies = [peer.wrap % json.dumps(list(one.values()) if as_list else one) for one in penguins]
     server = Server(
         peer.name, f"http://127.0.0.1:{port}{peer.path}", bodies, peer.expected, psutil.Process(process.pid),
-        peer.engine == "onnx" or peer.name == OURS, environment,
+        peer.engine == "onnx" or peer.name in (OURS, SCORING), environment,
     )  # fmt: skip
     try:
         yield server

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from serving.api import feedback, health, metrics, model, models, page, predict
+from serving.api import feedback, health, invocations, metrics, model, models, page, predict
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
 from serving.api.openapi import Reference, describe
-from serving.api.responses import RequestError, State, request_error
+from serving.api.responses import SCORING, RequestError, State, request_error
 from serving.log.log import PredictionLog
 from serving.logs import configure
 from serving.registry.client import Registry
@@ -21,6 +21,9 @@ from serving.settings import Settings
 from serving.tables.pool import Tables
 
 logger = logging.getLogger(__name__)
+
+ENDPOINTS = {"/predict": predict.predict, SCORING: invocations.invocations}
+"""What the middleware hands to its endpoint directly."""
 
 DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."
 
@@ -57,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the host that the client claims
     )
-    for part in (predict, feedback, health, model, models, metrics, page):
+    for part in (predict, invocations, feedback, health, model, models, metrics, page):
         app.include_router(part.router)
     app.add_exception_handler(RequestError, request_error)
     page.mount_files(app)
@@ -72,4 +75,4 @@ def from_environment() -> Middleware:
     configure(settings.log_level)
     keys = Keys(settings)
     logger.info("keys.%s", "required" if keys.required else "not_required: everybody may ask")
-    return Middleware(create_app(settings), settings, keys, predict.predict)
+    return Middleware(create_app(settings), settings, keys, ENDPOINTS)

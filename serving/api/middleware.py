@@ -9,7 +9,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from serving import metrics
 from serving.api.hosts import Hosts
 from serving.api.keys import Keys
-from serving.api.responses import Failure, NotReady, json_response, media_type_of
+from serving.api.responses import media_type_of, refused, unavailable
 from serving.codecs.media_types import TABLES
 from serving.logs import REQUEST_ID
 from serving.settings import Settings
@@ -58,14 +58,17 @@ class UnreadError(Exception):
 class Middleware:
     """The outermost application."""
 
-    def __init__(self, app: FastAPI, settings: Settings, keys: Keys, predict: Endpoint) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, keys: Keys, endpoints: Mapping[str, Endpoint]) -> None:
         """Wrap `app`.
 
         The routes are those of `app`. A route whose `responses` have a 401 is protected, with all paths that begin with
         its fixed part: `/models` of `/models/{name}`.
+
+        Args:
+            endpoints: path → endpoint of what asks the first model; behind `/models/{model}` it asks another one.
         """
         self._app = app
-        self._predict = predict
+        self._endpoints = endpoints
         self._routes = {route.path for route in app.routes if isinstance(route, Route)}
         protected = [route.path for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses]
         self._protected = tuple(path.partition("{")[0].rstrip("/") for path in protected)
@@ -102,7 +105,7 @@ class Middleware:
             logger.exception("request.failed method=%s path=%r", scope["method"], scope["path"])
             if status:  # the answer has begun: only breaking it off shows that it is incomplete
                 raise
-            failure = json_response(Failure(detail="the service failed; its log says why"), 500)
+            failure = refused(scope["path"], 500, "the service failed; its log says why")
             await failure(scope, receive, send_with_id)
         finally:
             self._record(scope, status, perf_counter() - started)
@@ -111,19 +114,17 @@ class Middleware:
         path, key = scope["path"], headers.get(b"x-api-key", b"")
         # `startswith` covers more than the routes: too much protection is better than too little.
         if not self._hosts.accept(headers.get(b"host", b"")):
-            await _foreign_host()(scope, receive, send)
+            await _foreign_host(path)(scope, receive, send)
         elif self._keys.required and path.startswith(self._protected) and not self._keys.accept(key):
-            await _no_key()(scope, receive, send)
-        elif scope["method"] == "POST" and (path == "/predict" or (name := _model_to_ask(path))):
-            if path != "/predict":
-                scope["path_params"] = {"model": name}
+            await _no_key(path)(scope, receive, send)
+        elif scope["method"] == "POST" and (endpoint := self._endpoints.get(path) or self._endpoint_of_model(scope)):
             limit = self._limit(scope)
             if limit.under_way >= limit.most:
-                await _overloaded(limit)(scope, receive, send)
+                await _overloaded(limit, path)(scope, receive, send)
                 return
             limit.under_way += 1
             try:
-                response = await self._predict(Request(scope, receive))
+                response = await endpoint(Request(scope, receive))
                 if limit is self._tables:  # its answer occupies the disk until it is sent
                     await self._send_table(response, scope, receive, send)
                     return
@@ -134,7 +135,7 @@ class Middleware:
             # Feedback waits for the disk, which must not keep predictions from being answered.
             limit = self._tables if media_type_of(scope) in TABLES else self._feedback
             if limit.under_way >= limit.most:
-                await _overloaded(limit)(scope, receive, send)
+                await _overloaded(limit, path)(scope, receive, send)
                 return
             limit.under_way += 1
             try:
@@ -143,6 +144,14 @@ class Middleware:
                 limit.under_way -= 1
         else:
             await self._app(scope, receive, send)
+
+    def _endpoint_of_model(self, scope: Scope) -> Endpoint | None:
+        """Return the endpoint of a path that names a model, and add the name to the request."""
+        found = _MODEL.fullmatch(scope["path"])
+        endpoint = self._endpoints.get(found[2]) if found else None
+        if found and endpoint:
+            scope["path_params"] = {"model": found[1]}
+        return endpoint
 
     def _limit(self, scope: Scope) -> Limit:
         return self._tables if media_type_of(scope) in TABLES else self._requests
@@ -170,28 +179,22 @@ class Middleware:
             logger.info("request.answered", extra={"fields": fields | {"milliseconds": round(seconds * 1000, 3)}})
 
 
-def _model_to_ask(path: str) -> str:
-    """Return the model of `/models/{model}/predict`; an empty text for another path."""
-    found = _MODEL.fullmatch(path)
-    return found[1] if found and found[2] == "/predict" else ""
-
-
 def _request_id(headers: dict[bytes, bytes]) -> bytes:
     """Return the request ID that the client sent if it is valid, else a new one."""
     given = headers.get(b"x-request-id", b"")
     return given if _ID.fullmatch(given) else b"%s-%x" % (_PROCESS, next(_numbers))
 
 
-def _foreign_host() -> Response:
+def _foreign_host(path: str) -> Response:
     detail = "the service doesn't answer under the name in the header Host: SERVING_ALLOWED_HOSTS adds names"
-    return json_response(Failure(detail=detail), 421)
+    return refused(path, 421, detail)
 
 
-def _no_key() -> Response:
-    body = Failure(detail="this needs an API key: send it in the header X-API-Key")
-    return json_response(body, 401, {"WWW-Authenticate": 'ApiKey header="X-API-Key"'})
+def _no_key(path: str) -> Response:
+    detail = "this needs an API key: send it in the header X-API-Key"
+    return refused(path, 401, detail, {"WWW-Authenticate": 'ApiKey header="X-API-Key"'})
 
 
-def _overloaded(limit: Limit) -> Response:
-    body = NotReady(detail=f"{limit.most} {limit.kind} are under way, which is the limit", reason="overloaded")
-    return json_response(body, 503, {"Retry-After": str(OVERLOADED_RETRY_SECONDS)})
+def _overloaded(limit: Limit, path: str) -> Response:
+    detail = f"{limit.most} {limit.kind} are under way, which is the limit"
+    return unavailable("overloaded", detail, OVERLOADED_RETRY_SECONDS, path)

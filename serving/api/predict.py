@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from serving.api.predict_docs import MODEL, RESPONSES, request_body
-from serving.api.predict_json import predict_json
+from serving.api.predict_json import answer_body, answer_json, with_id
 from serving.api.predict_table import predict_table
 from serving.api.responses import (
     NO_MODEL,
@@ -54,7 +54,7 @@ async def predict(request: Request) -> Response:
             return not_ready(watcher, settings)
         if media_type in TABLES:
             return await predict_table(request, media_type, model, settings)
-        return await predict_json(request, model, settings)
+        return await answer_body(request, model, settings, answer_json, with_id)
     except RequestError as error:
         return json_response(Failure(detail=error.detail), error.status)
     except InvalidError as error:

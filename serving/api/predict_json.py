@@ -1,7 +1,9 @@
 """Answer one row or a list of rows, in JSON."""
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
+from typing import TypeVar
 
 from fastapi import Request, Response
 
@@ -13,12 +15,28 @@ from serving.inference.model import LoadedModel
 from serving.inference.prediction import predict
 from serving.settings import Settings
 
+Content = TypeVar("Content")
+
+Headers = list[tuple[bytes, bytes]]
+
+AnswerIt = Callable[[bytes, LoadedModel, int], tuple[Prediction | Predictions, Content]]
+"""Answers a body of at most so many rows; returns the answer, and the same in the request's protocol."""
+
+Respond = Callable[[Content, Headers, bytes | None], Response]
+"""Returns the response with an answer, its headers, and the prediction's id if it has one."""
+
 IN_THREAD_BYTES = 16 * 1024
 """Longer bodies are answered in a thread: they would block the event loop for a millisecond and more."""
 
 
-async def predict_json(request: Request, model: LoadedModel, settings: Settings) -> Response:
-    """Answer JSON with JSON; with a log the prediction's id is its last key.
+async def answer_body(
+    request: Request,
+    model: LoadedModel,
+    settings: Settings,
+    answer_it: AnswerIt[Content],
+    respond: Respond[Content],
+) -> Response:
+    """Receive a body, answer and log it.
 
     Raises:
         RequestError, InvalidError: the body can't be answered.
@@ -28,20 +46,37 @@ async def predict_json(request: Request, model: LoadedModel, settings: Settings)
     await receive(request, settings.max_body_bytes, received.extend, settings, settings.body_seconds)
     body = bytes(received)
     if len(body) > IN_THREAD_BYTES:
-        answer, content = await asyncio.to_thread(answer_json, body, model, settings.max_rows)
+        answer, content = await asyncio.to_thread(answer_it, body, model, settings.max_rows)
     else:
-        answer, content = answer_json(body, model, settings.max_rows)
+        answer, content = answer_it(body, model, settings.max_rows)
+    prediction_id = None
     if (log := log_of(request)) and (prediction_id := log.record(model, answer, started)):
         headers.append((b"x-prediction-id", prediction_id))
+    return respond(content, headers, prediction_id)
+
+
+def with_id(content: bytes, headers: Headers, prediction_id: bytes | None) -> Response:
+    """Return an answer in JSON, with the prediction's id as its last key if there is one."""
+    if prediction_id:
         content = b"".join((content[:-1], b',"prediction_id":"', prediction_id, b'"}'))
     return Answer(content, headers)
 
 
+def without_id(content: bytes, headers: Headers, _prediction_id: bytes | None) -> Response:
+    """Return an answer in JSON as it is."""
+    return Answer(content, headers)
+
+
 def answer_json(body: bytes, model: LoadedModel, max_rows: int) -> tuple[Prediction | Predictions, bytes]:
-    """Return the answer, and the same in JSON; raise the errors of `predict_json`."""
+    """Return the answer, and the same in JSON; raise the errors of `answer_body`."""
     rows = model.json.read(body)
     if not isinstance(rows, tuple) and len(rows) > max_rows:
-        text = f"the list has {len(rows)} {model.json.fields.noun}s, and at most {max_rows} are answered at once"
-        raise RequestError(413, f"{text}: send several lists, or a table ({', '.join(TABLES)})")
+        raise too_many(f"the list has {len(rows)}", model, max_rows)
     answer = predict(model, rows)
     return answer, model.json.write(answer)
+
+
+def too_many(found: str, model: LoadedModel, max_rows: int) -> RequestError:
+    """Return the refusal of too many rows."""
+    text = f"{found} {model.json.fields.noun}s, and at most {max_rows} are answered at once"
+    return RequestError(413, f"{text}: send several lists, or a table ({', '.join(TABLES)})")

@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 
 from serving.api.body import receive, while_connected
 from serving.api.responses import RequestError, log_of, tables_of, unavailable
-from serving.codecs.media_types import CSV, has_codec
+from serving.codecs.media_types import CSV, JSON, has_codec
 from serving.inference.model import LoadedModel
 from serving.settings import Settings
 from serving.tables.logged import LoggedTables
@@ -26,30 +26,38 @@ DISK_RETRY_SECONDS = 60
 LOST_RETRY_SECONDS = 1
 
 
-async def predict_table(request: Request, media_type: str, model: LoadedModel, settings: Settings) -> Response:
+async def predict_table(
+    request: Request, media_type: str, model: LoadedModel, settings: Settings, scoring: str = ""
+) -> Response:
     """Answer a table with a table of the same media type, a row for each row.
+
+    Args:
+        scoring: its media type in MLflow's scoring protocol, to answer in that; empty for a table.
 
     Raises:
         RequestError, InvalidError: the table can't be answered.
     """
-    started = perf_counter()
+    started, path = perf_counter(), request.scope["path"]
     if not has_codec(media_type):
         raise RequestError(415, f"{media_type} needs pyarrow, which isn't installed here: send {CSV}")
     try:
         with TemporaryFile() as body:
             await receive(request, settings.max_table_bytes, body.write, settings, settings.table_seconds)
-            answering = _answer(request, media_type, model, body, started)
+            answering = _answer(request, scoring or media_type, model, body, started)
             answer, prediction_id = await while_connected(request, answering)
     except TooLargeError as error:
         raise RequestError(413, str(error)) from None
     except LostError as error:
-        return unavailable("workers", str(error), LOST_RETRY_SECONDS)
+        return unavailable("workers", str(error), LOST_RETRY_SECONDS, path)
     except OSError as error:
-        return unavailable("disk", f"the table can't be put into a temporary file: {error}", DISK_RETRY_SECONDS)
+        text = f"the table can't be put into a temporary file: {error}"
+        return unavailable("disk", text, DISK_RETRY_SECONDS, path)
     size = os.fstat(answer.fileno()).st_size
     headers = {"X-Model-Version": model.version, "Content-Length": str(size)}
     if prediction_id:
         headers["X-Prediction-Id"] = prediction_id
+    if scoring:
+        media_type = JSON
     if size > PIECE_BYTES:
         return StreamingResponse(_pieces(answer), headers=headers, media_type=media_type)
     with answer:

@@ -38,6 +38,16 @@ class RequestError(Exception):
         self.status, self.detail = status, detail
 
 
+SCORING = "/invocations"
+"""Path of MLflow's scoring protocol, also at the end of those of a model."""
+
+MLFLOW_CODES = {
+    401: "UNAUTHENTICATED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    500: "INTERNAL_ERROR",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
+
 NO_STORE = {"Cache-Control": "no-store"}
 """Of answers that hold for the moment only."""
 
@@ -74,23 +84,41 @@ class Answer(Response):
         ]
 
 
-def not_ready(watcher: Watcher, settings: Settings) -> Response:
+def refused(path: str, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: str) -> Response:
+    """Return a refusal in the form that the clients of a path read.
+
+    Args:
+        more: further fields.
+    """
+    if path.endswith(SCORING):
+        code = MLFLOW_CODES.get(status, "BAD_REQUEST")
+        return json_response({"error_code": code, "message": detail} | more, status, headers)
+    return json_response({"detail": detail} | more, status, headers)
+
+
+def not_ready(watcher: Watcher, settings: Settings, path: str = "") -> Response:
     """Return 503 with the reason why there is no model, and the seconds until the next try."""
     reason, detail = watcher.unready_reason
-    return unavailable(reason, f"no model to serve yet: {detail}", ceil(settings.poll_seconds))
+    return unavailable(reason, f"no model to serve yet: {detail}", ceil(settings.poll_seconds), path)
 
 
-def unavailable(reason: str, detail: str, retry_after: int) -> Response:
-    """Return 503 with its reason, and the seconds until the next try."""
-    return json_response(NotReady(detail=detail, reason=reason), 503, {"Retry-After": str(retry_after)})
+def unavailable(reason: str, detail: str, retry_after: int, path: str = "") -> Response:
+    """Return 503 with its reason, and the seconds until the next try, in the form of a path."""
+    return refused(path, 503, detail, {"Retry-After": str(retry_after)}, reason=reason)
 
 
 def media_type_of(scope: Scope) -> str:
     """Return the media type of the request's body: the first `Content-Type`, without parameters."""
+    return _media_type(declared_type(scope))
+
+
+def declared_type(scope: Scope) -> bytes:
+    """Return the first `Content-Type` of the request."""
     for name, value in scope["headers"]:
         if name == b"content-type":
-            return _media_type(value)
-    return ""
+            declared: bytes = value
+            return declared
+    return b""
 
 
 @lru_cache(maxsize=64)

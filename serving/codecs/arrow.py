@@ -26,8 +26,15 @@ DAMAGED = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, struc
 class _ArrowTables:
     """Record batches in and out, for one model version."""
 
-    def __init__(self, contract: Contract, version: str, prediction_id: str = "") -> None:
+    def __init__(self, contract: Contract, version: str, prediction_id: str = "", refuse_unknown: bool = True) -> None:
+        """Take the version.
+
+        Args:
+            prediction_id: id of the request, for the metadata of the answer; empty for none.
+            refuse_unknown: whether columns that the model hasn't are an error; else they are ignored.
+        """
         self.fields = Fields(contract)
+        self._refuse_unknown = refuse_unknown
         self._classes = contract.classes
         self._version = version
         text = pa.dictionary(pa.int32(), pa.string())
@@ -52,11 +59,12 @@ class _ArrowTables:
         return np.full(batch.num_rows, field.missing)
 
     def _check_columns(self, schema: Any) -> None:
-        if self.fields.lacking(schema.names):
+        known = [column for column in schema if column.name in self.fields.by_name]
+        if self.fields.lacking(schema.names if self._refuse_unknown else [column.name for column in known]):
             found = ", ".join(schema.names)[:200]
             text = f"the columns are {found}: they must be {listed(self.fields.names)}, in any order"
             raise InvalidError(problem("header", text, "header"))
-        for column in schema:
+        for column in known:
             arrow_columns.check_type(self.fields.by_name[column.name], column.type)
 
     def _write(self, open_writer: Callable[[BytesIO], Any], answers: Iterable[Predictions]) -> Iterator[bytes]:
@@ -104,7 +112,9 @@ class ParquetCodec(_ArrowTables):
         with pq.ParquetFile(body, buffer_size=BUFFER_BYTES, read_dictionary=texts) as parquet:
             self._check_columns(parquet.schema_arrow)
             _check_sizes(parquet.metadata)
-            yield from parquet.iter_batches(CHUNK_ROWS, use_threads=False)
+            names = [name for name in parquet.schema_arrow.names if name in self.fields.by_name]
+            columns = None if self._refuse_unknown else names
+            yield from parquet.iter_batches(CHUNK_ROWS, columns=columns, use_threads=False)
 
 
 def _check_sizes(metadata: Any) -> None:

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
-from itertools import islice
+from itertools import compress, islice
 from typing import IO
 
 import numpy as np
@@ -22,20 +22,28 @@ MAX_LINE = 64 * 1024
 class CsvCodec:
     """CSV, for one model version."""
 
-    def __init__(self, contract: Contract, version: str) -> None:
+    def __init__(self, contract: Contract, version: str, refuse_unknown: bool = True) -> None:
+        """Take the version.
+
+        Args:
+            refuse_unknown: whether columns that the model hasn't are an error; else they are ignored.
+        """
         self.fields = Fields(contract)
         self._header = table_columns(contract.answer_key, contract.classes)
         self._classes = [_cell(name) for name in contract.classes]
         self._version = version
+        self._refuse_unknown = refuse_unknown
         self._is_penguins = contract.name == "penguins"  # a sentence about their numbers stays as it was
 
     def decode(self, body: IO[bytes]) -> Iterator[Values]:
         """Read the rows, some thousands at a time; see `TableCodec.decode`."""
         reader = csv.reader(lines(TextIOWrapper(body, "utf-8-sig", newline="")), strict=True)
         try:
-            names = self._names(next(reader, []))
-            first = 0
-            rows = self._rows(reader, len(names))
+            header = next(reader, [])
+            rows, first = self._rows(reader, len(header)), 0
+            names = self._names(header)
+            if len(names) < len(header):
+                rows = _without_unknown(rows, [self._known(name) in self.fields.by_name for name in header])
             while chunk := list(islice(rows, CHUNK_ROWS)):
                 yield self._values(chunk, names, first)
                 first += len(chunk)
@@ -56,12 +64,17 @@ class CsvCodec:
 
     def _names(self, header: list[str]) -> list[str]:
         """Return the names of the columns, without blanks around them that the fields don't have."""
-        names = [name if name in self.fields.by_name else name.strip() for name in header]
+        names = [self._known(name) for name in header]
+        if not self._refuse_unknown:
+            names = [name for name in names if name in self.fields.by_name]
         if self.fields.lacking(names):
             found = shown(",".join(header))
             text = f"the header is {found}: the columns must be {listed(self.fields.names)}, in any order"
             raise InvalidError(problem("header", text, "header"))
         return names
+
+    def _known(self, name: str) -> str:
+        return name if name in self.fields.by_name else name.strip()
 
     def _values(self, rows: list[list[str]], names: list[str], first: int) -> Values:
         if self.fields.are_numbers:
@@ -81,6 +94,10 @@ class CsvCodec:
                 text = f"[{index}]: it has {len(row)} values, the header {number}"
                 raise InvalidError(problem("row", text, index))
             yield row
+
+
+def _without_unknown(rows: Iterable[list[str]], is_known: Sequence[bool]) -> Iterator[list[str]]:
+    return (list(compress(row, is_known)) for row in rows)
 
 
 def lines(text: TextIOWrapper) -> Iterator[str]:

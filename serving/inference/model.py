@@ -22,6 +22,7 @@ from contract.manifest import PROBABILITY_TOLERANCE, Contract, Manifest, Points
 from serving.codecs.example import encoded, example
 from serving.codecs.fields import Fields
 from serving.codecs.json import JsonCodec
+from serving.codecs.scoring import ScoringCodec
 from serving.inference.blocks import Labels, Probabilities, Rows
 from serving.inference.contract import parse_manifest, parse_mlmodel
 from serving.inference.engines import Engine, OnnxEngine
@@ -72,6 +73,7 @@ class LoadedModel:
     contract: Contract
     engine: Engine
     json: JsonCodec
+    scoring: ScoringCodec
     ranges: tuple[tuple[float, float], ...]
     """Least and greatest value of each feature in training, in float32 as the model sees them; infinite for codes."""
     points: Points | None
@@ -114,7 +116,8 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
     )
     codec = JsonCodec(contract, release.version.version)
     give_back()  # some ten times the file's size
-    return LoadedModel(release, files, contract, engine, codec, ranges, points, origin, datetime.now(UTC))
+    scoring = ScoringCodec(codec.fields)
+    return LoadedModel(release, files, contract, engine, codec, scoring, ranges, points, origin, datetime.now(UTC))
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:

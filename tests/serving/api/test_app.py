@@ -33,10 +33,11 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_document_has_every_endpoint(document: dict[str, Any]) -> None:
     model = {"/model", "/model/history", "/model/points"}
-    parts = ("history", "points", "predict", "feedback")
+    parts = ("history", "points", "predict", "invocations", "feedback")
+    mlflow = {"/invocations", "/ping", "/version"}
     models = {"/models", "/models/{model}"} | {f"/models/{{model}}/{part}" for part in parts}
     paths = set(document["paths"]) - {"/models/penguins_rf/predict"}
-    assert paths == {"/predict", "/feedback", "/health/live", "/health/ready", "/metrics"} | model | models
+    assert paths == {"/predict", "/feedback", "/health/live", "/health/ready", "/metrics"} | model | models | mlflow
     assert all(operation["summary"] and operation["description"] for operation in operations(document))
 
 

@@ -31,7 +31,7 @@ PER_RUN = settings(max_examples=150, deadline=None, derandomize=True, suppress_h
 def test_every_operation_answers_as_documented(service: Service) -> None:
     document = schemathesis.openapi.from_url(str(service.http.base_url.join("/openapi.json")))
     operations = [found.ok() for found in document.get_all_operations()]
-    assert len(operations) == 15
+    assert len(operations) == 19
     for operation in operations:
 
         @settings(PER_RUN, max_examples=80)
@@ -69,7 +69,11 @@ heads = st.dictionaries(
 
 
 @PER_RUN
-@given(headers=heads, body=st.binary(max_size=200), path=st.sampled_from(["/predict", "/model", "/metrics", "/", "/x"]))
+@given(
+    headers=heads,
+    body=st.binary(max_size=200),
+    path=st.sampled_from(["/predict", "/invocations", "/model", "/metrics", "/", "/x"]),
+)
 def test_strange_requests_cause_no_server_error(
     service: Service, headers: dict[str, str], body: bytes, path: str
 ) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from serving.api.app import ENDPOINTS
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
-from serving.api.predict import predict as predict_endpoint
 from serving.api.responses import NO_KEY
 from serving.settings import Settings
 from tests.serving.api.conftest import Start, predict
@@ -65,7 +65,7 @@ def test_a_path_with_a_parameter_is_protected() -> None:
         return "open"
 
     settings = Settings.model_validate({"api_keys": "secret"})
-    transport = httpx.ASGITransport(Middleware(app, settings, Keys(settings), predict_endpoint))
+    transport = httpx.ASGITransport(Middleware(app, settings, Keys(settings), ENDPOINTS))
 
     async def get(path: str, **headers: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
