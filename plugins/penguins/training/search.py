@@ -5,7 +5,6 @@ ensemble is a prefix of the larger one, so one model grows through all sizes (`w
 1.11.2).
 """
 
-import inspect
 import math
 import time
 from collections import defaultdict
@@ -18,7 +17,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from penguins.data.dataset import Dataset, Fold
 from penguins.training.columns import Columns
@@ -26,11 +24,7 @@ from penguins.training.grid import Candidate
 from penguins.training.processes import do_all
 from penguins.training.scores import score
 from penguins.training.snapshots import snapshot
-
-# scikit-learn asks for the signature of the constructor five times a tree, a fifth of the fit where rows are few.
-# Python then gives the one that is written here.
-for _tree in (DecisionTreeClassifier, DecisionTreeRegressor):
-    _tree.__init__.__signature__ = inspect.signature(_tree.__init__)
+from penguins.training.tree_checks import labels_checked_once
 
 
 @dataclass(frozen=True)
@@ -142,7 +136,8 @@ def _fit_cell(
                 model = candidate.model(columns, random_state=seed, **grown)
             else:
                 _last(model).set_params(**{candidate.grows_by: candidate.size})
-            model.fit(learned, labels[fit])
+            with labels_checked_once():
+                model.fit(learned, labels[fit])
             seconds += time.perf_counter() - started
             taken = snapshot(model)
             metrics = score(labels[judge], taken.predict_proba(features[judge]))

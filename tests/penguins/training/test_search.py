@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import _classes as tree_classes
 
 from local.stack import Stack
 from penguins.data.dataset import Dataset
@@ -91,6 +92,18 @@ def test_the_signature_of_a_tree_is_read_once(tree: type[Any]) -> None:
     signature = inspect.signature(tree.__init__)
     assert inspect.signature(tree.__init__) is signature
     assert list(signature.parameters) == ["self", *inspect.signature(tree).parameters]
+
+
+def test_the_labels_of_a_forest_are_checked_once(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid, checks, check = candidates(GRID)[:1], [], tree_classes.check_classification_targets
+    monkeypatch.setattr(tree_classes, "check_classification_targets", checks.append)
+    (found,) = search(data, grid, [], jobs=1)
+    assert isinstance(found, Fitted)
+    assert not checks
+    DecisionTreeClassifier().fit([[0], [1]], [0, 1])
+    assert len(checks) == 1  # trees of others are checked
+    monkeypatch.undo()
+    assert tree_classes.check_classification_targets is check
 
 
 def test_scaling_is_part_of_the_model(data: Dataset, searched: Callable[[str], list[Fitted]]) -> None:
