@@ -29,9 +29,6 @@ out = Console(markup=False, emoji=False, highlight=False)
 
 def main() -> int:
     """Run one command. After an error, print one line and return 1."""
-    # A fifth of a short command would go into looking for garbage among what is imported, and stays.
-    gc.set_threshold(100_000, 10, 10)
-    atexit.register(gc.freeze)
     arguments = _parser().parse_args()
     return run_command(lambda: _run(arguments))
 
@@ -164,4 +161,7 @@ def _non_empty(text: str) -> str:
 
 
 if __name__ == "__main__":
+    # A fifth of a short command would go into looking for garbage among what is imported, and stays.
+    gc.set_threshold(100_000, 10, 10)
+    atexit.register(gc.freeze)
     sys.exit(main())
