@@ -15,6 +15,7 @@ import mlflow.sklearn
 import yaml  # type: ignore[import-untyped]
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run
 from mlflow.models import Model
+from mlflow.utils import environment
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from contract.digests import DIGESTS, digest_files
@@ -46,6 +47,10 @@ ESTIMATOR: Final = "estimator"
 REASON: Final = "reason"
 # Tag with the run of the candidate that was judged on a sample.
 REFIT_OF: Final = "refit_of"
+
+# MLflow would compare `_requirements` with the versions that are installed, from which they come. For that each thread
+# reads the files of all installed packages at its first model: half a second of a processor.
+vars(environment)["warn_dependency_requirement_mismatches"] = lambda _: None
 
 
 class _Description(Model):
