@@ -173,8 +173,8 @@ bench-drift: linux $(INSTALLED)run ## Measure how often drift is found, and how 
 bench-log: linux $(INSTALLED)run ## Measure the prediction log: its cost, its speed, and what outages lose; ROWS=2000000
 	@PYTHONPATH=plugins $(RUN) benchmarks.log $(if $(ROWS),--rows $(ROWS))
 
-bench-backup: linux $(INSTALLED)run ## Measure backup and restore, and what a backup costs a training beside it: VERSIONS=10
-	@PYTHONPATH=plugins $(RUN) benchmarks.backup $(if $(VERSIONS),--versions $(VERSIONS))
+bench-backup: linux $(INSTALLED)run ## Measure backup and restore, and what a backup costs a training beside it: VERSIONS=10 ROUNDS=0
+	@PYTHONPATH=plugins $(RUN) benchmarks.backup $(if $(VERSIONS),--versions $(VERSIONS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-serve: linux $(INSTALLED)run ## Measure the service against the usual ways to serve
 	@PYTHONPATH=plugins UV=$(UV) $(RUN) benchmarks.serve
