@@ -23,6 +23,7 @@ from backup import restoring, taking, unpacking
 from backup.errors import BackupError
 from backup.keyfile import VARIABLES
 from backup.manifest import KEYS, MODELS, Keys
+from backup.schedule import LOWEST
 from backup.stack import Bucket, Login, Stack
 from backup.unpacking import Unpacked
 
@@ -44,6 +45,7 @@ def main() -> int:
     try:
         with TemporaryDirectory() as folder:
             if arguments.work == "take":
+                os.nice(LOWEST)  # among the processes of the container; compose gives the container itself a small share
                 _take(stack, Path(folder), arguments.at, arguments.keys)
             elif arguments.work == "note":
                 taking.note(stack.databases["penguins"], arguments.at, arguments.bytes, arguments.keys)

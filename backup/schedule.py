@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+LOWEST: Final = 19
+"""Niceness of a backup: whoever trains or predicts comes first. With 10 it took a tenth of each processor from them."""
+
 TIME: Final = "%Y%m%dT%H%M%SZ"
 _NAME: Final = re.compile(r"penguins-([0-9]{8}T[0-9]{6}Z)\.tar\.gz")
 _LOOK_SECONDS: Final = 60.0  # also for somebody who sets the clock, or deletes an archive

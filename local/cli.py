@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from backup.errors import BackupError
+from backup.schedule import LOWEST
 from local import environment
 from local.clients.airflow import Airflow
 from local.clients.mlflow import Mlflow
@@ -145,7 +146,7 @@ def backup(
     if not settings.state_dir.exists():
         raise StackError(f"there is nothing to back up: {settings.state_dir} doesn't exist")
     _end_in_order()
-    os.nice(10)  # whoever trains or predicts comes first
+    os.nice(LOWEST)
     with Progress(_out) as progress:
         path = back_up(Stack(settings), Path(to).absolute() if to else settings.backup_dir, keys, progress)
     _out.print(f"\n{path} ({path.stat().st_size / 1e6:,.1f} MB)", soft_wrap=True, markup=False)
