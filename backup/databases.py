@@ -26,6 +26,18 @@ def dump(programs: Path, login: Login, file: IO[bytes], snapshot: str = "") -> N
     _run(command, login, f"the database {login.database} can't be dumped", file)
 
 
+def check(path: Path) -> None:
+    """Check that a file begins as `dump` writes it: for pg_restore it could also be compressed, and have any size then.
+
+    Raises BackupError.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+    # Magic, version, two sizes, format, compression. Dumps before 1.15, of PostgreSQL 15 and older, have no such byte.
+    if head[:5] != b"PGDMP" or head[5:7] < b"\x01\x0f" or head[10:] != b"\x01\x00":
+        raise BackupError(f"{path.name} isn't a dump as a backup has it, without compression: it can't be restored")
+
+
 def restore(programs: Path, login: Login, path: Path) -> None:
     """Restore a dump as the role, in one transaction.
 

@@ -7,6 +7,7 @@ from typing import Final
 import psycopg
 from packaging.version import Version
 
+from backup.databases import check as check_dump
 from backup.databases import restore
 from backup.errors import BackupError
 from backup.manifest import MODELS, Header
@@ -30,6 +31,8 @@ def check(unpacked: Unpacked) -> None:
         raise BackupError("the backup names a table twice: it can't be restored")
     if others := {member.name for member in manifest.below("tables")} - wanted:
         raise BackupError(f"the backup doesn't say what {', '.join(sorted(others))} has: it can't be restored")
+    for name in _DUMPS:
+        check_dump(unpacked.path(f"databases/{name}.dump"))
     for member in manifest.below("spool"):
         check_place(member.of)
     for folder in ("spool", "objects"):

@@ -32,10 +32,11 @@ from tests.shipper.conftest import superuser
 from tests.shipper.segments import predictions
 
 OLD = datetime(2026, 1, 31, 23, 59, 59, 123456, tzinfo=UTC)
+MEGABYTE = 1024 * 1024
 OBJECTS = {
     "1/models/m-1/artifacts/model.pkl": b"\x80pickle",
     "1/large.bin": bytes(range(256)) * 40_000,
-    "1/random.bin": os.urandom(6_000_000),
+    "1/random.bin": os.urandom(8_000_000),
     "1/empty": b"",
     "2/odd name/ü'.json": b"{}",
 }
@@ -237,6 +238,7 @@ HOSTILE = [
     ("CREATE ROLE hacker SUPERUSER LOGIN;", "permission denied to create role"),
     ("ALTER SYSTEM SET log_statement = 'all';", "permission denied|cannot run inside a transaction"),
     ("DELETE FROM audit.promotions;", "permission denied for table promotions"),
+    ("\\! touch {folder}/touched", "syntax error at or near"),  # psql would run it
 ]
 
 
@@ -264,8 +266,13 @@ def test_hostile_sql_in_a_dump_can_do_what_its_role_can(taken, empty, tmp_path, 
         ("tables/audit.promotions", lambda rows: rows + rows, "penguins can't be restored: duplicate key"),
         ("tables/audit.promotions", lambda rows: b"\\.\n" + rows, "has 0 rows, and its manifest says 2"),
         ("databases/mlflow.dump", lambda dump: dump[: len(dump) // 2], "the database mlflow can't be restored"),
+        (
+            "databases/mlflow.dump",
+            lambda dump: dump[:11] + b"\1" + dump[12:],
+            "mlflow.dump isn't a dump as a backup has",
+        ),
     ],
-    ids=["twice", "end", "half"],
+    ids=["twice", "end", "half", "compressed"],
 )
 def test_rows_that_do_not_fit_are_refused(taken, empty, tmp_path, name, change, reason):
     with pytest.raises(BackupError, match=reason):
@@ -318,11 +325,14 @@ def test_a_full_disk_leaves_nothing(taken, source, empty, tmp_path):
     assert not [*(tmp_path / "backups").iterdir()]
     assert not (source.config.layout.prediction_log / ".backup").exists()
 
-    process = running(empty, "restore", "--from", str(taken.archive), size=12_000_000)
-    _, error = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert "Traceback" not in error
-    assert nothing_left(empty)
+    # The first has no room for the databases, the second for the objects of the S3 server, which ends then.
+    for size, part in ((12_000_000, "initdb failed"), (16 * MEGABYTE, "S3 at http")):
+        process = running(empty, "restore", "--from", str(taken.archive), size=size)
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 1
+        assert "Traceback" not in error
+        assert part in error
+        assert nothing_left(empty)
 
 
 @pytest.mark.programs
