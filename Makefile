@@ -210,8 +210,8 @@ env: ## Write .env with random secrets for the containers; existing values are k
 doctor: ## Check the usual problems of the containers, and name the remedies
 	@$(OPS) doctor
 
-compose-up: env ## Build and start the stack in containers; WORKERS=2 for two Celery workers, MONITORING=1 for Prometheus, EDGE=1 for TLS
-	@$(COMPOSE) $(if $(WORKERS),--profile celery) $(if $(MONITORING),--profile monitoring) $(if $(EDGE),--profile edge) \
+compose-up: env ## Build and start the stack in containers; WORKERS=2 for two Celery workers, MONITORING=1 for Prometheus, EDGE=1 for TLS, BACKUPS=1 for one a day
+	@$(COMPOSE) $(if $(WORKERS),--profile celery) $(if $(MONITORING),--profile monitoring) $(if $(EDGE),--profile edge) $(if $(BACKUPS),--profile backups) \
 		up --detach --build --wait --remove-orphans \
 		$(if $(WORKERS),--scale airflow-worker=$(WORKERS)) || { $(OPS) doctor; exit 1; }
 	@$(OPS) unsigned

@@ -1,7 +1,8 @@
 """Backup and restore in a container: the archive goes out by stdout, and comes in by stdin.
 
-take writes an archive; note lets the metrics tell of one that has arrived; check checks an archive, and writes what
-belongs on the host as JSON; put restores an archive into new databases, and needs the password of the superuser.
+take writes an archive; note lets the metrics tell of one that has arrived; save writes one into the folder /backups and
+notes it; check checks an archive, and writes what belongs on the host as JSON; put restores an archive into new
+databases, and needs the password of the superuser.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import signal
 import sys
 import tomllib
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -23,18 +24,19 @@ from backup import restoring, taking, unpacking
 from backup.errors import BackupError
 from backup.keyfile import VARIABLES
 from backup.manifest import KEYS, MODELS, Keys
-from backup.schedule import LOWEST
+from backup.schedule import LOWEST, name_at
 from backup.stack import Bucket, Login, Stack
 from backup.unpacking import Unpacked
 
 _BUCKET: Final = "mlflow-artifacts"
+_FOLDER: Final = Path("/backups")
 _PROGRAMS: Final = ("penguins", "apache-airflow", "mlflow")
 
 
 def main() -> int:
     """Do the work, and return the exit status: 1 after an error, which is printed."""
     parser = argparse.ArgumentParser(prog="python -m backup", description=__doc__)
-    parser.add_argument("work", choices=["take", "note", "check", "put"])
+    parser.add_argument("work", choices=["take", "note", "save", "check", "put"])
     parser.add_argument("--at", type=datetime.fromisoformat, help="time of the backup")
     parser.add_argument("--bytes", type=int, help="size of the archive")
     parser.add_argument("--keys", action="store_true", help="with the keys in the environment")
@@ -45,8 +47,13 @@ def main() -> int:
     try:
         with TemporaryDirectory() as folder:
             if arguments.work == "take":
-                os.nice(LOWEST)  # among the processes of the container; compose gives the container itself a small share
+                os.nice(
+                    LOWEST
+                )  # among the processes of the container; compose gives the container itself a small share
                 _take(stack, Path(folder), arguments.at, arguments.keys)
+            elif arguments.work == "save":
+                os.nice(LOWEST)
+                _save(stack, _FOLDER)
             elif arguments.work == "note":
                 taking.note(stack.databases["penguins"], arguments.at, arguments.bytes, arguments.keys)
             else:
@@ -94,6 +101,15 @@ def _take(stack: Stack, folder: Path, at: datetime, with_keys: bool) -> None:
     header = taking.header(stack.databases["penguins"], at, os.environ["PENGUINS_GIT_COMMIT"], _programs())
     taking.write(stack, sys.stdout.buffer, folder, header, keys, _report)
     sys.stdout.flush()
+
+
+def _save(stack: Stack, folder: Path) -> None:
+    login = stack.databases["penguins"]
+    header = taking.header(login, datetime.now(UTC), os.environ["PENGUINS_GIT_COMMIT"], _programs())
+    path = folder / name_at(header.at)
+    taking.take(stack, path, header, None, _report)
+    taking.note(login, header.at, path.stat().st_size, with_keys=False)
+    print(path, flush=True)
 
 
 def _unpacked(folder: Path, name: str) -> Unpacked:

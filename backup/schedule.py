@@ -4,6 +4,7 @@ A program of its own with next to nothing in memory; the command that makes the 
 """
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def main() -> None:
     """Read the arguments, and work."""
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s")
     folder, hours, keep, _, *command = sys.argv[1:]
+    if not re.fullmatch(r"\d+(\.\d+)?", hours) or float(hours) == 0:
+        sys.exit(f"PENGUINS_BACKUP_HOURS={hours}: a number of hours above 0 is needed")
+    if not re.fullmatch(r"[1-9]\d*", keep):
+        sys.exit(f"PENGUINS_BACKUP_KEEP={keep}: a number of archives above 0 is needed")
+    if Path(folder).exists() and not os.access(folder, os.W_OK):
+        sys.exit(f"{folder} can't be written by the user {os.getuid()}: make it theirs, with chown")
     run(Path(folder), float(hours), int(keep), command)
 
 

@@ -60,7 +60,12 @@ def _env(path: Path) -> int:
     existed = path.exists()
     added = env.complete(path)
     # Otherwise Docker would make it, for root only.
-    run.models_folder(dotenv.parse(path.read_text())).mkdir(exist_ok=True)
+    variables = dotenv.parse(path.read_text())
+    run.models_folder(variables).mkdir(exist_ok=True)
+    if os.environ.get("BACKUPS") or "backups" in variables.get("COMPOSE_PROFILES", "").split(","):
+        from ops import backup  # unlike the other commands, it needs Python 3.11
+
+        backup.make_folder(backup.folder_of(variables, ""))
     if not existed:
         print(f"Wrote {os.path.relpath(path)} with random secrets; only you can read it.")
     elif added:

@@ -19,6 +19,7 @@ from ops import dotenv
 from ops.docker import Compose, DockerError
 from ops.env import REPO
 
+_USER = 1000  # of the image
 SERVICE = "backup"
 NEEDED = {"postgres", "minio"}
 """Services that keep what is in a backup."""
@@ -46,6 +47,13 @@ def folder_of(variables: Mapping[str, str], to: str) -> Path:
     if to:
         return Path(to).absolute()
     return REPO / (os.environ.get("PENGUINS_BACKUP_DIR") or variables.get("PENGUINS_BACKUP_DIR") or "backups")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that the service `backup-schedule` writes to."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(folder, _USER, _USER)
 
 
 def back_up(compose: Compose, folder: Path, variables: Mapping[str, str], with_keys: bool) -> Path:

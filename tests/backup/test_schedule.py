@@ -5,6 +5,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from backup.schedule import archives, name_at, prune, seconds_until_due
 from local.settings import REPO
 from local.waiting import until
@@ -30,6 +32,20 @@ def test_only_the_oldest_archives_are_deleted(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {*names[3:], *others}
     assert [path.name for path in archives(tmp_path).values()] == names[3:]
     assert prune(tmp_path, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "keep", "problem"),
+    [
+        ("0", "7", "PENGUINS_BACKUP_HOURS=0: a number of hours above 0 is needed"),
+        ("day", "7", "PENGUINS_BACKUP_HOURS=day: a number of hours above 0 is needed"),
+        ("24", "0", "PENGUINS_BACKUP_KEEP=0: a number of archives above 0 is needed"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path, hours, keep, problem):
+    command = [sys.executable, "-m", "backup.schedule", str(tmp_path), hours, keep, "--", "false"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"{problem}\n")
 
 
 def test_a_command_is_run_when_it_is_due(tmp_path):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from backup.schedule import archives
 from local.clients.http import JsonApi
 from local.clients.service import Service
 from local.waiting import until
+from ops.backup import make_folder
 from tests.compose.stack import PROJECT, ComposeStack, run
 from tests.e2e.deployment import MODEL, PENGUIN, Deployment, Made
 from tests.run import note_project
@@ -96,6 +98,29 @@ def test_a_restore_that_fails_leaves_nothing(empty: ComposeStack, archive: Path,
     assert "Traceback" not in refused.value.stderr
     assert (volumes(OTHER), empty.containers()) == ([], [])
     assert empty.env_file.read_bytes() == before
+
+
+def test_containers_make_backups_by_themselves(
+    compose: ComposeStack, deployment: Deployment, made: Made, tmp_path: Path
+) -> None:
+    del made
+    folder = tmp_path / "scheduled"
+    make_folder(folder)
+    for day in (1, 2):
+        (folder / f"penguins-2026010{day}T000000Z.tar.gz").touch()
+    compose.set(PENGUINS_BACKUP_DIR=str(folder), PENGUINS_BACKUP_HOURS="1", PENGUINS_BACKUP_KEEP="2")
+    compose.compose("--profile", "backups", "up", "--detach", "--build", "--no-deps", "backup-schedule")
+    try:
+        until(lambda: min(archives(folder)).day == 2 and len(archives(folder)) == 2, "a backup", 120)
+    finally:
+        compose.compose("--profile", "backups", "rm", "--stop", "--force", "backup-schedule")
+    newest = [*archives(folder).values()][-1]
+    with tarfile.open(newest) as opened:
+        names = opened.getnames()
+    assert names[-1] == "manifest.json"
+    assert "keys.json" not in names
+    noted = deployment.query("SELECT bytes, with_keys FROM monitoring.backups ORDER BY at DESC LIMIT 1")
+    assert noted == [(newest.stat().st_size, False)]
 
 
 def test_the_restored_stack_is_the_same_and_predicts(

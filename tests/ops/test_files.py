@@ -87,8 +87,9 @@ def test_nothing_starts_on_what_an_interrupted_restore_has_left(tmp_path: Path) 
     assert "A restore into this volume was interrupted: docs/how-to/backup.md" in check().stderr
 
 
-def test_a_backup_gets_neither_the_superuser_nor_the_private_key() -> None:
-    given = set(COMPOSE["services"]["backup"]["environment"])
+@pytest.mark.parametrize("service", ["backup", "backup-schedule"])
+def test_a_backup_gets_neither_the_superuser_nor_the_private_key(service: str) -> None:
+    given = set(COMPOSE["services"][service]["environment"])
     assert {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "PENGUINS_DB_PASSWORD"} <= given
     assert not {"POSTGRES_PASSWORD", *keyfile.VARIABLES.values()} & given
 
