@@ -214,6 +214,7 @@ compose-up: env ## Build and start the stack in containers; WORKERS=2 for two Ce
 	@$(COMPOSE) $(if $(WORKERS),--profile celery) $(if $(MONITORING),--profile monitoring) $(if $(EDGE),--profile edge) $(if $(BACKUPS),--profile backups) \
 		up --detach --build --wait --remove-orphans \
 		$(if $(WORKERS),--scale airflow-worker=$(WORKERS)) || { $(OPS) doctor; exit 1; }
+	@$(OPS) upgraded
 	@$(OPS) unsigned
 
 compose-run: ## As run, in the containers that are up

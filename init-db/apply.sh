@@ -16,11 +16,22 @@ sql() {
 }
 
 version=$(sed -n '/^version = /{s/.*"\(.*\)".*/\1/p;q;}' "$here/../pyproject.toml")
-newer=$(sql --dbname=postgres --tuples-only --no-align --set=version="$version" --file="$here/00-version.sql")
-if [ -n "$newer" ]; then
-    echo "the databases were changed by version $newer of the project, and this is $version: use $newer or a newer one" >&2
-    exit 1
-fi
+read_out() {
+    sql --tuples-only --no-align --set=version="$version" "$@"
+}
+
+found=$(read_out --dbname=postgres --file="$here/00-version.sql")
+case $found in
+    newer*)
+        echo "the databases were changed by version ${found#newer } of the project, and this is $version:" \
+            "use ${found#newer } or a newer one" >&2
+        exit 1
+        ;;
+    older*)
+        before=$(read_out --dbname=penguins --file="$here/upgrade-look.sql")
+        sql --dbname=postgres --set=from="${found#older }" --set=before="$before" --file="$here/upgrade-begin.sql"
+        ;;
+esac
 
 sql --dbname=postgres --file="$here/01-roles.sql"
 sql --dbname=postgres --set=version="$version" --file="$here/02-databases.sql"
@@ -33,3 +44,10 @@ sql --dbname=penguins --file="$here/04-audit.sql"
 sql --dbname=penguins --file="$here/05-records.sql"
 sql --dbname=penguins --file="$here/06-log.sql"
 sql --dbname=penguins --file="$here/07-monitoring.sql"
+
+case $found in
+    older*)
+        after=$(read_out --dbname=penguins --file="$here/upgrade-look.sql")
+        read_out --dbname=postgres --set=after="$after" --file="$here/upgrade-end.sql"
+        ;;
+esac

@@ -30,7 +30,7 @@ from local.report import plain
 from local.settings import Settings
 from local.stack import Stack
 from local.status import addresses, status
-from local.unsigned import unsigned_in_production
+from local.unsigned import unsigned_in_production, without_signature
 
 app = typer.Typer(
     help="The embedded stack: Airflow, MLflow, PostgreSQL, S3 and the prediction service, without Docker.",
@@ -276,6 +276,8 @@ def _start(stack: Stack) -> None:
         _out.print("The stack is running already.")
     mlflow, trusted_keys = Mlflow(stack.urls["mlflow"]), stack.config.credentials.trusted_keys
     for model in served_models(stack.config):
+        if stack.upgraded and (left := without_signature(mlflow, model)):
+            _out.print(plain(left), soft_wrap=True)
         if warning := unsigned_in_production(mlflow, model, trusted_keys):
             _err.print(plain(warning), style="yellow", soft_wrap=True)
 

@@ -56,14 +56,32 @@ class Credentials(BaseModel):
     def load_or_create(cls, path: Path) -> Self:
         """Load the credentials from the file; generate missing ones and write them to it, mode 600.
 
+        `take_added` returns the names of those that an existing file lacked.
+
         Raises pydantic.ValidationError if the file holds anything else.
         """
-        text = path.read_text() if path.exists() else "{}"
-        credentials = cls.model_validate_json(text)
+        text = path.read_text() if path.exists() else ""
+        credentials = cls.model_validate_json(text or "{}")
         complete = credentials.model_dump_json(indent=2)
         if complete != text:
+            missing = [name for name in cls.model_fields if name not in credentials.model_fields_set]
+            if text and missing:
+                with _added(path).open("a") as file:
+                    file.writelines(f"{name}\n" for name in missing)
             write_private(path, complete)
         return credentials
+
+
+def take_added(path: Path) -> list[str]:
+    """Return the names of credentials that were added to a file of an older version since the last call."""
+    file = _added(path)
+    names = file.read_text().split() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return names
+
+
+def _added(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-added")
 
 
 def write_private(path: Path, text: str) -> None:

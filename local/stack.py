@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from local import environment, postgres, seaweed, version
+from local import environment, postgres, seaweed, upgrade, version
 from local.config import Config
 from local.credentials import write_private
 from local.errors import StackError
@@ -66,8 +66,9 @@ class Stack:
                 self._check_programs(required)
             else:
                 self._launch(required)
-            changed = Starter(self.config, self._supervisor, report).start(required)
-            self.upgraded = version.finish(self.config.layout)
+            starter = Starter(self.config, self._supervisor, report)
+            changed = starter.start(required)
+            self.upgraded = upgrade.tell(self.config, starter.migrated)
             return changed
 
     def down(self) -> bool:

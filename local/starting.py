@@ -36,6 +36,8 @@ class Starter:
         self._supervisor = supervisor
         self._report = report
         self._abort = threading.Event()
+        self.migrated: list[str] = []
+        """Programs that were run once for a new version, with it and the one before."""
 
     def start(self, programs: list[Program]) -> bool:
         """Start the programs that aren't ready. `programs` is in the order of dependencies.
@@ -87,7 +89,10 @@ class Starter:
         self._supervisor.start(program.name)
         self._wait(program)
         if program.once_for:
-            self._config.layout.done(program.name).write_text(program.once_for)
+            done = self._config.layout.done(program.name)
+            if done.exists():
+                self.migrated.append(f"{program.name} from {done.read_text()} to {program.once_for}")
+            done.write_text(program.once_for)
 
     def _is_done(self, program: Program, state: ProcessState) -> bool:
         done = self._config.layout.done(program.name)

@@ -1,4 +1,4 @@
-"""Name a version in Production that no trusted key has signed."""
+"""Name versions that no trusted key has signed."""
 
 from contract.signatures import SIGNATURE, Kind, SignatureError, parse_trusted_keys, signing_command, verify_signature
 from local.clients.mlflow import Mlflow
@@ -27,3 +27,11 @@ def unsigned_in_production(mlflow: Mlflow, model: str, trusted_keys: str) -> str
             f"{signing_command(model, version.number)}."
         )
     return None
+
+
+def without_signature(mlflow: Mlflow, model: str) -> str | None:
+    """Name the versions from before there were signatures; None if all have one. Raises StackError as above."""
+    numbers = [version.number for version in mlflow.versions(model) if SIGNATURE not in version.tags]
+    if not numbers:
+        return None
+    return f"{model} versions without a signature: {', '.join(numbers)}. make models marks them, too."

@@ -12,11 +12,6 @@ from local.settings import REPO
 VERSION: Final[str] = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
 
 _FIRST = "0.1.0"  # recorded nothing
-_BROUGHT = {
-    "0.2.0": "roles and tables of the audit trail, the prediction log and the monitoring, keys for signatures, "
-    "and the databases of Airflow and MLflow as their versions want them",
-}
-"""Additions of the first start by a version to a state of the version before."""
 
 
 def is_newer(layout: Layout) -> bool:
@@ -47,17 +42,15 @@ def begin(layout: Layout) -> None:
         layout.version.write_text("".join(f"{line}\n" for line in (VERSION, *lines[-1:])))
 
 
-def finish(layout: Layout) -> str | None:
-    """Return what a completed upgrade has done, once; None if there was none."""
+def upgrading(layout: Layout) -> tuple[str, str] | None:
+    """Return the versions between which a state is upgraded; None if it isn't."""
     lines = _lines(layout)
-    if len(lines) < 2:
-        return None
-    layout.version.write_text(f"{lines[0]}\n")
-    brought = [text for version, text in _BROUGHT.items() if Version(lines[1]) < Version(version) <= Version(VERSION)]
-    return (
-        f"Upgraded the state from {lines[1]} to {lines[0]}: it has {'; '.join(brought) or 'its tables'}. "
-        "CHANGELOG.md says what to look at."
-    )
+    return (lines[1], lines[0]) if len(lines) == 2 else None
+
+
+def finish(layout: Layout) -> None:
+    """Record that an upgrade is complete."""
+    layout.version.write_text(f"{VERSION}\n")
 
 
 def _lines(layout: Layout) -> list[str]:

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from ops import contract, doctor, dotenv, env, run, score
+from ops import contract, doctor, dotenv, env, run, score, upgraded
 
 
 def main() -> int:
@@ -15,6 +15,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("env", help="write .env with random secrets; values already in it are kept")
     commands.add_parser("doctor", help="check for common problems, and print how to fix them")
+    commands.add_parser("upgraded", help="tell what the upgrade of older databases has done")
     commands.add_parser("unsigned", help="name the versions in Production that no trusted key has signed")
     running = commands.add_parser("run", help="run the DAG of a contract once in the containers, and predict")
     running.add_argument("--contract", default="", help="name of the contract, default: penguins")
@@ -41,6 +42,8 @@ def main() -> int:
     if arguments.command == "contract":
         options = (f"--from={arguments.source}", f"--target={arguments.target}", f"--name={arguments.name}")
         return contract.main(arguments.env_file, (*options, "--force") if arguments.force else options)
+    if arguments.command == "upgraded":
+        return upgraded.main(arguments.env_file)
     if arguments.command == "unsigned":
         return doctor.name_unsigned(arguments.env_file)
     if arguments.command == "backup":

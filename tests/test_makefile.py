@@ -103,9 +103,9 @@ def test_lint_and_the_fast_tests_are_not_refused_elsewhere(make: Make, target: s
     assert make(target, "SYSTEM=Darwin").returncode == 0
 
 
-def test_a_start_of_the_containers_names_unsigned_versions(make: Make) -> None:
-    *_, up, last = make("--dry-run", "compose-up").stdout.splitlines()
-    assert last == "python3 -m ops unsigned"
+def test_a_start_of_the_containers_tells_of_an_upgrade_and_names_unsigned_versions(make: Make) -> None:
+    *_, up, told, last = make("--dry-run", "compose-up").stdout.splitlines()
+    assert (told, last) == ("python3 -m ops upgraded", "python3 -m ops unsigned")
     assert "-m ops doctor; exit 1" in up
 
 

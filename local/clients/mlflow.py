@@ -50,6 +50,10 @@ class Mlflow:
         versions = self._versions(f"name = '{model}' AND tags.dag_run_id = '{dag_run}'")
         return versions[0] if versions else None
 
+    def versions(self, model: str) -> list[Version]:
+        """Return all versions of a registered model, the oldest first."""
+        return sorted(self._versions(f"name = '{model}'"), key=lambda version: int(version.number))
+
     def production(self, model: str) -> Version | None:
         """Return the version with the alias production, or else the last one in the stage Production."""
         found = self._api.find(f"{_API}/registered-models/get", name=model)
@@ -57,10 +61,10 @@ class Mlflow:
             return None
         # Not registered-models/alias: without such an alias MLflow answers 400 there.
         aliases = {each["alias"]: each["version"] for each in found["registered_model"].get("aliases", [])}
-        versions = self._versions(f"name = '{model}'")
+        versions = self.versions(model)
         named = [version for version in versions if version.number == aliases.get("production")]
         in_stage = [version for version in versions if version.stage == "Production"]
-        return max(named or in_stage, key=lambda version: int(version.number), default=None)
+        return next(reversed(named or in_stage), None)
 
     def logged_model_tags(self, logged_model: str | None) -> dict[str, str]:
         """Return the tags of a logged model; none if there is no such model."""

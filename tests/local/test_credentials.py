@@ -5,7 +5,7 @@ import stat
 from contract.signatures import SigningKey
 from local import environment
 from local.config import Config
-from local.credentials import Credentials, write_private
+from local.credentials import Credentials, take_added, write_private
 from local.programs import all_programs
 from local.settings import Settings
 
@@ -13,6 +13,7 @@ from local.settings import Settings
 def test_credentials_are_created_once_and_private(tmp_path):
     path = tmp_path / "credentials.json"
     first = Credentials.load_or_create(path)
+    assert take_added(path) == []
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert Credentials.load_or_create(path) == first
 
@@ -28,6 +29,11 @@ def test_missing_credentials_are_added_to_an_older_file(tmp_path):
     credentials = Credentials.load_or_create(path)
     assert credentials.airflow_password == "kept"
     assert json.loads(path.read_text()) == credentials.model_dump()
+    assert Credentials.load_or_create(path) == credentials
+    assert take_added(path) == [
+        name for name in Credentials.model_fields if name not in ("airflow_password", "trusted_keys")
+    ]
+    assert take_added(path) == []
 
 
 def test_a_new_signing_key_is_trusted_beside_the_older_ones(tmp_path):

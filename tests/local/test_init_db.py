@@ -13,15 +13,17 @@ from local import environment, postgres
 from local.settings import REPO
 from local.stack import Stack
 from local.version import VERSION
+from ops.upgraded import PSQL
 from tests import stacks
 from tests.penguins.conftest import make_tables
 
 ROLES = ("airflow", "mlflow", "penguins")
 
 
-def apply(stack: Stack, **variables: str) -> None:
+def apply(stack: Stack, **variables: str) -> str:
     settings = os.environ | environment.init_db(stack.config, str(postgres.BIN)) | variables
-    subprocess.run([REPO / "init-db" / "apply.sh"], env=settings, check=True, capture_output=True)
+    command = [REPO / "init-db" / "apply.sh"]
+    return subprocess.run(command, env=settings, check=True, capture_output=True, text=True).stdout
 
 
 def connect(stack: Stack, role: str, database: str) -> psycopg.Connection:
@@ -207,7 +209,7 @@ def test_the_pipelines_role_owns_the_tables(stack):
 def test_a_missing_password_is_reported(stack, variable):
     with pytest.raises(subprocess.CalledProcessError) as failure:
         apply(stack, **{variable: ""})
-    assert variable in failure.value.stderr.decode()
+    assert variable in failure.value.stderr
 
 
 def test_an_older_audit_trail_is_brought_up_to_date_and_stays_append_only(stack):
@@ -313,7 +315,7 @@ def test_databases_of_a_newer_version_are_refused_before_anything_is_changed(sta
         try:
             with pytest.raises(subprocess.CalledProcessError) as refused:
                 apply(stack)
-            assert refused.value.stderr.decode().splitlines() == [
+            assert refused.value.stderr.splitlines() == [
                 f"the databases were changed by version 0.10.0 of the project, and this is {VERSION}: "
                 "use 0.10.0 or a newer one"
             ]
@@ -323,3 +325,29 @@ def test_databases_of_a_newer_version_are_refused_before_anything_is_changed(sta
             server.execute("COMMENT ON DATABASE postgres IS 'penguins 0.1.9'; ALTER ROLE shipper NOCREATEDB")
             apply(stack)
         assert server.execute(comment).fetchone() == (f"penguins {VERSION}",)
+
+
+def test_an_upgrade_tells_once_what_it_has_brought_also_before_it_was_interrupted(stack):
+    with connect_as_superuser(stack, "penguins") as connection:
+        connection.execute("COMMENT ON DATABASE postgres IS 'penguins 0.1.9'")
+        connection.execute("DROP TABLE log.retention, monitoring.backups")
+        connection.execute("ALTER TABLE monitoring.alarms DROP COLUMN told_at")
+        connection.execute("CREATE TABLE monitoring.other (); ALTER TABLE monitoring.other OWNER TO penguins")
+        try:
+            with pytest.raises(subprocess.CalledProcessError, match="non-zero"):
+                apply(stack)
+        finally:
+            connection.execute("DROP TABLE monitoring.other")
+            told = apply(stack)
+        connection.execute("SELECT FROM log.retention, monitoring.backups")
+    assert told == (
+        f"Upgraded the databases from 0.1.9 to {VERSION}. New in them: tables: log.retention, monitoring.backups; "
+        "columns: monitoring.alarms.told_at.\n"
+    )
+    assert apply(stack) == ""
+    statement = (REPO / "init-db" / "upgrade-tell.sql").read_text()
+    variables = os.environ | environment.init_db(stack.config, str(postgres.BIN))
+    command = [postgres.BIN / PSQL[0], *PSQL[1:], statement]  # as `make compose-up` asks
+    asked = [subprocess.run(command, env=variables, check=True, capture_output=True, text=True) for _ in range(2)]
+    assert asked[0].stdout.endswith(told)  # after what other tests have left
+    assert asked[1].stdout == ""
