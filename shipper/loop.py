@@ -32,7 +32,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
             spool = spool or Spool(settings.log_dir)
             spool.beat()
             with connect(settings.database_url.get_secret_value()) as connection:
-                Shipper(spool, Database(connection), patience, stop).work(settings.poll_seconds)
+                Shipper(spool, Database(connection), patience, stop, settings.damaged_retention_days).work(
+                    settings.poll_seconds
+                )
         except StoppedError:
             return
         except psycopg.Error as error:
@@ -44,8 +46,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
 class Shipper:
     """Brings segments into PostgreSQL, by one connection."""
 
-    def __init__(self, spool: Spool, database: Database, patience: Patience, stop: threading.Event) -> None:
+    def __init__(
+        self, spool: Spool, database: Database, patience: Patience, stop: threading.Event, damaged_days: int = 0
+    ) -> None:
         self._spool, self._database, self._patience, self._stop = spool, database, patience, stop
+        self._damaged_days = damaged_days
         self._chores_at = self._watermark_at = 0.0
 
     def work(self, poll_seconds: float) -> None:
@@ -105,6 +110,7 @@ class Shipper:
         if time.monotonic() < self._chores_at:
             return
         self._spool.retry()
+        self._spool.forget_damaged(self._damaged_days)
         try:
             if dropped := self._database.drop_days():
                 logger.info("retention.dropped days=%d", dropped)

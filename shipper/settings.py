@@ -18,6 +18,12 @@ class Settings(BaseSettings):
     max_backoff_seconds: float = Field(
         default=10.0, gt=0, description="Longest pause between two tries while PostgreSQL doesn't take a segment."
     )
+    damaged_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36500,
+        description="Days after which segments that were set aside as damaged are deleted; 0 for never.",
+    )
 
 
 def explain() -> str:

@@ -116,6 +116,23 @@ class Spool:
             self.counters.add("damaged")
             logger.error("segment.damaged name=%r reason=%r: it is in %s now", str(name), reason, self._damaged)
 
+    def forget_damaged(self, days: int) -> None:
+        """Delete segments, with their reasons, that were set aside more than that many days ago; none if it is 0."""
+        if not days:
+            return
+        for reason in self._damaged.glob(f"*{REASON}"):  # whose time is that of the setting aside; a segment's is older
+            try:
+                if reason.stat().st_mtime < time.time() - days * 86400:
+                    place = self._damaged / reason.name.removesuffix(REASON)
+                    if place.is_dir() and not place.is_symlink():
+                        shutil.rmtree(place)
+                    else:
+                        place.unlink(missing_ok=True)
+                    reason.unlink(missing_ok=True)
+                    logger.info("segment.forgotten name=%r", reason.name.removesuffix(REASON))
+            except OSError as error:
+                logger.warning("segment.kept name=%r reason=%r", reason.name, str(error))
+
     def leave(self, name: SegmentName | str, reason: str) -> None:
         """Leave a segment where it is, until `retry`."""
         self._stuck.add(str(name))
