@@ -66,6 +66,11 @@ def signing(config: Config) -> dict[str, str]:
     return {"PENGUINS_SIGNING_KEY": config.credentials.signing_key}
 
 
+def housekeeping(config: Config) -> dict[str, str]:
+    """Return the address of Airflow's database, for what deletes its history."""
+    return {"PENGUINS_AIRFLOW_DATABASE": config.database_url("airflow")}
+
+
 def _pipeline(config: Config) -> dict[str, str]:
     """Return the variables of the pipeline's library, and the user's own AWS_* for `s3://` sources."""
     own_aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}

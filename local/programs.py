@@ -80,7 +80,7 @@ def _airflow(config: Config) -> list[Program]:
 
     migrate = program("airflow-migrate", "db", "migrate")
     scheduler = (sys.executable, str(REPO / "images" / "airflow" / "scheduler.py"), "--skip-serve-logs")
-    own = variables | environment.signing(config)  # tasks are its processes
+    own = variables | environment.signing(config) | environment.housekeeping(config)  # tasks are its processes
     # The log servers of the scheduler and the triggerer would listen on every interface. The API server
     # reads the same log files from disk, so the log servers stay off.
     return [

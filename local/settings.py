@@ -62,6 +62,19 @@ class Settings(BaseSettings):
         description="Archives that are kept in PENGUINS_BACKUP_DIR after one of these.",
     )
 
+    disk_free_percent: float = Field(
+        default=10,
+        ge=0,
+        lt=100,
+        validation_alias="PENGUINS_DISK_FREE_PERCENT",
+        description="Free part of a disk, in percent, below which there are warnings; 0 for none.",
+    )
+
+    @field_validator("disk_free_percent", mode="before")
+    @classmethod
+    def _zero_if_empty(cls, value: Any) -> Any:
+        return 0 if value == "" else value
+
     @field_validator("state_dir", "backup_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

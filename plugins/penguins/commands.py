@@ -4,8 +4,11 @@ import logging
 import sys
 from collections.abc import Callable
 
+from pydantic import ValidationError
+
 from contract.odcs import printable
 from penguins.errors import UserError
+from penguins.settings import Settings
 
 
 def run_command(command: Callable[[], None]) -> int:
@@ -15,6 +18,13 @@ def run_command(command: Callable[[], None]) -> int:
         command()
     except UserError as error:
         _complain(str(error))
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            variable = name if name.startswith("MLFLOW_") else f"PENGUINS_{name}"
+            _complain(f"{variable}={problem['input']}: {problem['msg']}")
     except Exception as error:
         from penguins.outages import describe_outage  # imports MLflow, which takes a second
 

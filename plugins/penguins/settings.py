@@ -2,13 +2,21 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The folder of the project."""
+
+
+def _zero_if_empty(value: Any) -> Any:
+    return 0 if value == "" else value
+
+
+Days = Annotated[int, BeforeValidator(_zero_if_empty), Field(ge=0, le=36500)]
+"""A time for which something is kept; 0 or empty for ever."""
 
 
 class Settings(BaseSettings):
@@ -151,6 +159,29 @@ class Settings(BaseSettings):
         default=10,
         gt=0,
         description="Seconds until a task is tried again whose service didn't answer; doubled at each further try.",
+    )
+    run_retention_days: Days = Field(
+        default=0,
+        description="Days after which runs in MLflow that nothing names are deleted, with their models and files; "
+        "0 for never.",
+    )
+    history_retention_days: Days = Field(
+        default=0,
+        description="Days after which Airflow's history of DAG runs and tasks is deleted; 0 for never.",
+    )
+    task_log_retention_days: Days = Field(
+        default=0,
+        description="Days after which the logs of Airflow's tasks are deleted; 0 for never.",
+    )
+    disk_free_percent: Annotated[float, BeforeValidator(_zero_if_empty)] = Field(
+        default=10,
+        ge=0,
+        lt=100,
+        description="Free part of a disk, in percent, below which there are warnings; 0 for none.",
+    )
+    airflow_database: SecretStr | None = Field(
+        default=None,
+        description="Address of Airflow's database for keeping house; only for what runs tasks.",
     )
     jobs: int = Field(
         default=-1,
