@@ -81,9 +81,29 @@ CREATE TABLE IF NOT EXISTS monitoring.backups (
     with_keys boolean NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS monitoring.disk (
+    at timestamptz PRIMARY KEY DEFAULT clock_timestamp(),
+    free bigint NOT NULL,
+    total bigint NOT NULL,
+    parts jsonb NOT NULL,
+    is_low boolean NOT NULL,
+    told_at timestamptz
+);
+
+-- The role penguins may not connect to the other databases, and so not ask for their sizes.
+CREATE OR REPLACE FUNCTION monitoring.database_sizes() RETURNS TABLE (name text, bytes bigint)
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT datname::text, pg_database_size(oid) FROM pg_database WHERE datname IN ('airflow', 'mlflow', 'penguins') $$;
+ALTER FUNCTION monitoring.database_sizes() OWNER TO CURRENT_USER;
+
 REVOKE ALL ON SCHEMA monitoring FROM penguins, PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA monitoring FROM penguins, PUBLIC;
+REVOKE ALL ON FUNCTION monitoring.database_sizes() FROM penguins, PUBLIC;
 GRANT USAGE ON SCHEMA monitoring TO penguins;
+GRANT EXECUTE ON FUNCTION monitoring.database_sizes() TO penguins;
+GRANT SELECT ON monitoring.disk TO penguins;
+GRANT INSERT (free, total, parts, is_low) ON monitoring.disk TO penguins;
+GRANT UPDATE (told_at) ON monitoring.disk TO penguins;
 GRANT SELECT, INSERT, UPDATE ON monitoring.verdicts, monitoring.shadow TO penguins;
 GRANT SELECT, INSERT ON monitoring.backups TO penguins;
 GRANT SELECT ON monitoring.alarms TO penguins;
@@ -108,6 +128,12 @@ COMMENT ON COLUMN monitoring.shadow.outcome IS 'waiting, promoted, refused or ex
 COMMENT ON COLUMN monitoring.shadow.numbers IS 'Answers of both to the same rows, and how many of them are right';
 COMMENT ON TABLE monitoring.backups IS 'The archives that were made of this stack, or of the one that it was restored from';
 COMMENT ON COLUMN monitoring.backups.at IS 'What happened before is in the archive';
+COMMENT ON TABLE monitoring.disk IS 'The use of the disk, measured every hour';
+COMMENT ON COLUMN monitoring.disk.free IS 'Free bytes of the file system of the logs of Airflow''s tasks';
+COMMENT ON COLUMN monitoring.disk.parts IS 'Bytes of each part of the stack';
+COMMENT ON COLUMN monitoring.disk.is_low IS 'Whether less was free than PENGUINS_DISK_FREE_PERCENT said';
+COMMENT ON COLUMN monitoring.disk.told_at IS 'When people were warned; null if they weren''t';
+COMMENT ON FUNCTION monitoring.database_sizes IS 'Sizes of the stack''s databases';
 COMMENT ON TABLE monitoring.alarms IS 'Reasons to train again or to look, each once; what was raised can''t be changed';
 COMMENT ON COLUMN monitoring.alarms.kind IS
     'drift: the window drifted; accuracy: it is below the contract''s floor; truth: there is much new truth';

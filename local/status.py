@@ -7,6 +7,7 @@ import psutil
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from local import disk
 from local.config import Config
 from local.stack import Stack
 from local.supervisor import ProcessState
@@ -32,7 +33,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def status(stack: Stack) -> RenderableType:
-    """Return a table of the programs of a running stack."""
+    """Return a table of the programs of a running stack, and what it takes of the disk."""
     table = Table("program", "state", "uptime", "memory", "address", box=None, pad_edge=False)
     total = 0
     states = stack.states()
@@ -50,7 +51,7 @@ def status(stack: Stack) -> RenderableType:
             stack.urls.get(name, _postgres_address(stack.config) if name == "postgres" else ""),
         )
     table.add_row("", "", "total", _megabytes(total), "")
-    return Group(table, "", addresses(stack))
+    return Group(table, "", addresses(stack), "", disk.use(stack.config))
 
 
 def addresses(stack: Stack) -> RenderableType:

@@ -42,11 +42,16 @@ def _compose() -> Finding:
     return Finding(f"Compose {version}") if numbers >= _MIN_COMPOSE else Finding(f"Compose {version} is too old", fix)
 
 
-def check_room() -> Iterator[Finding]:
-    """Check disk and memory of Docker's machine. Raises DockerError."""
+def check_room(free_percent: float = 10) -> Iterator[Finding]:
+    """Check disk and memory of Docker's machine. Raises DockerError.
+
+    Args:
+        free_percent: part of the disk below which there is a warning.
+    """
     root, memory = docker("info", "--format", "{{.DockerRootDir}} {{.MemTotal}}").rsplit(" ", 1)
     if Path(root).exists():  # Docker Desktop runs a virtual machine with a disk of its own
-        free = shutil.disk_usage(root).free / _GB
+        disk = shutil.disk_usage(root)
+        free, wanted = disk.free / _GB, (disk.free + disk.used) * free_percent / 100 / _GB
         text = f"{free:.0f} GB free in {root}"
         yield (
             Finding(text)
@@ -57,6 +62,9 @@ def check_room() -> Iterator[Finding]:
                 fatal=False,
             )
         )
+        if free < wanted:
+            fix = "make compose-housekeeping, or make room; docs/how-to/keep-house.md"
+            yield Finding(f"{text}, less than {free_percent:g}%", fix, fatal=False)
     total = int(memory) / _GB
     yield (
         Finding(f"{total:.0f} GB of memory")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops import check_env, check_machine, check_services
+from ops import check_env, check_machine, check_services, dotenv
 from ops.docker import Compose, DockerError
 from ops.finding import Finding
 
@@ -16,11 +16,19 @@ def examine(env_file: Path) -> Iterator[Finding]:
         return
     compose = Compose(env_file)
     try:
-        yield from check_machine.check_room()
+        yield from check_machine.check_room(_free_percent(env_file))
         yield from check_machine.check_ports(compose)
         yield from check_services.check(compose)
     except DockerError as error:
         yield Finding(f"Docker can't tell: {error}", "docker compose config --quiet")
+
+
+def _free_percent(env_file: Path) -> float:
+    """Return PENGUINS_DISK_FREE_PERCENT, or its default while it has no value that can be used."""
+    try:
+        return float(dotenv.parse(env_file.read_text())["PENGUINS_DISK_FREE_PERCENT"])
+    except (KeyError, ValueError):
+        return 10
 
 
 def name_unsigned(env_file: Path) -> int:

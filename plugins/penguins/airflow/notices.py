@@ -75,8 +75,8 @@ def tell(notice: Notice) -> bool:
     return not problems
 
 
-def failure_of(contract: DataContract) -> Callable[[Mapping[str, Any]], None]:
-    """Return the callback by which a DAG of a contract tells that a run failed."""
+def failure_of(contract: DataContract | None) -> Callable[[Mapping[str, Any]], None]:
+    """Return the callback by which a DAG, of a contract or of none, tells that a run failed."""
 
     def tell_failure(context: Mapping[str, Any]) -> None:
         task = context.get("ti")
@@ -127,6 +127,13 @@ def tell_move(contract: DataContract, model: str, version: str, is_rollback: boo
     tell(Notice(f"{model} version {version} {said}", text, "warning" if is_rollback else "success"))
 
 
+def tell_disk(room: str, parts: str) -> bool:
+    """Tell that the disk is nearly full, and return whether that was delivered."""
+    return tell(
+        Notice(f"The disk is nearly full: {room}", f"The stack uses: {parts}\ndocs/how-to/keep-house.md", "warning")
+    )
+
+
 def run_url(dag_id: str, run_id: str) -> str:
     """Return the address of a run's page in Airflow."""
     base = conf.get("api", "base_url", fallback="").rstrip("/")
@@ -138,8 +145,9 @@ def _url() -> str:
     return secret.get_secret_value().strip() if secret else ""
 
 
-def _body(text: str, contract: DataContract, context: Mapping[str, Any]) -> str:
-    return f"{text}\nContract: {contract.name}\n{run_url(context['dag'].dag_id, context['run_id'])}"
+def _body(text: str, contract: DataContract | None, context: Mapping[str, Any]) -> str:
+    about = f"Contract: {contract.name}\n" if contract else ""
+    return f"{text}\n{about}{run_url(context['dag'].dag_id, context['run_id'])}"
 
 
 def _send(notice: Notice, url: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from penguins import contracts
 from penguins.airflow import dag_gauges, database
 from penguins.monitoring import gauges
+from penguins.ui import disk
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ def metrics() -> PlainTextResponse:
     """Return the gauges."""
     found = contracts.read_all()
     with database.connect() as connection:
-        text = gauges.exposition(connection, [*found.good, *found.broken]) + dag_gauges.exposition()
+        text = gauges.exposition(connection, [*found.good, *found.broken]) + disk.exposition(connection)
+    text += dag_gauges.exposition()
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

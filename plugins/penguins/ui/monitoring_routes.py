@@ -1,4 +1,4 @@
-"""Routes of the page about monitoring."""
+"""Routes of the page about monitoring, and about the disk."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 
 from penguins.airflow import database
 from penguins.airflow.access import READER, Chosen
-from penguins.ui import monitoring
+from penguins.ui import disk, monitoring
 from penguins.ui.files import page
 
 router = APIRouter()
@@ -32,3 +32,10 @@ def show_window(contract: Chosen, start: AwareDatetime, end: AwareDatetime, vers
     """Return the numbers of one window."""
     with database.connect() as connection:
         return monitoring.window(connection, contract.name, start, end, version)
+
+
+@router.get("/api/disk", dependencies=[READER])
+def show_disk() -> disk.Disk:
+    """Return the room on the disk, and what the stack takes of it."""
+    with database.connect() as connection:
+        return disk.show(connection)

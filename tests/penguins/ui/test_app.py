@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -197,6 +198,16 @@ def test_a_service_that_is_down_is_a_sentence_on_the_page(ada: httpx.Client, air
     assert re.fullmatch(r"What the service serves is unknown: http://[\d.:]+ doesn't answer \(\w+\)\.", sentence)
     with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
         assert anybody.get("api/service").status_code == 401
+
+
+def test_the_room_on_the_disk_is_told_at_once(ada: httpx.Client, airflow: str) -> None:
+    with httpx.Client(base_url=f"{airflow}/penguins/", timeout=60) as anybody:
+        assert anybody.get("api/disk").status_code == 401
+    began = time.monotonic()
+    disk = ada.get("api/disk").raise_for_status().json()
+    assert time.monotonic() - began < 1
+    assert 0 < disk["free"] < disk["total"]
+    assert disk["wanted_percent"] == 10
 
 
 def test_alerts_need_their_token(airflow: str) -> None:

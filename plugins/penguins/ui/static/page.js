@@ -1,6 +1,7 @@
 // Shows the data of api/overview, and requests promotions and rollbacks.
 
 import { draw } from "./chart.js";
+import { showDisk } from "./disk.js";
 import { $, busy, contract, link, make, offerContracts, request, table, tell, time } from "./dom.js";
 import { follow } from "./theme.js";
 
@@ -150,6 +151,7 @@ async function load() {
     document.querySelector("main").hidden = false;
     offerRollback();
     showService();
+    showDisk();
   }));
 }
 
