@@ -55,10 +55,10 @@ DRIFT = drift $(OF) --since="$$SINCE" --until="$$UNTIL"
 # Some machines set this: every start would compile the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore clean test test-fast test-browser lint audit \
+.PHONY: help linux setup run up lab down status logs models promote rollback predictions labels drift verdicts score check sign contract check-contract backup restore housekeeping clean test test-fast test-browser lint audit \
 	format bench-train bench-ingest bench-scale bench-large bench-dag bench-contract bench-drift bench-log bench-backup bench-serve bench-models bench-tables bench-tests drill drill-drift drill-disaster fuzz release env doctor \
 	compose-up compose-run compose-down compose-logs compose-models compose-promote compose-rollback compose-check \
-	compose-backup compose-restore compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign test-compose
+	compose-backup compose-restore compose-predictions compose-labels compose-drift compose-verdicts compose-score compose-contract compose-sign compose-housekeeping test-compose
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ backup: linux $(INSTALLED)run ## Back up databases, models, log and contracts in
 
 restore: linux $(INSTALLED)run ## Restore a backup into an empty state: FROM=backups/….tar.gz; KEYS=credentials.json or KEYS=new
 	@$(RUN) local restore --from="$$FROM" --keys="$$KEYS"
+
+housekeeping: linux $(INSTALLED)run ## Show what is older than the settings say and named by nothing; DELETE=1 deletes it
+	@$(RUN) local penguins housekeeping $(if $(DELETE),--delete)
 
 clean: linux $(INSTALLED)run ## Stop the stack and delete its data, after asking; YES=1 not to ask
 	@$(RUN) local clean $(if $(YES),--yes)
@@ -255,6 +258,9 @@ compose-score: ## As score, in the containers: FROM=/data/new.csv for a file in 
 
 compose-check: ## As check, in the containers
 	@$(IN_AIRFLOW) check $(OF) -- "$$SOURCE"
+
+compose-housekeeping: ## As housekeeping, in the containers
+	@$(IN_AIRFLOW) housekeeping $(if $(DELETE),--delete)
 
 compose-backup: ## As backup, of the containers that are up
 	@$(COMMIT) $(OPS) backup --to="$$TO" $(if $(KEYS),--keys)

@@ -248,6 +248,8 @@ def penguins(context: typer.Context) -> None:
     try:
         config = _running_stack().config
         variables = environment.inherited(config) | environment.airflow(config) | environment.signing(config)
+        if command == ["housekeeping"]:
+            variables |= environment.housekeeping(config)
     except StackError:
         if command != ["check"]:
             raise

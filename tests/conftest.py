@@ -148,6 +148,8 @@ def whole(
         patch.setenv("PENGUINS_MONITORING_WINDOW", "31d")  # requests of tests must not raise alarms at the full hour
         patch.setenv("PENGUINS_SCHEDULE", schedules.far_off())
         patch.setenv("PENGUINS_NOTIFY_URL", receiver.url)
+        for what in ("RUN", "HISTORY", "TASK_LOG"):
+            patch.setenv(f"PENGUINS_{what}_RETENTION_DAYS", "3650")  # longer than anything of a test is old
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # some shells set this variable; the programs must not inherit it
         with stacks.copy(tmp_path_factory.mktemp("whole")).running() as running:
             pytestconfig.stash[WHOLE] = running

@@ -1,8 +1,8 @@
-"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, truth, drift, verdicts, sources.
+"""`python -m penguins`: versions, promotion, rollback, signatures, predictions, truth, drift, verdicts, sources, room.
 
 `make models`, `make promote`, `make rollback`, `make sign`, `make predictions`, `make labels`, `make drift`,
-`make verdicts` and `make check` call it with the environment of the embedded stack. The same targets with the prefix
-`compose-` call it in a container of Airflow.
+`make verdicts`, `make check` and `make housekeeping` call it with the environment of the embedded stack. The same
+targets with the prefix `compose-` call it in a container of Airflow.
 """
 
 import argparse
@@ -34,6 +34,9 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    if arguments.command is housekeeping:
+        housekeeping(arguments)
+        return
     contract = arguments.contract or contracts.DEFAULT
     arguments.model = arguments.model or contracts.find(contract).training.registered_model
     if arguments.command in (check, labels):
@@ -122,12 +125,22 @@ def labels(arguments: argparse.Namespace) -> None:
         labels_command.run(out, arguments.source, arguments.model, connection)
 
 
+def housekeeping(arguments: argparse.Namespace) -> None:
+    """Show what is older than the settings say and named by nothing, or delete it."""
+    from penguins.housekeeping import command  # imports MLflow, which takes seconds
+
+    command.run(out, arguments.delete)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m penguins", description="Show and change the model in Production.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (models, promote, rollback, sign, check, predictions, labels, drift, verdicts):
+    for command in (models, promote, rollback, sign, check, predictions, labels, drift, verdicts, housekeeping):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
+        if command is housekeeping:
+            sub.add_argument("--delete", action="store_true", help="delete it")
+            continue
         sub.add_argument("--contract", metavar="NAME", help=f"contract of the model; by default {contracts.DEFAULT}")
         sub.add_argument("--model", metavar="NAME", help="registered model; by default the contract's")
         if command in (promote, sign):
