@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from local.config import Config
 
@@ -31,7 +32,7 @@ def use(config: Config) -> RenderableType:
     return Group(table, *_rooms((layout.state, backups), config.settings.disk_free_percent))
 
 
-def _rooms(folders: Iterable[Path], percent: float) -> Iterable[str]:
+def _rooms(folders: Iterable[Path], percent: float) -> Iterable[Text]:
     """Yield a line on each file system of the folders, in red if less of it is free than wanted."""
     seen = set()
     for folder in folders:
@@ -44,9 +45,9 @@ def _rooms(folders: Iterable[Path], percent: float) -> Iterable[str]:
         all_of_it = found.free + found.used  # without what only root may use
         text = f"{_text(found.free)} of {_text(all_of_it)} are free where {folder} is"
         if found.free < all_of_it * percent / 100:
-            yield f"[red]{text}: less than {percent:g}% (docs/how-to/keep-house.md)[/]"
+            yield Text(f"{text}: less than {percent:g}% (docs/how-to/keep-house.md)", style="red")
         else:
-            yield text
+            yield Text(text)
 
 
 def size(folder: Path) -> int:

@@ -50,21 +50,7 @@ def check_room(free_percent: float = 10) -> Iterator[Finding]:
     """
     root, memory = docker("info", "--format", "{{.DockerRootDir}} {{.MemTotal}}").rsplit(" ", 1)
     if Path(root).exists():  # Docker Desktop runs a virtual machine with a disk of its own
-        disk = shutil.disk_usage(root)
-        free, wanted = disk.free / _GB, (disk.free + disk.used) * free_percent / 100 / _GB
-        text = f"{free:.0f} GB free in {root}"
-        yield (
-            Finding(text)
-            if free >= _MIN_DISK
-            else Finding(
-                f"only {text}, the images and their build need {_MIN_DISK}",
-                "docker system prune, or make room",
-                fatal=False,
-            )
-        )
-        if free < wanted:
-            fix = "make compose-housekeeping, or make room; docs/how-to/keep-house.md"
-            yield Finding(f"{text}, less than {free_percent:g}%", fix, fatal=False)
+        yield _disk(root, free_percent)
     total = int(memory) / _GB
     yield (
         Finding(f"{total:.0f} GB of memory")
@@ -75,6 +61,19 @@ def check_room(free_percent: float = 10) -> Iterator[Finding]:
             fatal=False,
         )
     )
+
+
+def _disk(root: str, free_percent: float) -> Finding:
+    disk = shutil.disk_usage(root)
+    free, share = disk.free / _GB, 100 * disk.free / (disk.free + disk.used)
+    text = f"{free:.0f} GB free in {root}"
+    if free < _MIN_DISK:
+        needed = f"only {text}, the images and their build need {_MIN_DISK}"
+        return Finding(needed, "docker system prune, or make room", fatal=False)
+    if share < free_percent:
+        fix = "make compose-housekeeping, or make room; docs/how-to/keep-house.md"
+        return Finding(f"only {text}, {share:.1f}% of the disk", fix, fatal=False)
+    return Finding(text)
 
 
 def check_ports(compose: Compose) -> Iterator[Finding]:

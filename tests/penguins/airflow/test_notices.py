@@ -48,6 +48,17 @@ def test_a_failed_run_is_told_with_its_page(tell_to: Told) -> None:
     assert second["message"].startswith(f"The run {RUN} failed: all_tasks_deadlocked.\n")
 
 
+def test_a_full_disk_and_a_failed_run_of_no_contract_are_told(tell_to: Told) -> None:
+    with receiving() as receiver:
+        tell_to(receiver.url)
+        assert notices.tell_disk("4.0 GB of 100.0 GB are free (4%)", "database mlflow 2.0 GB")
+        notices.failure_of(None)(CONTEXT | {"ti": SimpleNamespace(task_id="runs")})
+    disk, failed = receiver.notices
+    assert (disk["title"], disk["type"]) == ("The disk is nearly full: 4.0 GB of 100.0 GB are free (4%)", "warning")
+    assert disk["message"] == "The stack uses: database mlflow 2.0 GB\ndocs/how-to/keep-house.md"
+    assert failed["message"] == f"The run {RUN} failed at runs.\n{PAGE}"
+
+
 def test_an_alarm_is_told_with_version_and_window_and_what_became_of_it(tell_to: Told) -> None:
     end = datetime(2026, 3, 1, 12, tzinfo=UTC)
     texts = ("penguins", "penguins_rf", "3", end - timedelta(hours=1), end)
