@@ -48,7 +48,7 @@ def _deletes() -> bool:
 @dag(
     dag_id=HOUSE,
     dag_display_name="Keep house",
-    schedule=CronTriggerTimetable("40 3 * * *", timezone="UTC"),
+    schedule=CronTriggerTimetable("40 3 * * *", timezone="UTC", run_immediately=timedelta(0)),  # not as a stack starts
     catchup=False,
     max_active_runs=1,
     params={
@@ -101,7 +101,7 @@ def keep_house() -> None:
 @dag(
     dag_id=DISK,
     dag_display_name="Watch the disk",
-    schedule=CronTriggerTimetable("20 * * * *", timezone="UTC"),
+    schedule=CronTriggerTimetable("20 * * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=30)},

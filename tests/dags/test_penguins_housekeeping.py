@@ -1,7 +1,13 @@
 """The DAGs that keep house. tests/e2e runs them."""
 
 import runpy
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 from local.settings import REPO
 
@@ -23,3 +29,12 @@ def test_the_disk_is_measured_every_hour() -> None:
     assert dag.task_ids == ["measure"]
     assert dag.doc_md.strip().startswith("### The use of the disk")
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
+
+
+@pytest.mark.parametrize("name", ["penguins_housekeeping", "penguins_disk"])
+def test_the_start_of_a_stack_starts_no_run(name: str) -> None:
+    timetable = decode_timetable(encode_timetable(dags()[name].timetable))
+    restriction = TimeRestriction(None, None, False)
+    first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert first is not None
+    assert first.run_after > datetime.now(UTC)

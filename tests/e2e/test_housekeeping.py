@@ -106,7 +106,9 @@ def test_a_run_by_hand_only_looks_unless_it_is_told_to_delete(
     shown = command(whole.config.settings, "penguins", "housekeeping", "--delete", **unset)
     assert shown.returncode == 0, shown.stderr
     assert "would go" not in shown.stdout
-    assert re.search(r"ever: PENGUINS_RUN_RETENTION_DAYS +older than 90 +1 runs", shown.stdout), shown.stdout
+    assert re.search(r"RUN_RETENTION_DAYS isn't set +older than 90 days +1 runs of 1 DAG runs", shown.stdout), (
+        shown.stdout
+    )
     assert left(whole, deployment, aged) == [True, True, True, True]
     deleted = run(deployment, HOUSE, dry_run=False)
     assert re.search(r"3650 days +deleted +1 runs of 1 DAG runs", deleted), deleted

@@ -98,7 +98,10 @@ def note_told(connection: Connection[Any]) -> None:
 
 def _measure(connection: Connection[Any]) -> dict[str, int]:
     parts = {f"database {name}": size for name, size in connection.execute(_SIZES)}
-    parts["models and files in S3"] = tracking_server.survey([], 0).bytes
+    try:
+        parts["models and files in S3"] = tracking_server.survey([], 0).bytes
+    except requests.RequestException as error:  # which is no reason to warn nobody
+        log.warning("MLflow doesn't say what is in S3: %s", error)
     parts["logs of tasks"] = files.measure(files.task_logs()).bytes
     if (waiting := _spool()) is not None:
         parts["prediction log, waiting"] = waiting

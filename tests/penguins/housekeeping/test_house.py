@@ -139,7 +139,14 @@ def test_people_are_warned_once_and_again_after_a_day_or_a_recovery(
     latest = disk.latest(connection)
     assert latest is not None
     assert {"database airflow", "database mlflow", "database penguins"} < set(latest.parts)
+    assert "models and files in S3" in latest.parts
     assert "prediction log, waiting" not in latest.parts  # the service is down
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    settings.cache_clear()
+    disk.record(connection)
+    latest = disk.latest(connection)
+    assert latest is not None
+    assert "models and files in S3" not in latest.parts
 
 
 def test_a_failed_warning_is_told_the_next_time(
