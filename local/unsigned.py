@@ -34,4 +34,4 @@ def without_signature(mlflow: Mlflow, model: str) -> str | None:
     numbers = [version.number for version in mlflow.versions(model) if SIGNATURE not in version.tags]
     if not numbers:
         return None
-    return f"{model} versions without a signature: {', '.join(numbers)}. make models marks them, too."
+    return f"{model} versions without a signature: {', '.join(numbers)}. make models marks them."
