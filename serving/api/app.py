@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from serving.api import feedback, health, invocations, metrics, model, models, page, predict
+from serving.api import feedback, health, invocations, metrics, model, models, open_inference, page, predict
 from serving.api.keys import Keys
-from serving.api.middleware import Middleware
+from serving.api.middleware import Endpoint, Middleware
 from serving.api.openapi import Reference, describe
 from serving.api.responses import SCORING, RequestError, State, request_error
 from serving.log.log import PredictionLog
@@ -22,7 +22,13 @@ from serving.tables.pool import Tables
 
 logger = logging.getLogger(__name__)
 
-ENDPOINTS = {"/predict": predict.predict, SCORING: invocations.invocations}
+ENDPOINTS: dict[str, Endpoint] = {
+    "/predict": predict.predict,
+    "/models/{model}/predict": predict.predict,
+    SCORING: invocations.invocations,
+    f"/models/{{model}}{SCORING}": invocations.invocations,
+    **dict.fromkeys(open_inference.INFER, open_inference.infer),
+}
 """What the middleware hands to its endpoint directly."""
 
 DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."
@@ -60,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the host that the client claims
     )
-    for part in (predict, invocations, feedback, health, model, models, metrics, page):
+    for part in (predict, invocations, open_inference, feedback, health, model, models, metrics, page):
         app.include_router(part.router)
     app.add_exception_handler(RequestError, request_error)
     page.mount_files(app)

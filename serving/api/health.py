@@ -42,11 +42,11 @@ async def ready(request: Request) -> Response:
     Settings decide whether a refused version in Production, or a registry that is silent for long, is a reason. The
     details are not for everybody: `/model`, which can require a key, has them.
     """
-    watcher, settings = watcher_of(request), settings_of(request)
+    watcher, settings, path = watcher_of(request), settings_of(request), request.scope["path"]
     if (model := watcher.model) is None:
-        return _unready(watcher.unready_reason[0], settings)
+        return _unready(watcher.unready_reason[0], settings, path)
     if reason := _doubt(watcher, settings):
-        return _unready(reason, settings)
+        return _unready(reason, settings, path)
     return json_response(Ready(model_version=model.version))
 
 
@@ -59,5 +59,5 @@ def _doubt(watcher: Watcher, settings: Settings) -> str | None:
     return "registry_silent" if silence is not None and time.monotonic() - heard > silence else None
 
 
-def _unready(reason: str, settings: Settings) -> Response:
-    return unavailable(reason, "not ready: GET /model and the log say why", ceil(settings.poll_seconds))
+def _unready(reason: str, settings: Settings, path: str) -> Response:
+    return unavailable(reason, "not ready: GET /model and the log say why", ceil(settings.poll_seconds), path)

@@ -31,7 +31,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 _ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
-_MODEL = re.compile(r"/models/([^/]+)(/[a-z]+)?")
+_MODEL = re.compile(r"(/v2)?/models/([^/]+)(?:/versions/([^/]+))?(/[a-z]+)?")
 
 _FEEDBACK = re.compile(r"(/models/[^/]+)?/feedback")
 
@@ -65,7 +65,7 @@ class Middleware:
         its fixed part: `/models` of `/models/{name}`.
 
         Args:
-            endpoints: path → endpoint of what asks the first model; behind `/models/{model}` it asks another one.
+            endpoints: route → endpoint of the requests for predictions.
         """
         self._app = app
         self._endpoints = endpoints
@@ -146,11 +146,10 @@ class Middleware:
             await self._app(scope, receive, send)
 
     def _endpoint_of_model(self, scope: Scope) -> Endpoint | None:
-        """Return the endpoint of a path that names a model, and add the name to the request."""
-        found = _MODEL.fullmatch(scope["path"])
-        endpoint = self._endpoints.get(found[2]) if found else None
-        if found and endpoint:
-            scope["path_params"] = {"model": found[1]}
+        """Return the endpoint of a path that names a model, and add the names in it to the request."""
+        route, names = _route_of_model(scope["path"])
+        if endpoint := self._endpoints.get(route):
+            scope["path_params"] = names
         return endpoint
 
     def _limit(self, scope: Scope) -> Limit:
@@ -164,8 +163,7 @@ class Middleware:
             raise UnreadError from None
 
     def _route(self, path: str) -> str:
-        found = _MODEL.fullmatch(path)
-        route = f"/models/{{model}}{found[2] or ''}" if found else ""
+        route, _ = _route_of_model(path)
         return route if route in self._routes else "other"
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
@@ -177,6 +175,17 @@ class Middleware:
         if self._access_log:
             fields: dict[str, Any] = {"method": method, "path": path, "status": status}
             logger.info("request.answered", extra={"fields": fields | {"milliseconds": round(seconds * 1000, 3)}})
+
+
+def _route_of_model(path: str) -> tuple[str, dict[str, str]]:
+    """Return the route of a path that names a model, empty for another path, and the names in it."""
+    found = _MODEL.fullmatch(path)
+    if not found:
+        return "", {}
+    protocol, model, version, rest = found.groups(default="")
+    if version:
+        return f"{protocol}/models/{{model}}/versions/{{version}}{rest}", {"model": model, "version": version}
+    return f"{protocol}/models/{{model}}{rest}", {"model": model}
 
 
 def _request_id(headers: dict[bytes, bytes]) -> bytes:

@@ -41,6 +41,9 @@ class RequestError(Exception):
 SCORING = "/invocations"
 """Path of MLflow's scoring protocol, also at the end of those of a model."""
 
+OPEN_INFERENCE = "/v2"
+"""Begin of the paths of the Open Inference Protocol."""
+
 MLFLOW_CODES = {
     401: "UNAUTHENTICATED",
     404: "RESOURCE_DOES_NOT_EXIST",
@@ -72,15 +75,17 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 
 
 class Answer(Response):
-    """An answer in JSON. Its headers are encoded already: Starlette would take longer than the model does."""
+    """An answer, mostly in JSON. Its headers are encoded already: Starlette would take longer than the model does."""
 
-    def __init__(self, content: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, content: bytes, headers: Iterable[tuple[bytes, bytes]], media_type: bytes = b"application/json"
+    ) -> None:
         """Take the body, and the headers beside those of the body."""
         self.status_code, self.background, self.body = 200, None, content
         self.raw_headers = [
             *headers,
             (b"content-length", b"%d" % len(content)),
-            (b"content-type", b"application/json"),
+            (b"content-type", media_type),
         ]
 
 
@@ -90,6 +95,8 @@ def refused(path: str, status: int, detail: str, headers: Mapping[str, str] | No
     Args:
         more: further fields.
     """
+    if path.startswith(OPEN_INFERENCE):
+        return json_response({"error": detail} | more, status, headers)
     if path.endswith(SCORING):
         code = MLFLOW_CODES.get(status, "BAD_REQUEST")
         return json_response({"error_code": code, "message": detail} | more, status, headers)
@@ -153,10 +160,10 @@ def watcher_of(request: Request) -> Watcher:
     return watcher
 
 
-async def request_error(_: Request, error: Exception) -> Response:
+async def request_error(request: Request, error: Exception) -> Response:
     """Return the answer to a request that can't be answered."""
-    refused = cast(RequestError, error)
-    return json_response(Failure(detail=refused.detail), refused.status)
+    known = cast(RequestError, error)
+    return refused(request.scope["path"], known.status, known.detail)
 
 
 def tables_of(request: Request) -> Tables:

@@ -1,6 +1,7 @@
 """Columns of plain values, as protocols bring them beside rows, and the numbers that a model sees in their place."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,8 @@ from serving.codecs.base import Row, Values
 from serving.codecs.errors import InvalidError, listed, problem, shown
 from serving.codecs.explain import CATEGORY, explain_values, wrong_value
 from serving.codecs.fields import Field, Fields, UnknownError
+
+SHOWN: Final = 20
 
 NOT_A_NUMBER: Final = "float_type"
 
@@ -22,7 +25,8 @@ def encode(fields: Fields, columns: Mapping[str, Sequence[Any]], number: int) ->
         InvalidError: a required column or all rows are missing, or the model doesn't accept a value.
     """
     if missing := [field.name for field in fields.all if field.name not in columns and not field.is_optional]:
-        found = f"the columns are {listed([*map(shown, columns)])}" if columns else "there are no columns"
+        some = ", ".join(map(shown, islice(columns, SHOWN)))
+        found = f"the columns are {some}{', …' if len(columns) > SHOWN else ''}" if columns else "there are no columns"
         text = f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing: {found}"
         raise InvalidError(problem("missing", f"{text}, needed are {listed(fields.names)}", missing[0]))
     if not number:

@@ -33,6 +33,10 @@ class InvalidError(Exception):
         self.invalid = invalid
 
 
+class TooManyRowsError(Exception):
+    """A request has more rows than it may have."""
+
+
 def problem(kind: str, message: str, *place: str | int) -> Invalid:
     """Return a single problem."""
     return Invalid(detail=[Problem(loc=["body", *place], msg=message, type=kind)])

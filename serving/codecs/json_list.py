@@ -5,7 +5,11 @@ Parsing a large list at once would stop all other threads until its end, althoug
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+Read = Callable[[bytes], list[Any]]
 
 # Numbers stay text: a conversion would refuse those with thousands of digits.
 _decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
@@ -43,6 +47,21 @@ def elements(body: bytes, longest: int) -> Iterator[bytes]:
             break
     if text[position:].rstrip(" \t\n\r") != "]":
         raise MalformedError
+
+
+def lists(content: bytes, read: Read, read_one: Read, most: int, longest: int) -> list[Any]:
+    """Read a list of lists; of more than `most` only one more, for so many objects would stop all other threads.
+
+    Args:
+        read, read_one: read all of it, and one of the inner lists.
+        longest: most characters of an inner list.
+
+    Raises:
+        MalformedError: it isn't a list; also what `read` and `read_one` raise.
+    """
+    if content.count(b"[") <= most + 1:
+        return read(content)
+    return [read_one(part) for part in islice(elements(content, longest), most + 1)]
 
 
 def _skip(text: str, position: int) -> int:

@@ -1,7 +1,7 @@
 """MLflow's scoring protocol in JSON: the bodies that `mlflow models serve` takes, and its answer.
 
-A body has one of the keys in `FORMS`. As in MLflow, other keys are ignored, and so are columns that the model hasn't.
-Values are those of the contract, checked as everywhere.
+A body has one of the keys in `FORMS`. As in MLflow, other keys are ignored, such as `params` for a model
+that takes none, and so are columns that the model hasn't. Values are those of the contract, checked as everywhere.
 """
 
 import re
@@ -18,8 +18,9 @@ from serving.codecs.codec import TableCodec
 from serving.codecs.columns import checked, encode, encode_row
 from serving.codecs.errors import InvalidError, listed, problem, shown
 from serving.codecs.fields import Fields, UnknownError
-from serving.codecs.json_list import MalformedError, elements
+from serving.codecs.json_list import MalformedError, elements, lists
 from serving.codecs.json_rows import FIELD_BYTES, MAX_ROW_BYTES, UNREADABLE, JsonRows
+from serving.codecs.nan import without_nan
 
 FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
@@ -28,8 +29,6 @@ Read = TypeVar("Read")
 
 _NONE: Final = msgspec.Raw()
 _BEGIN = re.compile(rb"[ \t\r\n]*(.)[ \t\r\n]*(.?)", re.DOTALL)
-# A string without an end goes on to that of the body: looking for more of them would take quadratic time.
-_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?Infinity|NaN', re.DOTALL)
 
 
 class _Body(msgspec.Struct):
@@ -37,14 +36,13 @@ class _Body(msgspec.Struct):
     dataframe_records: msgspec.Raw = _NONE
     instances: msgspec.Raw = _NONE
     inputs: msgspec.Raw = _NONE
-    params: dict[str, Any] | None = None
-    """For models that take parameters. None of ours does, and MLflow ignores them then."""
 
 
 class _Split(msgspec.Struct, forbid_unknown_fields=True):
-    data: list[list[Scalar]]
+    data: msgspec.Raw
     columns: list[Scalar] | None = None
-    index: list[Any] | None = None
+    index: msgspec.Raw = _NONE
+    """Ignored, as it has nothing to do with the answer."""
 
 
 _body = msgspec.json.Decoder(_Body).decode
@@ -71,13 +69,13 @@ class ScoringCodec:
         """
         try:
             found = _body(body)
-        except UNREADABLE:  # Python writes missing numbers as NaN, which isn't JSON
-            found = _read(_body, _NAN.sub(_without_nan, body), "the body")
+        except UNREADABLE:
+            found = _read(_body, without_nan(body), "the body")
         form, content = _form(found)
         if form == "dataframe_records":
             return self._records(form, content, max_rows)
         if form == "dataframe_split":
-            return self._split(form, content)
+            return self._split(form, content, max_rows)
         first, second = _begin(content)
         if first == b"{":
             return self._columns(form, content)
@@ -86,7 +84,7 @@ class ScoringCodec:
         if first == b"[" and second != b"[" and len(self._fields.all) == 1:
             values = _read(_scalars, content, form)
             return encode(self._fields, {self._fields.names[0]: values}, len(values))
-        return self._by_position(form, _read(_lists, content, form))
+        return self._by_position(form, self._lists(form, content, max_rows))
 
     @staticmethod
     def write(answer: Prediction | Predictions) -> bytes:
@@ -127,15 +125,22 @@ class ScoringCodec:
             raise InvalidError(problem("too_long", text, index))
         return _read(_object, row, f"[{index}]")
 
-    def _split(self, form: str, content: msgspec.Raw) -> Row | Values:
+    def _lists(self, form: str, content: msgspec.Raw, max_rows: int) -> list[list[Scalar]]:
+        try:
+            return lists(bytes(content), _lists, _scalars, max_rows, self._longest)
+        except MalformedError:
+            _refuse(form, "its data aren't a list of lists")
+        except UNREADABLE as error:
+            _refuse(form, str(error))
+
+    def _split(self, form: str, content: msgspec.Raw, max_rows: int) -> Row | Values:
         found = _read(_split, content, form)
-        if found.index is not None and len(found.index) != len(found.data):
-            _refuse(form, f"its index has {len(found.index)} values, and there are {len(found.data)} rows")
+        data = self._lists(form, found.data, max_rows)
         if found.columns is None:
-            return self._by_position(form, found.data)
+            return self._by_position(form, data)
         if twice := [name for name, number in Counter(found.columns).items() if number > 1]:
             _refuse(form, f"a column is there twice: {shown(twice[0])}")
-        return self._from_rows(form, [str(name) for name in found.columns], found.data)
+        return self._from_rows(form, [str(name) for name in found.columns], data)
 
     def _by_position(self, form: str, rows: list[list[Scalar]]) -> Row | Values:
         """Read rows without names: they are safe to tell apart only where all values are numbers."""
@@ -159,10 +164,8 @@ class ScoringCodec:
             _refuse(form, "its columns haven't all the same number of values")
         number = lengths.pop()
         # As in pandas a single value is that of all rows.
-        columns = {
-            name: values if isinstance(values, list) else [values] * number for name, values in (known or found).items()
-        }
-        return encode(self._fields, columns, number)
+        columns = {name: values if isinstance(values, list) else [values] * number for name, values in known.items()}
+        return encode(self._fields, columns or dict.fromkeys(found, ()), number)
 
 
 class ScoredTable:
@@ -212,8 +215,3 @@ def _read(read: Callable[[msgspec.Raw | bytes], Read], content: msgspec.Raw | by
 
 def _refuse(place: str, reason: str, *where: int) -> NoReturn:
     raise InvalidError(problem("form", f"{place}: {reason}", *where))
-
-
-def _without_nan(found: re.Match[bytes]) -> bytes:
-    text = found[0]
-    return text if text[:1] == b'"' else b"null" if text == b"NaN" else b"1e999"

@@ -22,6 +22,7 @@ from contract.manifest import PROBABILITY_TOLERANCE, Contract, Manifest, Points
 from serving.codecs.example import encoded, example
 from serving.codecs.fields import Fields
 from serving.codecs.json import JsonCodec
+from serving.codecs.open_inference import OpenInferenceCodec
 from serving.codecs.scoring import ScoringCodec
 from serving.inference.blocks import Labels, Probabilities, Rows
 from serving.inference.contract import parse_manifest, parse_mlmodel
@@ -74,6 +75,7 @@ class LoadedModel:
     engine: Engine
     json: JsonCodec
     scoring: ScoringCodec
+    open_inference: OpenInferenceCodec
     ranges: tuple[tuple[float, float], ...]
     """Least and greatest value of each feature in training, in float32 as the model sees them; infinite for codes."""
     points: Points | None
@@ -115,9 +117,11 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
         (float(np.float32(low)), float(np.float32(high))) for low, high in (f.seen for f in contract.features)
     )
     codec = JsonCodec(contract, release.version.version)
-    give_back()  # some ten times the file's size
     scoring = ScoringCodec(codec.fields)
-    return LoadedModel(release, files, contract, engine, codec, scoring, ranges, points, origin, datetime.now(UTC))
+    tensors = OpenInferenceCodec(codec.fields, contract, release.version.name, release.version.version)
+    give_back()  # some ten times the file's size
+    now = datetime.now(UTC)
+    return LoadedModel(release, files, contract, engine, codec, scoring, tensors, ranges, points, origin, now)
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:

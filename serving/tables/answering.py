@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.codecs.base import Predictions
 from serving.codecs.codec import TableCodec
-from serving.codecs.errors import InvalidError, problem
+from serving.codecs.errors import InvalidError, TooManyRowsError, problem
 from serving.codecs.example import encoded, example, example_csv
 from serving.codecs.explain import explain_values
 from serving.codecs.media_types import ARROW, CSV, has_codec, table_codec
@@ -25,10 +25,6 @@ from serving.log.table import TableRows
 IN_MEMORY_BYTES = 1024 * 1024
 CHUNK_ROWS = 16_384
 FLOAT32_BYTES = 4
-
-
-class TooManyRowsError(Exception):
-    """The table has more rows than it may have."""
 
 
 def answer_table(

@@ -6,10 +6,10 @@ import os
 import signal
 import socket
 
-from serving.codecs.errors import InvalidError
+from serving.codecs.errors import InvalidError, TooManyRowsError
 from serving.inference.model import LoadedModel
 from serving.log.table import NoRoomError, TableRows
-from serving.tables.answering import TooManyRowsError, answer_table, warm_up
+from serving.tables.answering import answer_table, warm_up
 from serving.tables.limits import restrict, step_back
 from serving.tables.messages import (
     MAX_MESSAGE_BYTES,

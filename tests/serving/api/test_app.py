@@ -35,9 +35,19 @@ def test_document_has_every_endpoint(document: dict[str, Any]) -> None:
     model = {"/model", "/model/history", "/model/points"}
     parts = ("history", "points", "predict", "invocations", "feedback")
     mlflow = {"/invocations", "/ping", "/version"}
+    of_model = {f"/v2/models/{{model}}{version}" for version in ("", "/versions/{version}")}
+    open_inference = {"/v2", "/v2/health/live", "/v2/health/ready"} | of_model
+    open_inference |= {f"{path}/{part}" for path in of_model for part in ("ready", "infer")}
     models = {"/models", "/models/{model}"} | {f"/models/{{model}}/{part}" for part in parts}
     paths = set(document["paths"]) - {"/models/penguins_rf/predict"}
-    assert paths == {"/predict", "/feedback", "/health/live", "/health/ready", "/metrics"} | model | models | mlflow
+    assert (
+        paths
+        == {"/predict", "/feedback", "/health/live", "/health/ready", "/metrics"}
+        | model
+        | models
+        | mlflow
+        | open_inference
+    )
     assert all(operation["summary"] and operation["description"] for operation in operations(document))
 
 

@@ -31,7 +31,7 @@ PER_RUN = settings(max_examples=150, deadline=None, derandomize=True, suppress_h
 def test_every_operation_answers_as_documented(service: Service) -> None:
     document = schemathesis.openapi.from_url(str(service.http.base_url.join("/openapi.json")))
     operations = [found.ok() for found in document.get_all_operations()]
-    assert len(operations) == 19
+    assert len(operations) == 28
     for operation in operations:
 
         @settings(PER_RUN, max_examples=80)
@@ -62,8 +62,10 @@ def test_damaged_tables_are_answered_or_refused(
     assert response.status_code in (200, 413, 422), response.text
 
 
+INFER = "/v2/models/asked/infer"
+
 heads = st.dictionaries(
-    st.sampled_from(["X-Request-Id", "X-API-Key", "Accept", "Content-Type"]),
+    st.sampled_from(["X-Request-Id", "X-API-Key", "Accept", "Content-Type", "Inference-Header-Content-Length"]),
     st.text(st.characters(min_codepoint=32, max_codepoint=126)).map(str.strip),
 )
 
@@ -72,7 +74,7 @@ heads = st.dictionaries(
 @given(
     headers=heads,
     body=st.binary(max_size=200),
-    path=st.sampled_from(["/predict", "/invocations", "/model", "/metrics", "/", "/x"]),
+    path=st.sampled_from(["/predict", "/invocations", INFER, "/model", "/metrics", "/", "/x"]),
 )
 def test_strange_requests_cause_no_server_error(
     service: Service, headers: dict[str, str], body: bytes, path: str

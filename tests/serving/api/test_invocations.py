@@ -25,6 +25,8 @@ from tests.serving.publisher import forest, penguins
 from tests.serving.scoring_server import save, scoring_server
 from tests.serving.service import Service
 
+pytestmark = pytest.mark.programs
+
 TABLE = pd.DataFrame(penguins(7)[0][::20].astype(float), columns=list(FEATURES))
 LISTS = TABLE.to_dict("list")
 RECORDS = TABLE.to_dict("records")
@@ -111,7 +113,6 @@ REFUSED = [
     ({"dataframe_split": {"columns": ["x"], "data": [[1]], "dtypes": []}}, "unknown field `dtypes`"),
     ({"dataframe_split": {"columns": ["x"]}}, "missing required field `data`"),
     ({"dataframe_split": [[1]]}, "dataframe_split: Expected `object`"),
-    ({"dataframe_split": SPLIT | {"index": [1]}}, "its index has 1 values, and there are 15 rows"),
     ({"dataframe_split": {"columns": [*FEATURES], "data": [[1]]}}, "[0] has 1 values, and there are 4 columns"),
     ({"dataframe_records": PENGUIN}, "isn't a list of objects"),
     ({"dataframe_records": []}, "there are no rows"),
@@ -121,6 +122,7 @@ REFUSED = [
     ({"inputs": LISTS | {"body_mass_g": [1, 2]}}, "its columns haven't all the same number of values"),
     ({"inputs": LISTS | {"body_mass_g": [[1]] * 15}}, "inputs: Expected"),
     ({"inputs": 1}, "inputs: Expected `array`"),
+    ({"dataframe_split": {"data": 1}}, "dataframe_split: Expected `array`"),
     ({"inputs": [PENGUIN], "instances": [PENGUIN]}, "it has instances and inputs"),
     ({"params": {}}, "exactly one of dataframe_split, dataframe_records, instances and inputs"),
     ([PENGUIN], "the body: Expected `object`, got `array`"),

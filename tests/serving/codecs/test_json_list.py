@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serving.codecs.errors import InvalidError
 from serving.codecs.json import MAX_ROW_BYTES, JsonCodec
-from serving.codecs.json_list import MalformedError, elements
+from serving.codecs.json_list import MalformedError, elements, lists
 from tests.serving.publisher import known_contract
 
 values = st.recursive(
@@ -57,3 +57,13 @@ def test_a_penguin_that_is_too_long_is_refused() -> None:
     body = b'[{"x": "' + b"y" * MAX_ROW_BYTES + b'"}]'
     with pytest.raises(InvalidError, match=r"^\[0\]: more than 16384 bytes are too many for one penguin"):
         JsonCodec(known_contract(), "1").read(body)
+
+
+@pytest.mark.parametrize(("rows", "read"), [(3, 3), (4, 4), (5, 4), (1000, 4)])
+def test_of_too_many_lists_only_one_more_is_read(rows: int, read: int) -> None:
+    body = json.dumps([[index, "]"] for index in range(rows)]).encode()
+    assert lists(body, json.loads, json.loads, 3, 100) == json.loads(body)[:read]
+
+
+def test_brackets_in_texts_are_no_lists() -> None:
+    assert lists(b'[["[[[["], ["["]]', json.loads, json.loads, 2, 100) == [["[[[["], ["["]]
