@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from local.environment import MARK
 from local.settings import REPO
 from local.waiting import until
+from tests import run
 
 CODE = "from benchmarks.own_stack import own_stack\nwith own_stack():\n    pass"
 
@@ -28,12 +31,24 @@ def left(folder: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short, as the sockets of a stack need it."""
+    with TemporaryDirectory(dir=run.folder()) as made:
+        yield Path(made)
+
+
 @pytest.mark.programs
-def test_a_benchmark_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
-    variables = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": "plugins"}
+def test_a_benchmark_that_is_ended_leaves_nothing(folder: Path) -> None:
+    variables = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": "plugins"}
     with subprocess.Popen([sys.executable, "-c", CODE], cwd=REPO, env=variables, stderr=subprocess.DEVNULL) as process:
-        until(lambda: any(each.name() == "postgres" for each in left(tmp_path)), "PostgreSQL to start", 60)
+
+        def has_postgres() -> bool:
+            assert process.poll() is None
+            return any(each.name() == "postgres" for each in left(folder))
+
+        until(has_postgres, "PostgreSQL to start", 60)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) != 0
-    assert not left(tmp_path)
-    assert not [*tmp_path.iterdir()]
+    assert not left(folder)
+    assert not [*folder.iterdir()]

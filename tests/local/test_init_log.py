@@ -362,7 +362,7 @@ def test_a_log_from_before_there_was_a_shadow_gets_its_column(stack, superuser, 
 def test_a_retention_that_cant_be_is_refused(stack, days):
     with pytest.raises(Exception) as failure:  # noqa: PT011 (the program's)
         apply(stack, PENGUINS_LOG_RETENTION_DAYS=days)
-    assert "retention" in failure.value.stderr.decode().lower() or "integer" in failure.value.stderr.decode()
+    assert "retention" in failure.value.stderr.lower() or "integer" in failure.value.stderr
 
 
 def test_traffic_is_added_up(superuser, shipper):
