@@ -92,6 +92,7 @@ def test_a_backup_gets_neither_the_superuser_nor_the_private_key(service: str) -
     given = set(COMPOSE["services"][service]["environment"])
     assert {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "PENGUINS_DB_PASSWORD"} <= given
     assert not {"POSTGRES_PASSWORD", *keyfile.VARIABLES.values()} & given
+    assert COMPOSE["services"][service]["cpu_shares"] == 16  # who trains or predicts comes first
 
 
 def test_mlflow_takes_whole_names_with_ports_only() -> None:
