@@ -1,5 +1,6 @@
 """The page in a real browser, in Airflow's own frame and by itself."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.penguins.ui.conftest import MODEL, PASSWORDS, processes
 from tests.penguins.ui.test_monitoring import judged
 from tests.serving import wide
 from tests.serving.service import Service
+from tests.shipper.conftest import superuser
 from tests.shipper.segments import header, predictions
 
 __all__ = ["folder", "log", "ship"]
@@ -66,6 +68,23 @@ def browser(chromium: Chrome, airflow: str) -> Iterator[Chrome]:
     chromium.get("about:blank")
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(airflow))
     chromium.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
+
+
+def test_the_page_shows_the_disk_and_what_the_stack_takes_of_it(
+    airflow: str, browser: Chrome, stack: Stack, first: str
+) -> None:
+    del first
+    with superuser(stack) as connection:
+        connection.execute(
+            """INSERT INTO monitoring.disk (free, total, parts, is_low)
+               VALUES (1, 2, '{"logs of tasks": 1500000, "database mlflow": 2500000000}', false)"""
+        )
+    log_in(browser, airflow)
+    browser.get(f"{airflow}/penguins/")
+    room = until(lambda: text_of(browser, "#room"), "the room")
+    assert re.fullmatch(r"[\d.]+ [GM]B of [\d.]+ [GM]B are free \(\d+%\)(: less than 10%.*)?\.", room)
+    assert text_of(browser, "#parts tbody").splitlines() == ["database mlflow\t2.5 GB", "logs of tasks\t1.5 MB"]
+    assert "penguins_disk does it every hour" in text_of(browser, "#measured")
 
 
 @pytest.mark.usefixtures("published")
