@@ -143,10 +143,13 @@ class Tables:
             return Ended(Reason.LOST, f"the launcher can't be started: {error}")
         kept.under_way += 1
         try:
-            return await self._give(kept.launcher, job, files)
+            outcome = await self._give(kept.launcher, job, files)
         finally:
             kept.under_way -= 1
             kept.used_at = time.monotonic()
+        if isinstance(outcome, Ended) and outcome.reason == Reason.LOST and self._kept.get(model.name) is kept:
+            self._drop(model.name)  # one that was killed looks alive for a moment
+        return outcome
 
     async def _give(self, launcher: Launcher, job: Job, files: list[int]) -> Outcome:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -29,8 +29,15 @@ def children(pid: int) -> list[psutil.Process]:
 
 def launchers() -> list[psutil.Process]:
     """Return the launchers of this process."""
-    running = [child for child in children(os.getpid()) if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in running if "serving.tables.launcher" in child.cmdline()]
+    return [child for child in children(os.getpid()) if is_launcher(child)]
+
+
+def is_launcher(process: psutil.Process) -> bool:
+    """Return whether a process is a launcher that hasn't ended."""
+    try:
+        return "serving.tables.launcher" in process.cmdline()
+    except psutil.NoSuchProcess:  # it may end at any time; psutil's error of a zombie is one of these
+        return False
 
 
 def workers() -> list[psutil.Process]:

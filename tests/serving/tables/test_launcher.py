@@ -8,6 +8,7 @@ import pytest
 
 from serving.inference.model import LoadedModel
 from serving.tables.pool import LostError
+from serving.tables.process import Launcher
 from tests.serving.tables.conftest import Workshop, loaded
 from tests.serving.tables.processes import LARGE, SMALL, launchers, spare, workers
 
@@ -44,8 +45,11 @@ def test_idle_workers_end(model: LoadedModel) -> None:
         workshop.close()
 
 
-def test_end_of_the_launcher_is_no_fault_of_the_table(own: Workshop, model: LoadedModel) -> None:
+def test_end_of_the_launcher_is_no_fault_of_the_table(
+    own: Workshop, model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own.answer(model, *SMALL)
+    monkeypatch.setattr(Launcher, "is_running", True)  # as one that was killed still looks for a moment
     spare(own)
 
     async def lose() -> list[Any]:
