@@ -1,4 +1,4 @@
-"""What the stack takes of the disk, and what is left of it."""
+"""Use of the disk by the stack, and the rest of it."""
 
 import os
 import shutil

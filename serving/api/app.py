@@ -29,7 +29,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     f"/models/{{model}}{SCORING}": invocations.invocations,
     **dict.fromkeys(open_inference.INFER, open_inference.infer),
 }
-"""What the middleware hands to its endpoint directly."""
+"""Calls that the middleware hands to their endpoint directly."""
 
 DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."
 

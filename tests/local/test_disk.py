@@ -1,4 +1,4 @@
-"""What the stack takes of the disk, and the warning before it is full."""
+"""Use of the disk by the stack, and the warning before it is full."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What versions and the audit trail name: it stays, however old it is.
+"""Names in versions and the audit trail: runs and models that stay, however old they are.
 
 The prediction log, verdicts, open questions and the shadow name versions, and every version stays whole.
 """
