@@ -29,7 +29,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     f"/models/{{model}}{SCORING}": invocations.invocations,
     **dict.fromkeys(open_inference.INFER, open_inference.infer),
 }
-"""Calls that the middleware hands to their endpoint directly."""
+"""Endpoints that the middleware calls directly, by their routes."""
 
 DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."
 
