@@ -107,7 +107,7 @@ class ScoringCodec:
                 if self._fields.usable(values).all():
                     return values
         except (*UNREADABLE, UnknownError):
-            pass
+            pass  # reading one by one finds the row, and tells what is wrong with it
         return self._one_by_one(form, bytes(content), max_rows)
 
     def _one_by_one(self, form: str, content: bytes, max_rows: int) -> Values:
