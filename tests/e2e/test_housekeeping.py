@@ -14,6 +14,7 @@ import pytest
 
 from local.stack import Stack
 from local.waiting import until
+from tests import schedules
 from tests.commands import command
 from tests.e2e.deployment import EXPERIMENT, Deployment, Made
 from tests.e2e.test_monitoring import ended
@@ -54,6 +55,7 @@ def aged(whole: Stack, deployment: Deployment, made: Made) -> tuple[str, str, Pa
     """A DAG run of long ago with its log, and a run of long ago in MLflow: their ids, and the log."""
     del made
     until(lambda: deployment.airflow.has_dag(DISK) and deployment.airflow.has_dag(HOUSE), "the DAGs to be parsed")
+    schedules.wait_until_clear(deployment.airflow_api, HOUSE)  # the nightly run would delete what is made here
     dag_run = deployment.airflow.trigger(DISK, {})
     assert ended(deployment, DISK, dag_run) == {"measure": "success"}
     with airflow_database(whole) as connection:
