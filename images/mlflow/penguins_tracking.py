@@ -57,9 +57,11 @@ def without_workspaces() -> ASGIApp:
     """Return MLflow's application without `UNUSED_MIDDLEWARES`; they still refuse a request that names a workspace."""
     from mlflow.server.fastapi_app import app
     from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
-    from penguins_purge import router  # type: ignore[import-not-found]  # beside this module
+    from penguins_candidates import router as candidates  # type: ignore[import-not-found]  # beside this module
+    from penguins_purge import router as purge  # type: ignore[import-not-found]
 
-    app.router.routes[:0] = router.routes  # before MLflow's own, whose last one takes every path
+    # Before MLflow's own, whose last one takes every path.
+    app.router.routes[:0] = [*candidates.routes, *purge.routes]
     whole, header = app.build_middleware_stack(), WORKSPACE_HEADER_NAME.lower().encode()
     app.user_middleware = [
         each

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -13,7 +12,7 @@ from typing import Any, Final, TextIO
 
 import mlflow.sklearn
 import yaml  # type: ignore[import-untyped]
-from mlflow.entities import LoggedModelOutput, Metric, Param, Run
+from mlflow.entities import Param, Run
 from mlflow.models import Model
 from mlflow.utils import environment
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -23,7 +22,7 @@ from contract.signatures import SIGNATURE
 from penguins import signing
 from penguins.data.dataset import Dataset
 from penguins.settings import settings
-from penguins.training import artifacts
+from penguins.training import candidate_requests
 from penguins.training.candidate_records import Outcome, Record
 from penguins.training.estimators import FOREST, estimator
 from penguins.training.grid import Candidate
@@ -37,7 +36,6 @@ from penguins.training.tracking import (
     SUPERSEDED,
     client,
     dataset_input,
-    inner,
     source_tags,
 )
 
@@ -69,18 +67,13 @@ def log_candidate(
     The run becomes FINISHED last, after everything about it was sent. A run in another state is incomplete and must be
     discarded.
     """
-    experiment = parent.info.experiment_id
-    run_id = _open(fitted.candidate, parent, data, {FINGERPRINT: fingerprint, **more_tags})
-    params = _params(fitted.candidate)
-    model = client().create_logged_model(
-        experiment, name=fitted.candidate.estimator, source_run_id=run_id, params=params
-    )
-    client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    now = int(time.time() * 1000)
-    client().log_batch(
-        run_id,
-        params=[Param(key, value) for key, value in params.items()],
-        metrics=[Metric(key, value, now, 0, model_id=model.model_id) for key, value in fitted.metrics.items()],
+    opened = candidate_requests.begin(
+        fitted.candidate,
+        parent.info.experiment_id,
+        _tags(fitted.candidate, parent, data, {FINGERPRINT: fingerprint, **more_tags}),
+        _params(fitted.candidate),
+        fitted.metrics,
+        dataset_input(data),
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
@@ -88,32 +81,29 @@ def log_candidate(
             fitted.model,
             path,
             mlflow_model=_Description(
-                artifact_path=model.artifact_location,
-                run_id=run_id,
-                model_uuid=model.model_id,
-                model_id=model.model_id,
+                artifact_path=opened.artifact_location,
+                run_id=opened.run_id,
+                model_uuid=opened.model_id,
+                model_id=opened.model_id,
                 metadata={"contract": describe_contract(data).model_dump(mode="json")},
             ),
             signature=model_signature(data),
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             pip_requirements=_requirements(),
         )
-        # Not with the client's log_model_artifacts, which asks the server for the model that it has just answered with.
-        artifacts.repository(model.artifact_location).log_artifacts(str(path))
         digests = digest_files(path)
-        signature = signing.sign("candidate", data.contract.training.registered_model, model.model_id, digests)
-        tags = {DIGESTS: json.dumps(digests), SIGNATURE: signature}
-        inner().set_logged_model_tags(model.model_id, tags)
-    client().finalize_logged_model(model.model_id, "READY")
-    client().set_terminated(run_id)
+        signature = signing.sign("candidate", data.contract.training.registered_model, opened.model_id, digests)
+        candidate_requests.finish(opened, path, {DIGESTS: json.dumps(digests), SIGNATURE: signature})
     record = describe(fitted.candidate, parent, data, fingerprint, "finished")
     tags = {**record.tags, **more_tags}
-    return replace(record, tags=tags, metrics=fitted.metrics, run_id=run_id, model_id=model.model_id)
+    return replace(record, tags=tags, metrics=fitted.metrics, run_id=opened.run_id, model_id=opened.model_id)
 
 
 def log_failed_candidate(failed: Failed, parent: Run, data: Dataset, fingerprint: str) -> Record:
     """Log a candidate that couldn't be fitted as a failed child run of `parent`, with the reason."""
-    run_id = _open(failed.candidate, parent, data, {FINGERPRINT: fingerprint, REASON: failed.reason})
+    tags = _tags(failed.candidate, parent, data, {FINGERPRINT: fingerprint, REASON: failed.reason})
+    run_id = client().create_run(parent.info.experiment_id, run_name=failed.candidate.name, tags=tags).info.run_id
+    client().log_inputs(run_id, [dataset_input(data)])
     client().log_batch(run_id, params=[Param(name, value) for name, value in _params(failed.candidate).items()])
     client().set_terminated(run_id, "FAILED")
     record = describe(failed.candidate, parent, data, fingerprint, "failed")
@@ -134,18 +124,15 @@ def describe(candidate: Candidate, parent: Run, data: Dataset, fingerprint: str,
     )
 
 
-def _open(candidate: Candidate, parent: Run, data: Dataset, tags: dict[str, str]) -> str:
-    """Open a child run of `parent` with the tags and the dataset that every candidate's run has."""
-    tags = {
+def _tags(candidate: Candidate, parent: Run, data: Dataset, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that every candidate's run has as a child run of `parent`, and `tags`."""
+    return {
         **source_tags(parent.data.tags[DAG_RUN], data),
         ROLE: CANDIDATE,
         ESTIMATOR: candidate.estimator,
         MLFLOW_PARENT_RUN_ID: parent.info.run_id,
         **tags,
     }
-    run_id = str(client().create_run(parent.info.experiment_id, run_name=candidate.name, tags=tags).info.run_id)
-    client().log_inputs(run_id, [dataset_input(data)])
-    return run_id
 
 
 def _params(candidate: Candidate) -> dict[str, str]:

@@ -56,15 +56,6 @@ def client() -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
-def inner() -> Any:
-    """Return MLflow's inner client, which has no types, for the tags of logged models.
-
-    The outer one gets the model before it writes: two requests instead of one.
-    """
-    outer: Any = client()
-    return outer._tracking_client
-
-
 def registry() -> Any:
     """Return MLflow's inner client, which has no types, for aliases, stages and tags of versions.
 

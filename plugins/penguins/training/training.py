@@ -23,8 +23,8 @@ from penguins.training.search import Failed, Fitted, cells, search
 
 log = logging.getLogger(__name__)
 
-# Logging a candidate takes thirteen requests. Four threads keep client and server busy; more don't help, because both
-# are limited by their processor.
+# Logging a candidate takes three requests. Four threads keep client and server busy; more don't help, because both are
+# limited by their processor.
 LOGGING_THREADS: Final = 4
 
 

@@ -32,7 +32,7 @@ from tests.penguins.conftest import GRID, TOO_MANY_TREES, pointed_at, real_pengu
 pytestmark = pytest.mark.usefixtures("mlflow")
 
 RUN = "manual__2026-01-01T00:00:00+00:00"
-# A fit and thirteen requests a candidate are what costs time here, so most tests train the first fifth of the grid.
+# A fit and three requests a candidate are what costs time here, so most tests train the first fifth of the grid.
 FIFTH = 5
 
 
