@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from mlflow.entities import Run
@@ -20,9 +21,9 @@ from penguins.promotion.reasons import to_plain_text
 from penguins.registry import candidate_versions, model_versions, prediction_views
 from penguins.registry.candidate_versions import LoadedCandidate
 from penguins.signing import UntrustedError
-from penguins.training import candidate_records, candidate_runs, plots, refitting, tracking
+from penguins.training import candidate_records, candidate_runs, plots, processes, refitting, tracking
 from penguins.training.model_contracts import describe_contract
-from penguins.training.tracking import DATA_DIGEST, registry
+from penguins.training.tracking import DAG_RUN, DATA_DIGEST, registry
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +91,8 @@ def register_best(
         candidate = _load(best, model)
         if cause:
             tracking.set_cause(training.experiment, dag_run_id, cause)
-        plots.log_plots(dag_run_id, finished, candidate.model, data)
         champion = production.reconcile(connection, model)
-        version = candidate_versions.find_version(candidate, model) or candidate_versions.register(candidate, data)
+        version = _register(candidate, finished, data)
         prediction_views.create_view_of(connection, describe_contract(data))
         if (decided := report(connection, version) or _in_shadow(connection, version)) is not None:
             return decided
@@ -149,6 +149,16 @@ def _load(best: Run, model: str) -> LoadedCandidate:
     except UntrustedError as error:
         remedy = f"Delete the run {best.info.run_name} in MLflow, and clear grid_train to train it again."
         raise UserError(f"The best candidate can't be trusted: {error}. {remedy}") from error
+
+
+def _register(candidate: LoadedCandidate, finished: list[Run], data: Dataset) -> ModelVersion:
+    """Return the version of the best candidate. It is registered while a process draws the plots, half of the work."""
+    training = data.contract.training
+    with processes.done_beside(partial(plots.draw, finished, candidate.model, data)) as drawn:
+        version = candidate_versions.find_version(candidate, training.registered_model)
+        version = version or candidate_versions.register(candidate, data)
+        plots.log_plots(training.experiment, candidate.run.data.tags[DAG_RUN], drawn.result())
+    return version
 
 
 def _judge(

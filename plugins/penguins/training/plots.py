@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -28,11 +29,8 @@ SHOWN_NUMBERS: Final = 12  # classes up to which a confusion matrix has readable
 _SIZES: Final = {each.size for each in ESTIMATORS.values() if each.size}
 
 
-def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data: Dataset) -> None:
-    """Log the plots, and the leaderboard as a table, to the parent run of a DAG run."""
-    parent = tracking.find_parent(data.contract.training.experiment, dag_run_id)
-    if parent is None:
-        return
+def draw(runs: Sequence[Run], best: ClassifierMixin, data: Dataset) -> dict[str, bytes]:
+    """Draw the plots, and make the leaderboard; return the files by their paths."""
     figures = {
         "grid.png": grid_heat_map(runs),
         "confusion_matrix.png": confusion_matrix(best, data),
@@ -40,12 +38,23 @@ def log_plots(dag_run_id: str, runs: Sequence[Run], best: ClassifierMixin, data:
     }
     # In the format of MLflow's log_table, which would append the rows to those of an earlier try.
     table = leaderboard(runs).to_dict(orient="split", index=False)
+    files = {"leaderboard.json": json.dumps(table, indent=2).encode()}
+    for name, figure in figures.items():
+        image = BytesIO()
+        figure.savefig(image)
+        files[f"plots/{name}"] = image.getvalue()
+    return files
+
+
+def log_plots(experiment: str, dag_run_id: str, files: Mapping[str, bytes]) -> None:
+    """Log what `draw` has returned to the parent run of a DAG run."""
+    parent = tracking.find_parent(experiment, dag_run_id)
+    if parent is None:
+        return
     with TemporaryDirectory() as folder:
-        Path(folder, "leaderboard.json").write_text(json.dumps(table, indent=2))
-        plots = Path(folder, "plots")
-        plots.mkdir()
-        for name, figure in figures.items():
-            figure.savefig(plots / name)
+        Path(folder, "plots").mkdir()
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
         artifacts.repository(parent.info.artifact_uri).log_artifacts(folder)
 
 

@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import joblib
@@ -39,18 +40,32 @@ def do_all(work: Sequence[Callable[[], Result]], jobs: int) -> Iterator[Result]:
     if processes <= 1:
         yield from (each() for each in work)
         return
+    with _started(work, processes) as futures:
+        try:
+            for done in as_completed(futures):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "A process that fits was killed, perhaps because there was too little memory. Set PENGUINS_JOBS to "
+                "fewer processes."
+            ) from error
+
+
+@contextmanager
+def done_beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
+    """Do a piece of work in a process with a thread beside the block, at whose end it is killed if it isn't done."""
+    with _started([work], 1) as (future,):
+        yield future
+
+
+@contextmanager
+def _started(work: Sequence[Callable[[], Result]], processes: int) -> Iterator[list[Future[Result]]]:
     others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (work, os.getpid()))
-    ready = as_completed([executor.submit(_do, place) for place in range(len(work))])
+    futures: list[Future[Result]] = [executor.submit(_do, place) for place in range(len(work))]
     own = set(multiprocessing.active_children()) - others
     try:
-        for done in ready:
-            yield done.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "A process that fits was killed, perhaps because there was too little memory. Set PENGUINS_JOBS to fewer "
-            "processes."
-        ) from error
+        yield futures
     finally:
         for process in own:  # they may be in the middle of a fit
             process.kill()

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 
 from local.environment import library
 from local.waiting import until
-from penguins.training.processes import do_all
+from penguins.training.processes import do_all, done_beside
 
 WORK_THAT_TAKES_LONG = """
 import time
@@ -80,3 +80,13 @@ def test_processes_end_with_their_parent() -> None:
 def test_a_process_that_is_killed_is_reported() -> None:
     with pytest.raises(RuntimeError, match="A process that fits was killed.*PENGUINS_JOBS"):
         list(do_all([partial(os.kill, 0, 0), lambda: os.kill(os.getpid(), signal.SIGKILL)], 2))
+
+
+def test_work_is_done_beside_a_block_and_ends_with_it() -> None:
+    with done_beside(os.getpid) as found:
+        assert found.result() not in (os.getpid(), None)
+    started, others = time.monotonic(), psutil.Process().children()
+    with done_beside(partial(time.sleep, 600)):
+        (child,) = set(psutil.Process().children()) - set(others)
+    until(lambda: not child.is_running(), "the end of the process")
+    assert time.monotonic() - started < 60
