@@ -15,6 +15,7 @@ LIBRARIES: Final = (
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",
+    "mlflow.pyfunc",
     "mlflow.sklearn",
     "onnxruntime",
     "palmerpenguins",
