@@ -3,7 +3,8 @@
     python -m benchmarks.dag [--rows 1000000] [--conf '{"estimator": "logistic_regression"}']
 
 Without `--rows` the DAG reads the real penguins. Times come from Airflow: a task waits from the end of the task before
-to its own start, and runs from its start to its end.
+to its own start, and runs from its start to its end. The seconds inside a task are those up to a line of its log, since
+the line before: what it starts, imports, reads, fits, records, draws and exports.
 
 Two comparisons on the same stack: a run of four empty tasks (`benchmarks/dags/empty.py`), to measure the overhead of
 Airflow, and the fits of the same candidates and folds alone in one process. The last line gives the ratio of the total
@@ -13,10 +14,12 @@ to the sum of both.
 import argparse
 import json
 import os
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from rich.console import Console
@@ -38,6 +41,8 @@ from penguins.training.search import search
 DAG = "penguins_training"
 EMPTY = "empty"
 TASKS = ("load_raw", "preprocess", "grid_train", "register_best")
+SHORT = 0.05  # seconds
+SKIPPED = re.compile(r"::| *(?!1/)\d+/\d+ ")  # groups of lines, and all candidates but the first
 
 console = Console(highlight=False)
 
@@ -75,6 +80,19 @@ def fits(database: str, conf: dict[str, Any]) -> None:
     list(search(data, grid, data.folds(conf.get("cv_folds", 5))))
 
 
+def steps_of(api: JsonApi, run: str, task: dict[str, Any]) -> list[tuple[str, float]]:
+    """Return the seconds up to each line of a task's log; short ones count for a line after them."""
+    path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+    lines = [line for line in api.get(path, map_index=task["map_index"])["content"] if "timestamp" in line]
+    moments = [(line["event"], moment(line["timestamp"])) for line in lines] + [("its end", moment(task["end_date"]))]
+    steps, last = [], moment(task["start_date"])
+    for event, at in moments:
+        if (at - last).total_seconds() >= SHORT and not SKIPPED.match(event):
+            steps.append((f"    {event.splitlines()[0][:60]}", (at - last).total_seconds()))
+            last = at
+    return steps
+
+
 def run(stack: Stack, conf: dict[str, Any], airflow: Airflow, api: JsonApi) -> tuple[list[tuple[str, float]], str]:
     """Run our DAG, wait for the service, and return the seconds of every step and the log of grid_train."""
     service = Service(stack.urls["api"])
@@ -93,6 +111,7 @@ def run(stack: Stack, conf: dict[str, Any], airflow: Airflow, api: JsonApi) -> t
     for task in TASKS:
         start, end = moment(by_name[task]["start_date"]), moment(by_name[task]["end_date"])
         steps += [(f"  until {task} starts", (start - last).total_seconds()), (task, (end - start).total_seconds())]
+        steps += steps_of(api, name, by_name[task])
         last = end
     steps.append(("  until the service answers with it", (answered - last).total_seconds()))
     return steps, "\n".join(airflow.task_log(DAG, name, found["grid_train"]))
@@ -123,7 +142,7 @@ def main() -> None:
     for name, taken in steps:
         table.add_row(name, f"{taken:.1f}")
     console.print(table)
-    total = sum(taken for _, taken in steps)
+    total = sum(taken for name, taken in steps if not name.startswith("    "))
     tasks = sum(taken for name, taken in steps if name in TASKS)
     console.print(f"a run of four empty tasks: {idle:.1f} s; the fits alone: {fitting:.1f} s")
     print(

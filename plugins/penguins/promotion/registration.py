@@ -157,7 +157,9 @@ def _register(candidate: LoadedCandidate, finished: list[Run], data: Dataset) ->
     with processes.done_beside(partial(plots.draw, finished, candidate.model, data)) as drawn:
         version = candidate_versions.find_version(candidate, training.registered_model)
         version = version or candidate_versions.register(candidate, data)
+        log.info("registered as version %s", version.version)
         plots.log_plots(training.experiment, candidate.run.data.tags[DAG_RUN], drawn.result())
+        log.info("the plots are drawn")
     return version
 
 

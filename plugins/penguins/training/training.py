@@ -83,6 +83,7 @@ def open_run(
     }
     parent = tracking.open_parent(dag_run_id, params, data)
     resuming.discard_others(parent, expected, connect)
+    log.info("the parent run is open, for %d rows", len(data.labels))
     return parent
 
 
@@ -183,6 +184,7 @@ def _fit_and_log(
             finished = {future for future in under_way if future.done()}
             under_way -= finished
             records += [future.result() for future in finished]
+        log.info("the last fit was done after %.1f s", time.monotonic() - started)
         records += [future.result() for future in as_completed(under_way)]
     finally:
         pool.shutdown(cancel_futures=True)
