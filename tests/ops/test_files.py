@@ -103,7 +103,7 @@ def test_mlflow_takes_whole_names_with_ports_only() -> None:
 
 def test_mlflow_is_started_without_its_assistant_in_its_container_too() -> None:
     text = (REPO / "Dockerfile.mlflow").read_text()
-    assert '"mlflow", "server", "--app-name", "penguins"' in text
+    assert '"run_server.py", "--app-name", "penguins"' in text
     assert "ENV PYTHONPATH=/opt/penguins\nCOPY images/mlflow/ ./\n" in text
 
 
