@@ -1,4 +1,4 @@
-"""Check the health of one of Airflow's components; exits with 1 and a message if the component isn't healthy.
+"""Wait until one of Airflow's components is healthy; exits with 1 and a message if it isn't after a while.
 
 The scheduler, DAG processor and triggerer have no port. They write heartbeats into the database, and the API
 server reports them. A heartbeat older than this container doesn't count.
@@ -7,7 +7,7 @@ server reports them. A heartbeat older than this container doesn't count.
 import json
 import os
 import sys
-import urllib.error
+import time
 import urllib.request
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 TIMEOUT = 5.0  # seconds
+PATIENCE = 20.0  # seconds; while all start, a Python for each look would take the time from them
 
 
 def trouble(component: str, health: dict[str, Any], started: float) -> str | None:
@@ -28,16 +29,22 @@ def trouble(component: str, health: dict[str, Any], started: float) -> str | Non
     return None
 
 
-def main() -> None:
-    """Check the component in the first argument: metadatabase, scheduler, dag_processor or triggerer."""
-    component = sys.argv[1]
-    url = f"{os.environ['AIRFLOW_HEALTH_URL']}/api/v2/monitor/health"
+def look(url: str, component: str, started: float) -> str | None:
+    """Ask the API server at `url`, and return the problem of the component, or None."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310 - the URL is our own
-            health = json.load(response)
-    except (urllib.error.URLError, TimeoutError) as error:
-        sys.exit(f"the API server at {url} can't be asked: {error}")
-    sys.exit(trouble(component, health, psutil.Process(1).create_time()))
+            return trouble(component, json.load(response), started)
+    except (OSError, ValueError) as error:
+        return f"the API server at {url} can't be asked: {error}"
+
+
+def main() -> None:
+    """Wait for the component in the first argument: metadatabase, scheduler, dag_processor or triggerer."""
+    url = f"{os.environ['AIRFLOW_HEALTH_URL']}/api/v2/monitor/health"
+    started, deadline = psutil.Process(1).create_time(), time.monotonic() + PATIENCE
+    while (problem := look(url, sys.argv[1], started)) and time.monotonic() < deadline:
+        time.sleep(1)
+    sys.exit(problem)
 
 
 if __name__ == "__main__":
