@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.ports import free_ports
+from local.waiting import until
 from ops import dotenv, env
 from tests import run as suite
 from tests import schedules
@@ -150,8 +151,8 @@ class ComposeStack:
             s3=(self.url("S3_PORT"), variables["MINIO_ROOT_USER"], variables["MINIO_ROOT_PASSWORD"]),
             query=self._query,
             upload=upload,
-            stop=lambda name: self._one(name, "stop"),
-            start=lambda name: self._one(name, "up", "--detach", "--wait", "--no-deps"),
+            stop=lambda name: self.compose("stop", SERVICES.get(name, name)),
+            start=lambda name: self._start(SERVICES.get(name, name)),
             identity=lambda: self.containers("api")[0]["State"]["StartedAt"],
             scheduler_log=lambda: "\n".join(self.log("airflow-scheduler")),
             notices=self._notices,
@@ -165,8 +166,10 @@ class ComposeStack:
         lines = self.execute("jupyterlab", "sh", "-c", "cat /tmp/notices || true").splitlines()
         return [json.loads(line) for line in lines]
 
-    def _one(self, name: str, *command: str) -> None:
-        self.compose(*command, SERVICES.get(name, name))
+    def _start(self, service: str) -> None:
+        # not `compose up --no-deps`, which replaces a container that depends on others
+        run("docker", "start", *(container["Id"] for container in self.containers(service)))
+        until(lambda: service not in self.unwell(), f"{service} to be healthy")
 
 
 def run(*command: str) -> str:
