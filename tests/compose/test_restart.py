@@ -59,15 +59,6 @@ def test_crashed_services_are_restarted(compose: ComposeStack, deployment: Deplo
     assert everything(compose.deployment()) == before
 
 
-@pytest.mark.usefixtures("first_run")
-def test_changed_passwords_keep_the_data(compose: ComposeStack, deployment: Deployment) -> None:
-    before = everything(deployment)
-    compose.down()
-    compose.set(AIRFLOW_PASSWORD="another-one-of-16", PENGUINS_DB_PASSWORD="another-one-of-16")
-    compose.up()
-    assert everything(compose.deployment()) == before
-
-
 def test_no_container_creates_an_anonymous_volume(compose: ComposeStack) -> None:
     names = [mount.get("Name", "") for item in compose.containers() for mount in item["Mounts"]]
     assert all(name.startswith(PROJECT) for name in names if name)

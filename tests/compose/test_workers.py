@@ -1,4 +1,4 @@
-"""Tasks on two Celery workers."""
+"""Changed passwords, and tasks on two Celery workers: one new start of the whole stack for both."""
 
 from itertools import pairwise
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 
 from local.waiting import until
 from tests.compose.stack import ComposeStack, run
+from tests.compose.test_restart import everything
 from tests.e2e.deployment import DAG, MODEL, Deployment
 from tests.e2e.test_main_job import children_of
 
@@ -16,12 +17,26 @@ SMALL = {"n_estimators": [10, 20, 40], "max_depth": [None, 4, 8, 12], "min_sampl
 
 
 @pytest.fixture(scope="module")
-def celery(compose: ComposeStack) -> Deployment:
-    """The stack with two workers. This module runs last, because the workers stay."""
+def before(deployment: Deployment, first_run: str) -> dict[str, Any]:
+    """What the stack holds before it is started with other passwords and with workers."""
+    del first_run
+    return everything(deployment)
+
+
+@pytest.fixture(scope="module")
+def celery(compose: ComposeStack, before: dict[str, Any]) -> Deployment:
+    """The stack with two workers and other passwords. This module runs last, because they stay."""
+    del before
+    compose.down()
+    compose.set(AIRFLOW_PASSWORD="another-one-of-16", PENGUINS_DB_PASSWORD="another-one-of-16")
     compose.up(workers=2)
     deployment = compose.deployment()
     until(lambda: deployment.airflow.has_dag(DAG), "the DAG to be parsed")
     return deployment
+
+
+def test_changed_passwords_keep_the_data(before: dict[str, Any], celery: Deployment) -> None:
+    assert everything(celery) == before
 
 
 def shards(deployment: Deployment, run_id: str) -> list[dict[str, Any]]:
@@ -53,7 +68,7 @@ def test_tasks_of_a_worker_start_with_their_libraries_imported(compose: ComposeS
 
 
 def test_tasks_of_a_killed_worker_are_retried(compose: ComposeStack, celery: Deployment) -> None:
-    run_id = celery.trigger(shards=SHARDS)
+    run_id = celery.trigger(shards=SHARDS, cv_folds=2)
     until(
         lambda: (
             any(shard["state"] == "running" for shard in shards(celery, run_id)) and bool(children_of(celery, run_id))
