@@ -2,11 +2,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from local import ports
 from local.waiting import until
 from tests.compose.stack import ComposeStack, running
 from tests.e2e.conftest import first_run as first_run
 from tests.e2e.conftest import second_run as second_run
 from tests.e2e.deployment import DAG, Deployment, Made
+
+ports.FREE_RANGE = range(30_000, 32_000)  # not those of `make test`, which may run beside
 
 
 @pytest.fixture(scope="session")
