@@ -11,6 +11,7 @@ from serving.api import feedback, health, invocations, metrics, model, models, o
 from serving.api.keys import Keys
 from serving.api.middleware import Endpoint, Middleware
 from serving.api.openapi import Reference, describe
+from serving.api.predict_json import Form, answer_json, with_id, without_id
 from serving.api.responses import SCORING, RequestError, State, request_error
 from serving.log.log import PredictionLog
 from serving.logs import configure
@@ -30,6 +31,9 @@ ENDPOINTS: dict[str, Endpoint] = {
     **dict.fromkeys(open_inference.INFER, open_inference.infer),
 }
 """Endpoints that the middleware calls directly, by their routes."""
+
+FORMS = {"/predict": Form(answer_json, with_id), SCORING: Form(invocations.score, without_id)}
+"""Forms of the routes whose small requests in JSON are answered without their endpoint."""
 
 DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."
 
@@ -81,4 +85,4 @@ def from_environment() -> Middleware:
     configure(settings.log_level)
     keys = Keys(settings)
     logger.info("keys.%s", "required" if keys.required else "not_required: everybody may ask")
-    return Middleware(create_app(settings), settings, keys, ENDPOINTS)
+    return Middleware(create_app(settings), settings, keys, ENDPOINTS, FORMS)

@@ -101,7 +101,7 @@ async def invocations(request: Request) -> Response:
             return not_ready(watcher, settings, path)
         if scored := SCORED.get(media_type):
             return await predict_table(request, media_type, model, settings, scored)
-        return await answer_body(request, model, settings, _score, without_id)
+        return await answer_body(request, model, settings, score, without_id)
     except RequestError as error:
         return refused(path, error.status, error.detail)
     except InvalidError as error:
@@ -110,7 +110,7 @@ async def invocations(request: Request) -> Response:
         return refused(path, 400, "; ".join(problem.msg for problem in error.invalid.detail))
 
 
-def _score(body: bytes, model: LoadedModel, max_rows: int) -> tuple[Prediction | Predictions, bytes]:
+def score(body: bytes, model: LoadedModel, max_rows: int) -> tuple[Prediction | Predictions, bytes]:
     """Return the answer, and the same in the protocol; raise the errors of `answer_body`."""
     rows = model.scoring.read(body, max_rows)
     if not isinstance(rows, tuple) and len(rows) > max_rows:

@@ -21,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from serving import metrics
 from serving.api.hosts import Hosts
 from serving.api.keys import Keys
+from serving.api.predict_json import Form
 from serving.api.responses import media_type_of, refused, unavailable
 from serving.codecs.media_types import TABLES
 from serving.logs import REQUEST_ID
@@ -58,7 +59,14 @@ class UnreadError(Exception):
 class Middleware:
     """The outermost application."""
 
-    def __init__(self, app: FastAPI, settings: Settings, keys: Keys, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        keys: Keys,
+        endpoints: Mapping[str, Endpoint],
+        forms: Mapping[str, Form],
+    ) -> None:
         """Wrap `app`.
 
         The routes are those of `app`. A route whose `responses` have a 401 is protected, with all paths that begin with
@@ -66,8 +74,10 @@ class Middleware:
 
         Args:
             endpoints: route → endpoint of the requests for predictions.
+            forms: those of the routes whose small requests are answered without their endpoint.
         """
         self._app = app
+        self.forms = {path.encode(): form for path, form in forms.items()}
         self._endpoints = endpoints
         self._routes = {route.path for route in app.routes if isinstance(route, Route)}
         protected = [route.path for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses]
@@ -87,7 +97,7 @@ class Middleware:
             return
         started, status = perf_counter(), 0
         headers = dict(scope["headers"])
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers)
         REQUEST_ID.set(request_id.decode())
 
         async def send_with_id(message: Message) -> None:
@@ -108,7 +118,16 @@ class Middleware:
             failure = refused(scope["path"], 500, "the service failed; its log says why")
             await failure(scope, receive, send_with_id)
         finally:
-            self._record(scope, status, perf_counter() - started)
+            self.record(scope["method"], scope["path"], status, perf_counter() - started)
+
+    def accept(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Return whether a request for a prediction without a table is to be answered, and not to be logged."""
+        return (
+            self._hosts.accept(headers.get(b"host", b""))
+            and (not self._keys.required or self._keys.accept(headers.get(b"x-api-key", b"")))
+            and self._requests.under_way < self._requests.most
+            and not self._access_log
+        )
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         path, key = scope["path"], headers.get(b"x-api-key", b"")
@@ -166,9 +185,9 @@ class Middleware:
         route, _ = _route_of_model(path)
         return route if route in self._routes else "other"
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def record(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count an answered request, and write it to the access log if there is one."""
         # Unknown paths and methods share a label: clients could make up any number of them.
-        path, method = scope["path"], scope["method"]
         route = path if path in self._routes else self._route(path)
         metrics.requests(method if method in METHODS else "other", route, status).inc()
         metrics.request_seconds(route).observe(seconds)
@@ -188,7 +207,7 @@ def _route_of_model(path: str) -> tuple[str, dict[str, str]]:
     return f"{protocol}/models/{{model}}{rest}", {"model": model}
 
 
-def _request_id(headers: dict[bytes, bytes]) -> bytes:
+def request_id_of(headers: Mapping[bytes, bytes]) -> bytes:
     """Return the request ID that the client sent if it is valid, else a new one."""
     given = headers.get(b"x-request-id", b"")
     return given if _ID.fullmatch(given) else b"%s-%x" % (_PROCESS, next(_numbers))

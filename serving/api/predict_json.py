@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request, Response
 
@@ -13,6 +13,7 @@ from serving.codecs.base import Prediction, Predictions
 from serving.codecs.media_types import TABLES
 from serving.inference.model import LoadedModel
 from serving.inference.prediction import predict
+from serving.log.log import PredictionLog
 from serving.settings import Settings
 
 Content = TypeVar("Content")
@@ -24,6 +25,14 @@ AnswerIt = Callable[[bytes, LoadedModel, int], tuple[Prediction | Predictions, C
 
 Respond = Callable[[Content, Headers, bytes | None], Response]
 """Returns the response with an answer, its headers, and the prediction's id if it has one."""
+
+
+class Form(NamedTuple):
+    """The form of a route's requests and answers in JSON."""
+
+    answer_it: AnswerIt[Any]
+    respond: Respond[Any]
+
 
 IN_THREAD_BYTES = 16 * 1024
 """Longer bodies are answered in a thread: they would block the event loop for a millisecond and more."""
@@ -41,16 +50,32 @@ async def answer_body(
     Raises:
         RequestError, InvalidError: the body can't be answered.
     """
-    started, headers = perf_counter(), [(b"x-model-version", model.version.encode())]
-    received = bytearray()
+    started, received = perf_counter(), bytearray()
     await receive(request, settings.max_body_bytes, received.extend, settings, settings.body_seconds)
     body = bytes(received)
     if len(body) > IN_THREAD_BYTES:
         answer, content = await asyncio.to_thread(answer_it, body, model, settings.max_rows)
     else:
         answer, content = answer_it(body, model, settings.max_rows)
-    prediction_id = None
-    if (log := log_of(request)) and (prediction_id := log.record(model, answer, started)):
+    return record(model, log_of(request), started, answer, respond, content)
+
+
+def record(
+    model: LoadedModel,
+    log: PredictionLog | None,
+    started: float,
+    answer: Prediction | Predictions,
+    respond: Respond[Content],
+    content: Content,
+) -> Response:
+    """Record an answer, and return the response with it.
+
+    Args:
+        started: time of the request's begin, on the clock of `time.perf_counter`.
+        content: the answer in the request's protocol.
+    """
+    headers, prediction_id = [(b"x-model-version", model.version.encode())], None
+    if log and (prediction_id := log.record(model, answer, started)):
         headers.append((b"x-prediction-id", prediction_id))
     return respond(content, headers, prediction_id)
 

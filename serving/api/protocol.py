@@ -5,10 +5,10 @@ from asyncio import TimerHandle, Transport
 import httptools
 from pydantic_core import to_json
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from serving import metrics
-from serving.api.body import IS_WHOLE
+from serving.api.direct_protocol import DirectProtocol
 from serving.api.reader import Reader
 from serving.api.responses import Failure
 from serving.settings import Settings
@@ -30,7 +30,7 @@ TOO_MANY = 429, f"more than {MAX_WAITING} requests wait for the answers to earli
 NO_HTTP = 400, "the request isn't HTTP/1.1"
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(DirectProtocol):
     """One connection. The head of a request is its first line and its headers."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -60,8 +60,10 @@ class Protocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._pending += len(data)
+        self._begin_piece()
         try:
             self._parse(data)
+            self._end_piece()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             refusal = error.__context__
             self._refuse(*(refusal.args if isinstance(refusal, ProtocolError) else NO_HTTP))
@@ -116,8 +118,8 @@ class Protocol(HttpToolsProtocol):
         self._pending = 0
         self._in_body = False
         self._stop_deadline()
-        self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
@@ -169,6 +171,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answer with an error and close the connection, after the answers to earlier requests."""
         self._refused = True
+        self._release()
         self.logger.warning("request.refused status=%d: %s", status, detail)
         metrics.requests("other", "other", status).inc()
         cycle = self._answering

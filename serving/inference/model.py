@@ -76,8 +76,10 @@ class LoadedModel:
     json: JsonCodec
     scoring: ScoringCodec
     open_inference: OpenInferenceCodec
-    ranges: tuple[tuple[float, float], ...]
-    """Least and greatest value of each feature in training, in float32 as the model sees them; infinite for codes."""
+    low: tuple[float, ...]
+    """Least value of each feature in training, in float32 as the model sees them; infinite for codes."""
+    high: tuple[float, ...]
+    """Greatest value of each."""
     points: Points | None
     """Rows of known classes for the page: training data, or the recorded example."""
     origin: Origin
@@ -113,15 +115,13 @@ def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> Loaded
         except DigestError as error:
             raise RefusedError(Code.DIGEST_MISMATCH, str(error)) from error
     contract, engine, points = _load_onnx(files) if ONNX_FILE in release.files else _load_sklearn(files)
-    ranges = tuple(
-        (float(np.float32(low)), float(np.float32(high))) for low, high in (f.seen for f in contract.features)
-    )
+    low, high = map(tuple, np.array([feature.seen for feature in contract.features], dtype=np.float32).T.tolist())
     codec = JsonCodec(contract, release.version.version)
     scoring = ScoringCodec(codec.fields)
     tensors = OpenInferenceCodec(codec.fields, contract, release.version.name, release.version.version)
     give_back()  # some ten times the file's size
     now = datetime.now(UTC)
-    return LoadedModel(release, files, contract, engine, codec, scoring, tensors, ranges, points, origin, now)
+    return LoadedModel(release, files, contract, engine, codec, scoring, tensors, low, high, points, origin, now)
 
 
 def _load_onnx(files: Mapping[str, bytes]) -> tuple[Contract, Engine, Points]:

@@ -1,6 +1,7 @@
 """Predictions of one model version: labels, probabilities, and the values outside the range seen in training."""
 
-from math import isfinite
+from math import copysign, isfinite
+from operator import le
 from typing import overload
 
 import numpy as np
@@ -34,29 +35,39 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 
         row = np.array((batch,), dtype=np.float32)
         labels, probabilities = model.engine.predict(row)
         label = int(labels[0])
-        outside = [
-            column
-            for column, (value, (low, high)) in enumerate(zip(row[0].tolist(), model.ranges, strict=True))
-            if not low <= value <= high and value == value  # a missing number is NaN
-        ]
-        rounded = rounded_as_numpy(probabilities[0].tolist())
-        if not isfinite(sum(rounded)):
+        outside = _outside(model, row[0].tolist())
+        shares = probabilities[0].tolist()
+        if not isfinite(sum(shares)):
             raise InvalidError(_no_answer())
+        rounded = rounded_as_numpy(shares)
         metrics.count_prediction(model.name, model.version, model.contract.classes[label], model.is_first)
         return Prediction(batch, label, rounded, outside)
     rows = batch.astype(np.float32, copy=False)
     labels, probabilities = model.engine.predict(rows)
-    low, high = np.array(model.ranges, dtype=np.float32).T
     digits = np.asarray(probabilities, dtype=np.float64).round(PROBABILITY_DIGITS)
     if not np.isfinite(digits).all():
         raise InvalidError(_no_answer(first + int(np.argmin(np.isfinite(digits).all(axis=1)))))
     metrics.count_predictions(model.name, model.version, model.contract.classes, labels, model.is_first)
+    low, high = np.array((model.low, model.high), dtype=np.float32)
     return Predictions(batch, labels, digits, (rows < low) | (rows > high))
 
 
+def _outside(model: LoadedModel, row: list[float]) -> list[int]:
+    if all(map(le, model.low, row)) and all(map(le, row, model.high)):
+        return []
+    return [
+        column
+        for column, (low, value, high) in enumerate(zip(model.low, row, model.high, strict=True))
+        if not low <= value <= high and value == value  # a missing number is NaN
+    ]
+
+
 def rounded_as_numpy(values: list[float]) -> list[float]:
-    """Round probabilities as numpy does, which differs from Python's `round` to digits at some float64 values."""
-    return [round(value * SCALE, 0) / SCALE for value in values]
+    """Round finite probabilities as numpy does, which differs from Python's `round` to digits at some float64 values.
+
+    A negative one that is rounded to zero keeps its sign.
+    """
+    return [copysign(round(value * SCALE), value) / SCALE for value in values]
 
 
 def _no_answer(*place: int) -> Invalid:

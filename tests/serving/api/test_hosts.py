@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from serving.api.app import ENDPOINTS
+from serving.api.app import ENDPOINTS, FORMS
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
 from serving.settings import Settings
@@ -21,7 +21,7 @@ def ask(host: str, **settings: str) -> httpx.Response:
         return "open"
 
     values = Settings.model_validate(settings)
-    transport = httpx.ASGITransport(Middleware(app, values, Keys(values), ENDPOINTS))
+    transport = httpx.ASGITransport(Middleware(app, values, Keys(values), ENDPOINTS, FORMS))
 
     async def get() -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from serving.api.app import ENDPOINTS
+from serving.api.app import ENDPOINTS, FORMS
 from serving.api.keys import Keys
 from serving.api.middleware import Middleware
 from serving.api.responses import NO_KEY
@@ -65,7 +65,7 @@ def test_a_path_with_a_parameter_is_protected() -> None:
         return "open"
 
     settings = Settings.model_validate({"api_keys": "secret"})
-    transport = httpx.ASGITransport(Middleware(app, settings, Keys(settings), ENDPOINTS))
+    transport = httpx.ASGITransport(Middleware(app, settings, Keys(settings), ENDPOINTS, FORMS))
 
     async def get(path: str, **headers: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

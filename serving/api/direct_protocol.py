@@ -1,0 +1,117 @@
+"""HTTP/1.1, with small requests for predictions answered as soon as they are whole, without a task."""
+
+from asyncio import TimerHandle, Transport
+from time import perf_counter
+from typing import Final
+
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving.api.body import IS_WHOLE
+from serving.api.direct import Direct
+
+HOLD_SECONDS: Final = 0.02
+"""Most clients send a body right after its head, but not in the same piece."""
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """One connection. A request that may be answered directly is held until it is whole, but only for a moment."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Begin without a request."""
+        super().connection_made(transport)
+        self._direct = Direct(self.app, self.app_state)  # type: ignore[arg-type]
+        self._is_first = False
+        self._held: bytes | None = None  # the body so far
+        self._held_since = 0.0
+        self._hold: TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the application."""
+        self._release()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection after the request that is under way."""
+        self._release()
+        super().shutdown()
+
+    def on_message_begin(self) -> None:
+        """Begin a head. The request's scope is made when the application gets it."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def on_headers_complete(self) -> None:
+        """Hold the request, or pass it on."""
+        if self._is_first and self._may_be_answered():
+            self._held, self._held_since = b"", perf_counter()
+        else:
+            self._pass_on()
+        self._is_first = False
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body, or pass it on."""
+        if self._held is None:
+            super().on_body(body)
+            return
+        self._held += body
+        if len(self._held) > self._direct.max_bytes:
+            self._release()
+
+    def on_message_complete(self) -> None:
+        """Answer the request, or pass its end on."""
+        if self._held is not None:
+            if response := self._direct.answer(self.url, self.headers, self._held, self._held_since):
+                self._end_hold()
+                self._send(response)
+                return
+            self._release()
+        self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
+        super().on_message_complete()
+
+    def _begin_piece(self) -> None:
+        """Allow a direct answer, one in each piece of data: other connections have their turn in between."""
+        self._is_first = True
+
+    def _end_piece(self) -> None:
+        """Wait for the rest of a held request."""
+        if self._held is not None and self._hold is None:
+            self._hold = self.loop.call_later(HOLD_SECONDS, self._release)
+
+    def _may_be_answered(self) -> bool:
+        """Return whether the head allows a direct answer, and nothing else is to be sent before."""
+        return (
+            self.url in self._direct.forms
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+        )
+
+    def _send(self, response: Response) -> None:
+        headers = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *response.raw_headers)]
+        self.transport.write(b"".join((STATUS_LINE[response.status_code], *headers, b"\r\n", response.body)))
+        self.on_response_complete()
+
+    def _release(self) -> None:
+        """Pass a held request on."""
+        if self._held is not None:
+            body = self._end_hold()
+            self._pass_on()
+            super().on_body(body)
+
+    def _end_hold(self) -> bytes:
+        body, self._held = self._held or b"", None
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+        return body
+
+    def _pass_on(self) -> None:
+        """Pass the head to the application."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # the list of the scope
+        super().on_headers_complete()

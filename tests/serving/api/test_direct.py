@@ -1,0 +1,78 @@
+"""Small requests that arrive in one piece, and are answered without ASGI, against the same ones in two pieces."""
+
+import json
+import re
+import socket
+from typing import BinaryIO
+
+import pytest
+
+from tests.serving.service import PENGUIN, Service
+
+BODY = json.dumps(PENGUIN).encode()
+RECORDS = b'{"dataframe_records": [%s]}' % BODY
+COUNTED = 'penguins_requests_total{method="POST",route="%s",status="%d"}'
+OWN = re.compile(
+    rb"(?<=date: )[^\r]+|(?<=x-request-id: )[^\r]+|(?<=x-prediction-id: )[^\r]+"
+    rb'|(?<=prediction_id":")[^"]+'
+)
+"""Parts of an answer that another one hasn't."""
+
+
+def request(
+    body: bytes, path: bytes = b"/predict", headers: bytes = b"", media_type: bytes = b"application/json"
+) -> bytes:
+    """Return a request, in which the headers may replace the others."""
+    head = b"POST %s HTTP/1.1\r\n%s" % (path, headers)
+    for name, value in ((b"host", b"localhost"), (b"content-type", media_type), (b"content-length", b"%d" % len(body))):
+        head += b"" if name in headers else b"%s: %s\r\n" % (name, value)
+    return head + b"\r\n" + body
+
+
+def answer(answers: BinaryIO) -> bytes:
+    """Read an answer, without the parts that another one hasn't."""
+    head = b"".join(iter(answers.readline, b"\r\n"))
+    length = int(re.findall(rb"content-length: (\d+)", head)[0])
+    return OWN.sub(b"", head + answers.read(length))
+
+
+def connect(service: Service) -> socket.socket:
+    """Open a connection to the service that sends at once."""
+    client = socket.create_connection(("127.0.0.1", service.http.base_url.port or 0), timeout=20)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request(BODY),
+        request(b"[%s, %s]" % (BODY, BODY)),
+        request(BODY.replace(b"181", b"1810")),
+        request(BODY, headers=b"X-Request-Id: mine\r\nX-API-Key: x\r\nAccept: */*\r\n"),
+        request(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), headers=b"transfer-encoding: chunked\r\ncontent-length"),
+        request(RECORDS, b"/invocations"),
+        request(BODY, b"/predict?x=y"),
+        request(BODY, media_type=b"application/json; charset=utf-8"),
+        request(BODY, media_type=b"text/plain"),
+        request(BODY, headers=b"host: elsewhere.example\r\n"),
+        request(BODY, headers=b"content-encoding: gzip\r\n"),
+        request(b"\x1f\x8b", headers=b"content-encoding: gzip\r\n"),
+        request(b"{}"),
+        request(b""),
+        request(BODY + b" " * 20_000),
+        request(b"{}", b"/invocations"),
+    ],
+    ids=["row", "list", "warning", "own id", "chunked", "scoring", "query", "charset", "type", "host", "encoding",
+         "compressed", "field", "empty", "long", "not scored"],
+)  # fmt: skip
+def test_the_answer_is_that_of_the_application(service: Service, asked: bytes) -> None:
+    head, _, body = asked.partition(b"\r\n\r\n")
+    with connect(service) as client, client.makefile("rb") as answers:
+        client.sendall(asked)
+        direct = answer(answers)
+        client.sendall(asked + asked)  # in one piece, so the second one goes through the application
+        assert [answer(answers), answer(answers)] == [direct, direct]
+        client.sendall(head + b"\r\n\r\n")
+        client.sendall(body)
+        assert answer(answers) == direct
