@@ -24,9 +24,7 @@ class Direct:
         self._max_rows = state["settings"].max_rows
         self.max_bytes = min(state["settings"].max_body_bytes, IN_THREAD_BYTES)
 
-    def answer(
-        self, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes, started: float
-    ) -> Response | None:
+    def answer(self, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes, started: float) -> Response | None:
         """Return the answer to a request to one of `forms`; None for one that has to go through the application.
 
         Args:

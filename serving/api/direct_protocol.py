@@ -21,7 +21,7 @@ class DirectProtocol(HttpToolsProtocol):
         """Begin without a request."""
         super().connection_made(transport)
         self._direct = Direct(self.app, self.app_state)  # type: ignore[arg-type]
-        self._is_first = False
+        self._may_answer = False  # once in each piece of data: other connections have their turn in between
         self._held: bytes | None = None  # the body so far
         self._held_since = 0.0
         self._hold: TimerHandle | None = None
@@ -42,11 +42,11 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hold the request, or pass it on."""
-        if self._is_first and self._may_be_answered():
+        if self._may_answer and self._may_be_answered():
             self._held, self._held_since = b"", perf_counter()
         else:
             self._pass_on()
-        self._is_first = False
+        self._may_answer = False
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body, or pass it on."""
@@ -68,13 +68,9 @@ class DirectProtocol(HttpToolsProtocol):
         self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
 
-    def _begin_piece(self) -> None:
-        """Allow a direct answer, one in each piece of data: other connections have their turn in between."""
-        self._is_first = True
-
-    def _end_piece(self) -> None:
-        """Wait for the rest of a held request."""
-        if self._held is not None and self._hold is None:
+    def _wait_for_rest(self) -> None:
+        """Wait a moment for the rest of a held request."""
+        if self._hold is None:
             self._hold = self.loop.call_later(HOLD_SECONDS, self._release)
 
     def _may_be_answered(self) -> bool:
@@ -90,8 +86,10 @@ class DirectProtocol(HttpToolsProtocol):
         )
 
     def _send(self, response: Response) -> None:
-        headers = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *response.raw_headers)]
-        self.transport.write(b"".join((STATUS_LINE[response.status_code], *headers, b"\r\n", response.body)))
+        parts = [STATUS_LINE[response.status_code]]
+        for name, value in (*self.server_state.default_headers, *response.raw_headers):
+            parts += name, b": ", value, b"\r\n"
+        self.transport.write(b"".join((*parts, b"\r\n", response.body)))
         self.on_response_complete()
 
     def _release(self) -> None:

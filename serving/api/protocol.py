@@ -60,10 +60,11 @@ class Protocol(DirectProtocol):
             return
         self._unset_keepalive_if_required()
         self._pending += len(data)
-        self._begin_piece()
+        self._may_answer = True
         try:
             self._parse(data)
-            self._end_piece()
+            if self._held is not None:
+                self._wait_for_rest()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             refusal = error.__context__
             self._refuse(*(refusal.args if isinstance(refusal, ProtocolError) else NO_HTTP))

@@ -63,7 +63,7 @@ class PredictionLog:
         if isinstance(answer, Prediction):
             rows = 1
             row, label, probabilities, outside = answer
-            single = prediction_id, now, label, milliseconds, len(outside), *row, *probabilities
+            single = stream.pack(prediction_id, now, label, milliseconds, len(outside), *row, *probabilities)
             is_taken = self._writer.put(stream, single)
         else:
             rows = len(answer.labels)
