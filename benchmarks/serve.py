@@ -6,7 +6,8 @@ Every service has one worker. wrk sends requests to each in turn, over 1, 16 and
 answer. BentoML and LitServe are installed into a temporary environment. Services with the same ONNX file are marked:
 they differ from ours only in the code around the model.
 
-`ours, /invocations` is asked with MLflow's scoring protocol, by the same requests as MLflow's own server.
+`ours, /invocations` is asked with MLflow's scoring protocol, by the same requests as MLflow's own server. Those with
+the prediction log write it into a folder that nobody empties; in the shadow is the second version.
 
 The last line gives the ratios at 16 connections; a ratio is the median of the rounds. `vs_best_peer` is against the
 fastest of MLflow, BentoML, LitServe and plain FastAPI + sklearn, with any engine; FastAPI written by hand around the
@@ -19,11 +20,15 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 from rich.table import Table
 
@@ -32,10 +37,14 @@ from benchmarks.serve_peers import (
     CONSTANT,
     HAND_WRITTEN,
     ISOLATED,
+    LOGGED,
     MLFLOW,
     OURS,
+    OWN,
     PLAIN,
+    RAW,
     SCORING,
+    SHADOWED,
     SHARED,
     Penguin,
     Server,
@@ -43,10 +52,13 @@ from benchmarks.serve_peers import (
     peers,
     running,
     save_onnx_flavor,
+    with_log,
 )
 from benchmarks.serve_stack import trained_stack
 from benchmarks.serve_wrk import Load, load
+from local.waiting import until
 from penguins.data.contract import FEATURE_NAMES
+from penguins.training.tracking import registry
 
 CONNECTIONS = (1, 16, 64)
 MEASURED = 16
@@ -65,6 +77,20 @@ def penguins_of_one_class(model: Path, number: int) -> list[Penguin]:
     )
     labels = mlflow.sklearn.load_model(str(model)).predict(rows)
     return [{str(name): value for name, value in row.items()} for row in rows[labels == 2][:number].to_dict("records")]
+
+
+@contextmanager
+def shadowed(
+    version: ModelVersion, ours: dict[str, str], model: Path, penguins: list[Penguin], folder: Path
+) -> Iterator[Server]:
+    """Run our service during the block, with the log, and with a version in the shadow that the others don't see."""
+    peer = with_log(SHADOWED, ours, folder / "shadowed", SERVING_POLL_SECONDS="86400")
+    registry().set_registered_model_alias(version.name, "shadow", version.version)
+    with running([peer], model, penguins, folder) as (server,):
+        status = server.url.replace("/predict", "/model")
+        until(lambda: "shadow" in httpx.get(status).json(), "the version to answer in the shadow")
+        registry().delete_registered_model_alias(version.name, "shadow")
+        yield server
 
 
 def measure(servers: list[Server], rounds: int, seconds: int) -> Loads:
@@ -126,7 +152,12 @@ def main() -> None:
         penguins = penguins_of_one_class(model, 20)
         isolated = isolated_python(folder / "isolated", ISOLATED, SHARED)
         compared = peers(sys.executable, isolated, model, folder / "onnx", ours)
-        with running(compared, model, penguins, folder) as servers:
+        compared.append(with_log(LOGGED, ours, folder / "log"))
+        with (
+            shadowed(versions[1], ours, model, penguins, folder) as last,
+            running(compared, model, penguins, folder) as others,
+        ):
+            servers = [*others, last]
             console.print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
             loads = measure(servers, options.rounds, options.seconds)
             show(servers, loads)
@@ -141,11 +172,15 @@ def main() -> None:
             )
             took, grown = serve_extras.table(mine, penguins)
             console.print(f"1,000,000 rows as Parquet: {took:.1f} s, peak memory grew by {grown:.0f} MB")
-    best = min(ratio(loads, OURS, name) for name in by_name if name not in (OURS, SCORING, CONSTANT, HAND_WRITTEN))
+    no_peers = {*OWN, CONSTANT, RAW, HAND_WRITTEN}
+    best = min(ratio(loads, OURS, name) for name in by_name if name not in no_peers)
+    constant = {name: ratio(loads, name, CONSTANT) for name in (OURS, LOGGED, SHADOWED)}
     print(
         f"vs_mlflow={ratio(loads, OURS, MLFLOW):.1f} scoring_vs_mlflow={ratio(loads, SCORING, MLFLOW):.1f}"
-        f" vs_best_peer={best:.2f} vs_constant={ratio(loads, OURS, CONSTANT):.2f}"
+        f" vs_best_peer={best:.2f} vs_constant={constant[OURS]:.2f} log_vs_constant={constant[LOGGED]:.2f}"
+        f" shadow_vs_constant={constant[SHADOWED]:.2f} vs_raw={ratio(loads, OURS, RAW):.2f}"
         f" p99_vs_mlflow={ratio(loads, OURS, MLFLOW, 'p99'):.3f}"
+        f" p99_vs_constant={ratio(loads, OURS, CONSTANT, 'p99'):.2f}"
         f" rss_mb={rss:.0f} batch_vs_plain={plain / seconds:.1f}"
     )
 

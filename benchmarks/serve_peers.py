@@ -22,9 +22,13 @@ from local.waiting import until
 
 REPO = Path(__file__).resolve().parent.parent
 OURS, CONSTANT, PLAIN = "ours", "constant endpoint", "FastAPI + sklearn"
+LOGGED, SHADOWED = "ours, with the log", "ours, with log and shadow"
+RAW = "raw ASGI, constant"
+"""The limit: what any application behind uvicorn costs."""
 MLFLOW = "mlflow models serve"
 SCORING = "ours, /invocations"
 """The request of MLflow's server, to the byte."""
+OWN = {OURS, SCORING, LOGGED, SHADOWED}
 HAND_WRITTEN = "FastAPI + ONNX"
 """Our engine in an endpoint without checks, metrics and request IDs: only the code around the model differs."""
 INPUTS = '{"inputs": [%s]}'
@@ -77,9 +81,16 @@ class Peer:
     environment: tuple[tuple[str, str], ...] = ()
 
 
+def with_log(name: str, ours: dict[str, str], folder: Path, **more: str) -> Peer:
+    """Return our service with its prediction log in a folder, and more settings."""
+    settings = ours | {"SERVING_LOG_DIR": str(folder)} | more
+    return Peer(name, (sys.executable, "-m", "serving"), environment=tuple(settings.items()))
+
+
 def peers(python: str, isolated: str, model: Path, onnx_flavor: Path, ours: dict[str, str]) -> list[Peer]:
-    """Return all services. `python` has the project's packages, `isolated` those of the benchmark only."""
-    plain = (python, "-m", "uvicorn", "benchmarks.serve_plain:app", "--no-access-log", "--port", "{port}")
+    """Return the services without a log. `python` has the project's packages, `isolated` those of the benchmark."""
+    uvicorn = (python, "-m", "uvicorn", "--no-access-log", "--port", "{port}")
+    plain = (*uvicorn, "benchmarks.serve_plain:app")
     served = (python, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", "{port}", "--model-uri")
     lit = (isolated, "-m", "benchmarks.serve_lit")
     bento = (isolated, "-m", "bentoml", "serve", "benchmarks.serve_bento:Penguins", "--port", "{port}")
@@ -87,6 +98,7 @@ def peers(python: str, isolated: str, model: Path, onnx_flavor: Path, ours: dict
     return [
         Peer(OURS, (python, "-m", "serving"), environment=tuple(ours.items())),
         Peer(SCORING, (python, "-m", "serving"), "/invocations", records, SCORED, environment=tuple(ours.items())),
+        Peer(RAW, (*uvicorn, "benchmarks.serve_raw:app")),
         Peer(CONSTANT, plain, engine="constant"),
         Peer(MLFLOW, (*served, str(model)), "/invocations", records, SCORED),
         Peer(f"{MLFLOW}, ONNX", (*served, str(onnx_flavor)), "/invocations", INPUTS, '"label": [2]', "onnx"),
@@ -147,7 +159,7 @@ def _started(peer: Peer, model: Path, penguins: list[Penguin], logs: Path) -> It
     bodies = [peer.wrap % json.dumps(list(one.values()) if as_list else one) for one in penguins]
     server = Server(
         peer.name, f"http://127.0.0.1:{port}{peer.path}", bodies, peer.expected, psutil.Process(process.pid),
-        peer.engine == "onnx" or peer.name in (OURS, SCORING), environment,
+        peer.engine == "onnx" or peer.name in OWN, environment,
     )  # fmt: skip
     try:
         yield server
