@@ -53,7 +53,15 @@ def do_all(work: Sequence[Callable[[], Result]], jobs: int) -> Iterator[Result]:
 
 @contextmanager
 def done_beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
-    """Do a piece of work in a process with a thread beside the block, at whose end it is killed if it isn't done."""
+    """Do a piece of work in a process with a thread beside the block, at whose end it is killed if it isn't done.
+
+    A process that may have no processes of its own, such as a worker of Celery, does it before the block.
+    """
+    if multiprocessing.current_process().daemon:
+        done: Future[Result] = Future()
+        done.set_result(work())
+        yield done
+        return
     with _started([work], 1) as (future,):
         yield future
 

@@ -1,5 +1,6 @@
 """Work that is done here or in processes."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -90,3 +91,18 @@ def test_work_is_done_beside_a_block_and_ends_with_it() -> None:
         (child,) = set(psutil.Process().children()) - set(others)
     until(lambda: not child.is_running(), "the end of the process")
     assert time.monotonic() - started < 60
+
+
+def beside_in_a_daemon(told: multiprocessing.SimpleQueue[int]) -> None:
+    with done_beside(os.getpid) as found:
+        told.put(found.result())
+
+
+def test_a_process_that_may_have_none_does_the_work_itself() -> None:
+    """As a worker of Celery is."""
+    told: multiprocessing.SimpleQueue[int] = multiprocessing.SimpleQueue()
+    daemon = multiprocessing.get_context("fork").Process(target=beside_in_a_daemon, args=(told,), daemon=True)
+    daemon.start()
+    daemon.join(60)
+    assert (daemon.exitcode, told.empty()) == (0, False)
+    assert told.get() == daemon.pid
