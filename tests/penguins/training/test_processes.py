@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing.queues import SimpleQueue
 
 import numpy as np
 import psutil
@@ -93,15 +94,16 @@ def test_work_is_done_beside_a_block_and_ends_with_it() -> None:
     assert time.monotonic() - started < 60
 
 
-def beside_in_a_daemon(told: multiprocessing.SimpleQueue[int]) -> None:
+def beside_in_a_daemon(told: SimpleQueue[int]) -> None:
     with done_beside(os.getpid) as found:
         told.put(found.result())
 
 
 def test_a_process_that_may_have_none_does_the_work_itself() -> None:
     """As a worker of Celery is."""
-    told: multiprocessing.SimpleQueue[int] = multiprocessing.SimpleQueue()
-    daemon = multiprocessing.get_context("fork").Process(target=beside_in_a_daemon, args=(told,), daemon=True)
+    forked = multiprocessing.get_context("fork")
+    told: SimpleQueue[int] = forked.SimpleQueue()
+    daemon = forked.Process(target=beside_in_a_daemon, args=(told,), daemon=True)
     daemon.start()
     daemon.join(60)
     assert (daemon.exitcode, told.empty()) == (0, False)
