@@ -1,10 +1,10 @@
 """HTTP/1.1, with small requests for predictions answered as soon as they are whole, without a task."""
 
 from asyncio import TimerHandle, Transport
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Final
 
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.api.body import IS_WHOLE
@@ -22,9 +22,12 @@ class DirectProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._direct = Direct(self.app, self.app_state)  # type: ignore[arg-type]
         self._may_answer = False  # once in each piece of data: other connections have their turn in between
+        self._idle_since: float | None = None  # since the last answer, until there is data again
         self._held: bytes | None = None  # the body so far
         self._held_since = 0.0
         self._hold: TimerHandle | None = None
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._begin = b""  # of an answer: its status, and the server's own headers
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application."""
@@ -35,6 +38,22 @@ class DirectProtocol(HttpToolsProtocol):
         """Close the connection after the request that is under way."""
         self._release()
         super().shutdown()
+
+    def on_response_complete(self) -> None:
+        """Continue with the next request."""
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle for long enough: a timer for each request would take longer."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the end of the answer starts the timer again
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._close_after(rest)
+        else:
+            super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         """Begin a head. The request's scope is made when the application gets it."""
@@ -60,9 +79,9 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Answer the request, or pass its end on."""
         if self._held is not None:
-            if response := self._direct.answer(self.url, self.headers, self._held, self._held_since):
+            if parts := self._direct.answer(self.url, self.headers, self._held, self._held_since):
                 self._end_hold()
-                self._send(response)
+                self._send(parts)
                 return
             self._release()
         self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
@@ -85,12 +104,19 @@ class DirectProtocol(HttpToolsProtocol):
             and not self.flow.write_paused
         )
 
-    def _send(self, response: Response) -> None:
-        parts = [STATUS_LINE[response.status_code]]
-        for name, value in (*self.server_state.default_headers, *response.raw_headers):
-            parts += name, b": ", value, b"\r\n"
-        self.transport.write(b"".join((*parts, b"\r\n", response.body)))
-        self.on_response_complete()
+    def _send(self, parts: Sequence[bytes]) -> None:
+        headers = self.server_state.default_headers
+        if headers is not self._headers:  # uvicorn replaces them each second
+            lines = [b"%b: %b\r\n" % header for header in headers]
+            self._headers, self._begin = headers, b"".join((STATUS_LINE[200], *lines))
+        self.transport.write(b"".join((self._begin, *parts)))
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._close_after(self.timeout_keep_alive)
+
+    def _close_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _release(self) -> None:
         """Pass a held request on."""

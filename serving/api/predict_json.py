@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from fastapi import Request, Response
 
@@ -28,10 +28,14 @@ Respond = Callable[[Content, Headers, bytes | None], Response]
 
 
 class Form(NamedTuple):
-    """The form of a route's requests and answers in JSON."""
+    """The form of a route's requests and answers in JSON.
 
-    answer_it: AnswerIt[Any]
-    respond: Respond[Any]
+    Attributes:
+        has_id: whether the body of an answer has the prediction's id.
+    """
+
+    answer_it: AnswerIt[bytes]
+    has_id: bool
 
 
 IN_THREAD_BYTES = 16 * 1024
@@ -80,11 +84,14 @@ def record(
     return respond(content, headers, prediction_id)
 
 
+def ended_with(content: bytes, prediction_id: bytes) -> bytes:
+    """Return an answer in JSON with the prediction's id as its last key."""
+    return b"".join((content[:-1], b',"prediction_id":"', prediction_id, b'"}'))
+
+
 def with_id(content: bytes, headers: Headers, prediction_id: bytes | None) -> Response:
     """Return an answer in JSON, with the prediction's id as its last key if there is one."""
-    if prediction_id:
-        content = b"".join((content[:-1], b',"prediction_id":"', prediction_id, b'"}'))
-    return Answer(content, headers)
+    return Answer(ended_with(content, prediction_id) if prediction_id else content, headers)
 
 
 def without_id(content: bytes, headers: Headers, _prediction_id: bytes | None) -> Response:

@@ -58,7 +58,7 @@ class Protocol(DirectProtocol):
         """Parse the data; refuse what isn't HTTP, or is too much."""
         if self._refused or self.transport.is_closing():
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         self._pending += len(data)
         self._may_answer = True
         try:
@@ -148,7 +148,8 @@ class Protocol(DirectProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close the idle connection. That waits until the client has read its answer."""
         super().timeout_keep_alive_handler()
-        self._reader.watch()
+        if self.transport.is_closing():
+            self._reader.watch()
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

@@ -1,7 +1,7 @@
 """Load a model from the verified files of a version."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -88,16 +88,15 @@ class LoadedModel:
     """Whether `/predict` asks this registered model."""
     shadow: "LoadedModel | None" = None
     """The version that answers the same rows in the shadow."""
+    name: str = field(init=False)
+    """Name of the registered model."""
+    version: str = field(init=False)
+    """The version's number, as the registry writes it."""
 
-    @property
-    def name(self) -> str:
-        """Return the name of the registered model."""
-        return self.release.version.name
-
-    @property
-    def version(self) -> str:
-        """Return the version's number, as the registry writes it."""
-        return self.release.version.version
+    def __post_init__(self) -> None:
+        """Take over what each request needs."""
+        object.__setattr__(self, "name", self.release.version.name)
+        object.__setattr__(self, "version", self.release.version.version)
 
 
 def load(release: Release, files: Mapping[str, bytes], origin: Origin) -> LoadedModel:

@@ -3,10 +3,13 @@
 import json
 import re
 import socket
+import time
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
+from tests.serving.api.conftest import Start, sample
 from tests.serving.service import PENGUIN, Service
 
 BODY = json.dumps(PENGUIN).encode()
@@ -29,11 +32,16 @@ def request(
     return head + b"\r\n" + body
 
 
-def answer(answers: BinaryIO) -> bytes:
-    """Read an answer, without the parts that another one hasn't."""
+def received(answers: BinaryIO) -> bytes:
+    """Read an answer."""
     head = b"".join(iter(answers.readline, b"\r\n"))
     length = int(re.findall(rb"content-length: (\d+)", head)[0])
-    return OWN.sub(b"", head + answers.read(length))
+    return head + answers.read(length)
+
+
+def answer(answers: BinaryIO) -> bytes:
+    """Read an answer, without the parts that another one hasn't."""
+    return OWN.sub(b"", received(answers))
 
 
 def connect(service: Service) -> socket.socket:
@@ -76,3 +84,30 @@ def test_the_answer_is_that_of_the_application(service: Service, asked: bytes) -
         client.sendall(head + b"\r\n\r\n")
         client.sendall(body)
         assert answer(answers) == direct
+
+
+def test_it_is_logged_as_by_the_application(cached: Start, tmp_path: Path) -> None:
+    service = cached(SERVING_LOG_DIR=tmp_path / "spool")
+    with connect(service) as client, client.makefile("rb") as answers:
+        client.sendall(request(BODY))
+        found = [received(answers)]
+        client.sendall(request(BODY) * 2)
+        found += [received(answers), received(answers)]
+    ids = [re.findall(rb'(?<=x-prediction-id: )[^\r]+|(?<="prediction_id":")[^"]+', each) for each in found]
+    assert all(head == body for head, body in ids)
+    assert len({head for head, _ in ids}) == 3
+    assert len({OWN.sub(b"", each) for each in found}) == 1
+    assert sample(service, "penguins_log_recorded_total") == 3
+    assert sample(service, COUNTED % ("/predict", 200)) == 3
+    assert sample(service, 'penguins_request_seconds_count{route="/predict"}') == 3
+
+
+def test_an_idle_connection_is_closed(cached: Start) -> None:
+    service = cached()
+    with connect(service) as client, client.makefile("rb") as answers:
+        for _ in range(3):
+            client.sendall(request(BODY))
+            received(answers)
+        started = time.monotonic()
+        assert client.recv(1) == b""
+    assert 4 < time.monotonic() - started < 15  # uvicorn's five seconds, from the last answer on
