@@ -11,7 +11,7 @@ from serving.api import feedback, health, invocations, metrics, model, models, o
 from serving.api.keys import Keys
 from serving.api.middleware import Endpoint, Middleware
 from serving.api.openapi import Reference, describe
-from serving.api.predict_json import Form, answer_json
+from serving.api.predict_json import Form, read_json, write_json
 from serving.api.responses import SCORING, RequestError, State, request_error
 from serving.log.log import PredictionLog
 from serving.logs import configure
@@ -32,7 +32,10 @@ ENDPOINTS: dict[str, Endpoint] = {
 }
 """Endpoints that the middleware calls directly, by their routes."""
 
-FORMS = {"/predict": Form(answer_json, has_id=True), SCORING: Form(invocations.score, has_id=False)}
+FORMS = {
+    "/predict": Form(read_json, write_json, has_id=True),
+    SCORING: Form(invocations.read_scoring, invocations.write_scores, has_id=False),
+}
 """Forms of the routes whose small requests in JSON are answered without their endpoint."""
 
 DESCRIPTION = "Answers with the model version that is in Production in MLflow's registry."

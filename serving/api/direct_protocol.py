@@ -20,11 +20,13 @@ class DirectProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin without a request."""
         super().connection_made(transport)
-        self._direct = Direct(self.app, self.app_state)  # type: ignore[arg-type]
+        if "direct" not in self.app_state:
+            self.app_state["direct"] = Direct(self.app, self.app_state)  # type: ignore[arg-type]
+        self._direct: Direct = self.app_state["direct"]
         self._may_answer = False  # once in each piece of data: other connections have their turn in between
         self._idle_since: float | None = None  # since the last answer, until there is data again
         self._held: bytes | None = None  # the body so far
-        self._held_since = 0.0
+        self._held_since, self._is_asked = 0.0, False
         self._hold: TimerHandle | None = None
         self._headers: list[tuple[bytes, bytes]] | None = None
         self._begin = b""  # of an answer: its status, and the server's own headers
@@ -57,6 +59,8 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head. The request's scope is made when the application gets it."""
+        if self._is_asked:
+            self._release()
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
@@ -79,10 +83,11 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Answer the request, or pass its end on."""
         if self._held is not None:
-            if parts := self._direct.answer(self.url, self.headers, self._held, self._held_since):
-                self._end_hold()
-                self._send(parts)
+            self._stop_hold()
+            self._is_asked = True
+            if self._direct.ask(self, self.url, self.headers, self._held, self._held_since):
                 return
+            self._is_asked = False
             self._release()
         self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
@@ -104,11 +109,24 @@ class DirectProtocol(HttpToolsProtocol):
             and not self.flow.write_paused
         )
 
-    def _send(self, parts: Sequence[bytes]) -> None:
+    def decline(self) -> None:
+        """Pass the held request on, which is whole, unless it was answered."""
+        if not self._is_asked:
+            return
+        self._is_asked = False
+        self._release()
+        self.scope[IS_WHOLE] = True  # type: ignore[literal-required]
+        super().on_message_complete()
+
+    def send(self, parts: Sequence[bytes]) -> None:
+        """Send the answer to the held request."""
+        self._held, self._is_asked = None, False
         headers = self.server_state.default_headers
         if headers is not self._headers:  # uvicorn replaces them each second
             lines = [b"%b: %b\r\n" % header for header in headers]
             self._headers, self._begin = headers, b"".join((STATUS_LINE[200], *lines))
+        if self.transport.is_closing():
+            return
         self.transport.write(b"".join((self._begin, *parts)))
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
@@ -119,18 +137,19 @@ class DirectProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _release(self) -> None:
-        """Pass a held request on."""
-        if self._held is not None:
-            body = self._end_hold()
+        """Pass a held request on, or have it answered if it is whole."""
+        if self._is_asked:
+            self._direct.answer_all()
+        elif self._held is not None:
+            self._stop_hold()
+            body, self._held = self._held, None
             self._pass_on()
             super().on_body(body)
 
-    def _end_hold(self) -> bytes:
-        body, self._held = self._held or b"", None
+    def _stop_hold(self) -> None:
         if self._hold is not None:
             self._hold.cancel()
             self._hold = None
-        return body
 
     def _pass_on(self) -> None:
         """Pass the head to the application."""

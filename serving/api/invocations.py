@@ -23,7 +23,7 @@ from serving.api.responses import (
     settings_of,
     watcher_of,
 )
-from serving.codecs.base import Prediction, Predictions
+from serving.codecs.base import Prediction, Predictions, Row, Values
 from serving.codecs.errors import InvalidError
 from serving.codecs.media_types import CSV, JSON, PARQUET, SCORED_CSV, SCORED_PARQUET, is_json
 from serving.inference.model import LoadedModel
@@ -101,7 +101,7 @@ async def invocations(request: Request) -> Response:
             return not_ready(watcher, settings, path)
         if scored := SCORED.get(media_type):
             return await predict_table(request, media_type, model, settings, scored)
-        return await answer_body(request, model, settings, score, without_id)
+        return await answer_body(request, model, settings, _score, without_id)
     except RequestError as error:
         return refused(path, error.status, error.detail)
     except InvalidError as error:
@@ -110,13 +110,23 @@ async def invocations(request: Request) -> Response:
         return refused(path, 400, "; ".join(problem.msg for problem in error.invalid.detail))
 
 
-def score(body: bytes, model: LoadedModel, max_rows: int) -> tuple[Prediction | Predictions, bytes]:
+def _score(body: bytes, model: LoadedModel, max_rows: int) -> tuple[Prediction | Predictions, bytes]:
     """Return the answer, and the same in the protocol; raise the errors of `answer_body`."""
     rows = model.scoring.read(body, max_rows)
     if not isinstance(rows, tuple) and len(rows) > max_rows:
         raise too_many(f"there are more than {max_rows}", model, max_rows)
     answer = predict(model, rows)
     return answer, model.scoring.write(answer)
+
+
+def read_scoring(model: LoadedModel, body: bytes, max_rows: int) -> Row | Values:
+    """Read a row or rows."""
+    return model.scoring.read(body, max_rows)
+
+
+def write_scores(model: LoadedModel, answer: Prediction | Predictions) -> bytes:
+    """Write an answer."""
+    return model.scoring.write(answer)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from serving.api.body import receive
 from serving.api.responses import Answer, RequestError, log_of
-from serving.codecs.base import Prediction, Predictions
+from serving.codecs.base import Prediction, Predictions, Row, Values
 from serving.codecs.media_types import TABLES
 from serving.inference.model import LoadedModel
 from serving.inference.prediction import predict
@@ -31,10 +31,13 @@ class Form(NamedTuple):
     """The form of a route's requests and answers in JSON.
 
     Attributes:
+        read: reads a body of at most so many rows; raises InvalidError.
+        write: writes an answer.
         has_id: whether the body of an answer has the prediction's id.
     """
 
-    answer_it: AnswerIt[bytes]
+    read: Callable[[LoadedModel, bytes, int], Row | Values]
+    write: Callable[[LoadedModel, Prediction | Predictions], bytes]
     has_id: bool
 
 
@@ -97,6 +100,16 @@ def with_id(content: bytes, headers: Headers, prediction_id: bytes | None) -> Re
 def without_id(content: bytes, headers: Headers, _prediction_id: bytes | None) -> Response:
     """Return an answer in JSON as it is."""
     return Answer(content, headers)
+
+
+def read_json(model: LoadedModel, body: bytes, _max_rows: int) -> Row | Values:
+    """Read a row or a list of rows."""
+    return model.json.read(body)
+
+
+def write_json(model: LoadedModel, answer: Prediction | Predictions) -> bytes:
+    """Write an answer."""
+    return model.json.write(answer)
 
 
 def answer_json(body: bytes, model: LoadedModel, max_rows: int) -> tuple[Prediction | Predictions, bytes]:

@@ -63,7 +63,7 @@ class Protocol(DirectProtocol):
         self._may_answer = True
         try:
             self._parse(data)
-            if self._held is not None:
+            if self._held is not None and not self._is_asked:
                 self._wait_for_rest()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             refusal = error.__context__

@@ -1,5 +1,6 @@
 """Predictions of one model version: labels, probabilities, and the values outside the range seen in training."""
 
+from collections.abc import Iterator, Sequence
 from math import copysign, isfinite
 from operator import le
 from typing import overload
@@ -50,6 +51,20 @@ def predict(model: LoadedModel, batch: Row | NDArray[np.floating], first: int = 
     metrics.count_predictions(model.name, model.version, model.contract.classes, labels, model.is_first)
     low, high = np.array((model.low, model.high), dtype=np.float32)
     return Predictions(batch, labels, digits, (rows < low) | (rows > high))
+
+
+def predict_each(model: LoadedModel, rows: Sequence[Row]) -> Iterator[Prediction]:
+    """Predict rows together, each as if it were alone.
+
+    Raises:
+        InvalidError: one of them has no answer.
+    """
+    answer = predict(model, np.array(rows))
+    outside = answer.outside.tolist() if answer.outside.any() else [()] * len(rows)
+    for row, label, shares, marks in zip(
+        rows, answer.labels.tolist(), answer.probabilities.tolist(), outside, strict=True
+    ):
+        yield Prediction(row, label, shares, [column for column, mark in enumerate(marks) if mark])
 
 
 def _outside(model: LoadedModel, row: list[float]) -> list[int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, time_ns
@@ -54,25 +55,41 @@ class PredictionLog:
         Args:
             started: time of the request's begin, on the clock of `time.perf_counter`.
         """
-        stream = self._streams.get(id(model)) or self._add(model)
-        now = time_ns()
-        prediction_id = self._ids.new(now)
-        if stream.fraction < 1 and share_of(prediction_id) >= stream.fraction:
-            return prediction_id if stream.fraction else None
-        milliseconds = (perf_counter() - started) * 1000
         if isinstance(answer, Prediction):
-            rows = 1
-            row, label, probabilities, outside = answer
-            single = stream.pack(prediction_id, now, label, milliseconds, len(outside), *row, *probabilities)
-            is_taken = self._writer.put(stream, single)
-        else:
-            rows = len(answer.labels)
-            size = answer.rows.nbytes + answer.probabilities.nbytes + answer.outside.nbytes + answer.labels.nbytes
-            is_taken = self._writer.put_many(stream, Many(answer, prediction_id, now // 1000, milliseconds, size))
-        self._count(rows)
-        if not is_taken:
-            self.counters.add("dropped_buffer", rows)
+            (prediction_id,) = self.record_rows(model, [answer], [started])
+            return prediction_id
+        stream, now = self._stream(model), time_ns()
+        prediction_id = self._ids.new(now)
+        if not _belongs(prediction_id, stream.fraction):
+            return prediction_id if stream.fraction else None
+        rows = len(answer.labels)
+        size = answer.rows.nbytes + answer.probabilities.nbytes + answer.outside.nbytes + answer.labels.nbytes
+        many = Many(answer, prediction_id, now // 1000, (perf_counter() - started) * 1000, size)
+        self._count_put(rows, self._writer.put_many(stream, many))
         return prediction_id
+
+    def record_rows(
+        self, model: LoadedModel, answers: Sequence[Prediction], started: Sequence[float]
+    ) -> Sequence[bytes | None]:
+        """Record the answers to rows, each of a request of its own, as `record` does; return their ids."""
+        stream, now, ended = self._stream(model), time_ns(), perf_counter()
+        ids, pack, fraction = [self._ids.new(now) for _ in answers], stream.pack, stream.fraction
+        singles = [
+            pack(prediction_id, now, label, (ended - begin) * 1000, len(outside), *row, *probabilities)
+            for prediction_id, begin, (row, label, probabilities, outside) in zip(ids, started, answers, strict=True)
+            if fraction == 1 or _belongs(prediction_id, fraction)
+        ]
+        if singles:
+            self._count_put(len(singles), self._writer.put(stream, singles))
+        return ids if fraction else [None] * len(ids)
+
+    def _stream(self, model: LoadedModel) -> Stream:
+        return self._streams.get(id(model)) or self._add(model)
+
+    def _count_put(self, rows: int, are_taken: bool) -> None:
+        self._count(rows)
+        if not are_taken:
+            self.counters.add("dropped_buffer", rows)
 
     def _add(self, model: LoadedModel) -> Stream:
         """Return a stream for a version that is new, in place of that of the version before."""
@@ -91,7 +108,7 @@ class PredictionLog:
 
     def is_sampled(self, model: LoadedModel, prediction_id: UUID) -> bool:
         """Return whether a request belongs to the logged share."""
-        return share_of(str(prediction_id).encode()) < model.contract.log_fraction
+        return _belongs(str(prediction_id).encode(), model.contract.log_fraction)
 
     def count_written(self, rows: int) -> None:
         """Count the rows of a table that are in the spool."""
@@ -133,6 +150,11 @@ class PredictionLog:
         self._writer.put_lines(Lines("feedback", payloads, tell))
         if error := await written:
             raise error
+
+
+def _belongs(prediction_id: bytes, fraction: float) -> bool:
+    """Return whether a request belongs to the logged share."""
+    return share_of(prediction_id) < fraction
 
 
 def _set(future: asyncio.Future[OSError | None], error: OSError | None) -> None:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -85,12 +85,12 @@ class Writer:
         """Return whether so much waits that nothing is to be answered in the shadow."""
         return self._put - self._done > self._most * BEHIND_SHARE
 
-    def put(self, stream: Stream, single: Single) -> bool:
-        """Take a row, unless too much waits already; return whether it was taken."""
+    def put(self, stream: Stream, singles: Sequence[Single]) -> bool:
+        """Take rows, unless too much waits already; return whether they were taken."""
         if self._put - self._done > self._most:
             return False
-        self._put += stream.row_bytes
-        stream.singles.append(single)
+        self._put += stream.row_bytes * len(singles)
+        stream.singles.extend(singles)
         if self._sleeps:
             self._wake.set()
         return True

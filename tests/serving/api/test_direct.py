@@ -2,14 +2,21 @@
 
 import json
 import re
+import signal
 import socket
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tests.serving.api.conftest import Start, sample
+from tests.serving.publisher import Publisher, penguins
 from tests.serving.service import PENGUIN, Service
 
 BODY = json.dumps(PENGUIN).encode()
@@ -111,3 +118,46 @@ def test_an_idle_connection_is_closed(cached: Start) -> None:
         started = time.monotonic()
         assert client.recv(1) == b""
     assert 4 < time.monotonic() - started < 15  # uvicorn's five seconds, from the last answer on
+
+
+def alone(service: Service, asked: Sequence[bytes]) -> list[bytes]:
+    """Return the answers to requests that are sent one after the other."""
+    with connect(service) as client, client.makefile("rb") as answers:
+        found = []
+        for each in asked:
+            client.sendall(each)
+            found.append(answer(answers))
+        return found
+
+
+def together(service: Service, asked: Sequence[bytes]) -> list[bytes]:
+    """Return the answers to requests that all wait when the service looks for the next ones."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(service)) for _ in asked]
+        answers = [stack.enter_context(client.makefile("rb")) for client in clients]
+        service.process.send_signal(signal.SIGSTOP)
+        for client, each in zip(clients, asked, strict=True):
+            client.sendall(each)
+        service.process.send_signal(signal.SIGCONT)
+        return [*map(answer, answers)]
+
+
+def test_rows_that_come_together_have_their_own_answers(service: Service) -> None:
+    rows = [{**PENGUIN, "bill_length_mm": 30 + number / 2, "body_mass_g": 2700 + 40 * number} for number in range(80)]
+    rows[7]["flipper_length_mm"] = 1e30  # outside the range of training
+    rows[11] = {"bill_length_mm": 39.1}  # refused
+    asked = [request(json.dumps(row).encode()) for row in rows]
+    assert together(service, asked) == alone(service, asked)
+
+
+def test_a_row_without_an_answer_takes_none_from_others(publisher: Publisher, start: Start) -> None:
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=316, max_iter=5000)).fit(*penguins(0))
+    publisher.promote(version := publisher.publish(model))
+    service = start()
+    service.serves(version)
+    rows = [{**PENGUIN, "bill_length_mm": 30 + number} for number in range(20)]
+    huge = dict(zip(PENGUIN, (3e38, 3e38, 1, 1), strict=True))  # a sum of it overflows
+    asked = [request(json.dumps(row).encode()) for row in (*rows, huge, *rows)]
+    found = together(service, asked)
+    assert found == alone(service, asked)
+    assert [int(each.split()[1]) for each in found] == [200] * 20 + [422] + [200] * 20
