@@ -25,8 +25,10 @@ MOST_AT_ONCE: Final = 64
 
 logger = logging.getLogger(__name__)
 
-_JSON = JSON.encode()
-_TYPE_AND_ID = b"\r\ncontent-type: %b\r\nx-request-id: " % _JSON
+JSON_HEADER: Final = (b"content-type", JSON.encode())
+"""Header of all requests that are answered here."""
+
+_TYPE_AND_ID = b"\r\n%b: %b\r\nx-request-id: " % JSON_HEADER
 _END = b"\r\n\r\n"
 
 
@@ -72,13 +74,17 @@ class Direct:
     def ask(
         self, connection: Connection, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes, started: float
     ) -> bool:
-        """Answer a request to one of `forms`, at once or soon; return False if the application has to do it."""
+        """Answer a request to one of `forms`, at once or soon; return False if the application has to do it.
+
+        Args:
+            headers: with `JSON_HEADER`.
+            started: time of the request's begin, on the clock of `time.perf_counter`.
+        """
         fields, model = dict(headers), self._models.first.model
         if (
             model is None
             or len(body) > self.max_bytes
             or len(fields) < len(headers)
-            or fields.get(b"content-type") != _JSON
             or not self._middleware.accept(fields)
         ):
             return False

@@ -8,7 +8,7 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.api.body import IS_WHOLE
-from serving.api.direct import Direct
+from serving.api.direct import JSON_HEADER, Direct
 
 HOLD_SECONDS: Final = 0.02
 """Most clients send a body right after its head, but not in the same piece."""
@@ -101,6 +101,7 @@ class DirectProtocol(HttpToolsProtocol):
         """Return whether the head allows a direct answer, and nothing else is to be sent before."""
         return (
             self.url in self._direct.forms
+            and JSON_HEADER in self.headers
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
