@@ -13,7 +13,6 @@ from serving.codecs.base import Prediction, Predictions, Row, Values
 from serving.codecs.media_types import TABLES
 from serving.inference.model import LoadedModel
 from serving.inference.prediction import predict
-from serving.log.log import PredictionLog
 from serving.settings import Settings
 
 Content = TypeVar("Content")
@@ -64,25 +63,8 @@ async def answer_body(
         answer, content = await asyncio.to_thread(answer_it, body, model, settings.max_rows)
     else:
         answer, content = answer_it(body, model, settings.max_rows)
-    return record(model, log_of(request), started, answer, respond, content)
-
-
-def record(
-    model: LoadedModel,
-    log: PredictionLog | None,
-    started: float,
-    answer: Prediction | Predictions,
-    respond: Respond[Content],
-    content: Content,
-) -> Response:
-    """Record an answer, and return the response with it.
-
-    Args:
-        started: time of the request's begin, on the clock of `time.perf_counter`.
-        content: the answer in the request's protocol.
-    """
     headers, prediction_id = [(b"x-model-version", model.version.encode())], None
-    if log and (prediction_id := log.record(model, answer, started)):
+    if (log := log_of(request)) and (prediction_id := log.record(model, answer, started)):
         headers.append((b"x-prediction-id", prediction_id))
     return respond(content, headers, prediction_id)
 
