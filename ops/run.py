@@ -104,15 +104,16 @@ def trigger(airflow: Web, dag: str, parameters: Mapping[str, str]) -> str:
     body = {"logical_date": None, "conf": dict(parameters)}
     run = airflow.post(f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
     print(f"DAG run {run}", flush=True)
-    path, states = f"/api/v2/dags/{dag}/dagRuns/{quote(run)}", dict[str, str]()
-    while (state := airflow.get(path)["state"]) not in ("success", "failed"):
+    path, states, state = f"/api/v2/dags/{dag}/dagRuns/{quote(run)}", dict[str, str](), "queued"
+    while state not in ("success", "failed"):
+        time.sleep(_POLL)
+        state = airflow.get(path)["state"]
         for task in airflow.get(f"{path}/taskInstances?limit=100")["task_instances"]:
             if task["state"] and states.get(task["task_id"]) != task["state"]:
                 states[task["task_id"]] = task["state"]
                 print(f"{task['task_id']:<24} {task['state']}", flush=True)
         if "awaiting_input" in states.values():
             raise RunError("register_best asks a person: decide in Airflow under Required Actions")
-        time.sleep(_POLL)
     if state == "failed":
         raise RunError(f"the run failed: its log is at {airflow.url}/dags/{dag}/runs/{quote(run)}")
     return path
