@@ -19,13 +19,13 @@ from tests import run
 CODE = "from benchmarks.own_stack import own_stack\nwith own_stack():\n    pass"
 
 
-def left(folder: Path) -> list[psutil.Process]:
-    """Return the processes of stacks below a folder."""
+def left(folder: Path) -> list[str]:
+    """Return the names of the processes of stacks below a folder."""
     found = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK, "").startswith(str(folder)):
-                found.append(process)
+                found.append(process.name())
         except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return found
@@ -45,7 +45,7 @@ def test_a_benchmark_that_is_ended_leaves_nothing(folder: Path) -> None:
 
         def has_postgres() -> bool:
             assert process.poll() is None
-            return any(each.name() == "postgres" for each in left(folder))
+            return "postgres" in left(folder)
 
         until(has_postgres, "PostgreSQL to start", 60)
         process.send_signal(signal.SIGTERM)
