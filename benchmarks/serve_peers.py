@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def running(peers: list[Peer], model: Path, penguins: list[Penguin], logs: Path)
 
 
 def _log(folder: Path, name: str) -> Path:
-    return folder / f"{name.replace(' ', '_')}.log"
+    return folder / (re.sub(r"\W+", "_", name) + ".log")
 
 
 @contextmanager
