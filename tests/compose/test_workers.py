@@ -18,7 +18,7 @@ SMALL = {"n_estimators": [10, 20, 40], "max_depth": [None, 4, 8, 12], "min_sampl
 
 @pytest.fixture(scope="module")
 def before(deployment: Deployment, first_run: str) -> dict[str, Any]:
-    """What the stack holds before it is started with other passwords and with workers."""
+    """The rows and versions that the stack holds before it is started with other passwords and with workers."""
     del first_run
     return everything(deployment)
 
